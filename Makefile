@@ -1,0 +1,42 @@
+# The only list of verbs; CI calls `make test` and nothing else. `make help` prints it.
+.DEFAULT_GOAL := help
+.PHONY: help build demo down test check crds fmt parts deny clean
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build the binary: target/release/pharos
+	cargo build --release --locked --package pharos
+
+demo: ## Watch `kubectl apply` move live metrics, on a real control plane (KEEP=1, CLUSTER=kind)
+	cargo build --release --locked --package pharos --package pharos-e2e --bins
+	./target/release/demo up
+
+down: ## End what `make demo KEEP=1` left running, or what a kill left behind
+	cargo build --release --locked --package pharos-e2e --bins
+	./target/release/demo down
+
+test: check parts ## Run every check and every test: unit, crate and end to end on the real parts
+	cargo build --locked --package pharos
+	cargo test --locked --workspace --exclude pharos-e2e
+	cargo test --locked --package pharos-e2e -- --test-threads=1 --nocapture
+
+check: ## Check generated files, dependency arrows, file sizes, formatting and lints
+	cargo xtask check
+
+crds: ## Generate crds/ from the types
+	cargo xtask crds
+
+fmt: ## Format the code
+	cargo fmt --all
+
+parts: ## Build the real parts that tests and demo use (etcd, kube-apiserver, Collector), once per machine
+	cargo xtask parts
+
+deny: ## Check licences, sources and banned crates (installs cargo-deny into .tools/)
+	@test -x .tools/bin/cargo-deny || cargo install --locked --root .tools cargo-deny@0.20.2
+	.tools/bin/cargo-deny --workspace check bans licenses sources
+
+clean: ## Remove what was built here (not the parts in the user's cache)
+	cargo clean
+	rm -rf .demo .tools

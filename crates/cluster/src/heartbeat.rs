@@ -1,0 +1,139 @@
+//! One Lease per replica: that it lives, and what it reports, as an annotation.
+//!
+//! Separate objects, because many writers of one object slow each other down (measured: see
+//! `docs/ARCHITECTURE.md`). [`Heartbeat::run`] renews every 10 s with jitter, and at once when the
+//! report changed. Only the leader reads these Leases, through [`crate::view::keep`] with
+//! [`selection`]; [`report`] takes the annotation out again.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, OwnerReference};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams};
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::jittered;
+use crate::trouble::Trouble;
+
+/// How long a replica counts as live after its last sign of life.
+pub const DURATION: Duration = Duration::from_secs(40);
+const LABEL: &str = "telemetry.pharos.dev/heartbeat";
+const REPORT: &str = "telemetry.pharos.dev/report";
+const RENEW_PERIOD: Duration = Duration::from_secs(10);
+const RETRY_PERIOD: Duration = Duration::from_secs(1);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+const FIELD_MANAGER: &str = "pharos-replica";
+
+/// The Pod that a replica runs in: garbage collection removes its Lease with it.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+}
+
+/// The heartbeat of this process.
+pub struct Heartbeat {
+    leases: Api<Lease>,
+    replica: String,
+    pod: Option<Pod>,
+}
+
+// === impl Heartbeat ===
+
+impl Heartbeat {
+    /// The heartbeat of the replica `replica`, a name unique among the replicas of the namespace.
+    pub fn new(client: Client, namespace: &str, replica: &str, pod: Option<Pod>) -> Self {
+        Self { leases: Api::namespaced(client, namespace), replica: replica.to_owned(), pod }
+    }
+
+    /// Beats until `shutdown`, then takes the Lease away: a replica that left is not a dead one.
+    pub async fn run(self, mut report: watch::Receiver<String>, shutdown: CancellationToken) {
+        let mut trouble = None;
+        while !shutdown.is_cancelled() {
+            let current = report.borrow_and_update().clone();
+            let next = match self.beat(current).await {
+                Ok(()) => {
+                    trouble = None;
+                    jittered(RENEW_PERIOD)
+                }
+                Err(error) => {
+                    let now = Trouble::of(&error);
+                    if trouble.replace(now) != Some(now) {
+                        tracing::warn!(reason = now.reason(), %error, "cannot renew this replica's Lease, retrying");
+                    }
+                    RETRY_PERIOD
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(next) => {}
+                Ok(()) = report.changed(), if trouble.is_none() => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+        let (name, parameters) = (lease_name(&self.replica), DeleteParams::default());
+        let gone = self.leases.delete(&name, &parameters);
+        let _ = tokio::time::timeout(REQUEST_TIMEOUT, gone).await;
+    }
+
+    async fn beat(&self, report: String) -> kube::Result<()> {
+        let lease = self.lease(report, Timestamp::now());
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let name = lease_name(&self.replica);
+        let patch = Patch::Apply(&lease);
+        let patched = self.leases.patch(&name, &parameters, &patch);
+        match tokio::time::timeout(REQUEST_TIMEOUT, patched).await {
+            Ok(patched) => patched.map(|_| ()),
+            Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
+        }
+    }
+
+    fn lease(&self, report: String, now: Timestamp) -> Lease {
+        Lease {
+            metadata: ObjectMeta {
+                name: Some(lease_name(&self.replica)),
+                labels: Some(BTreeMap::from([(LABEL.to_owned(), "true".to_owned())])),
+                annotations: Some(BTreeMap::from([(REPORT.to_owned(), report)])),
+                owner_references: self.pod.as_ref().map(|pod| vec![owner(pod)]),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.replica.clone()),
+                lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+                renew_time: Some(MicroTime(now)),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+}
+
+/// Selects the heartbeat Leases of all replicas.
+pub fn selection() -> watcher::Config {
+    watcher::Config::default().labels(LABEL)
+}
+
+/// What a replica reports, from its Lease.
+pub fn report(lease: &Lease) -> Option<&str> {
+    lease.metadata.annotations.as_ref()?.get(REPORT).map(String::as_str)
+}
+
+/// The name of a replica's Lease.
+pub fn lease_name(replica: &str) -> String {
+    format!("pharos-replica-{replica}")
+}
+
+fn owner(pod: &Pod) -> OwnerReference {
+    OwnerReference {
+        api_version: "v1".to_owned(),
+        kind: "Pod".to_owned(),
+        name: pod.name.clone(),
+        uid: pod.uid.clone(),
+        ..OwnerReference::default()
+    }
+}

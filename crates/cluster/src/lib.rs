@@ -1,0 +1,19 @@
+//! The Kubernetes edge of Pharos: the client, guarded watches, Leases and readiness.
+//!
+//! What is decided about objects is decided elsewhere (`operator`, `admission`); this crate only
+//! brings objects in and carries Leases out. Entry points: [`connect()`] for the client,
+//! [`view::keep`] for a watch that survives broken objects, [`election::Election`] for leadership,
+//! [`heartbeat::Heartbeat`] for what one replica tells the others.
+//!
+//! It must not know policies, telemetry or conditions.
+
+mod backoff;
+mod connect;
+pub mod election;
+pub mod heartbeat;
+pub mod readiness;
+pub mod trouble;
+pub mod view;
+
+pub use connect::{ConnectError, connect};
+pub use readiness::Readiness;

@@ -1,0 +1,161 @@
+//! From one object and the reports of all live replicas to its status. Pure.
+//!
+//! Messages name the field path, the object and what to do, and hold nothing that changes by
+//! itself: equal facts give an equal status, and the writer then writes nothing. The conditions are
+//! judged in `judge/conditions.rs`, the lists of components and replicas in `judge/entries.rs`.
+
+mod conditions;
+mod entries;
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, Unit};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use pharos_api::condition::{ReadyReason, Reason};
+use pharos_api::telemetryconfig::{TelemetryConfig, TelemetryConfigStatus};
+use pharos_cluster::view::{Observed, Uid};
+
+use crate::replicas::LiveReplica;
+use crate::report::{ConfigReport, State};
+use crate::resolve::{Problems, resolve};
+use crate::select::{Scope, Winners};
+
+/// Everything that the status of one object depends on.
+pub struct Scene<'a> {
+    /// The object.
+    pub observed: &'a Observed<TelemetryConfig>,
+    /// The components that it asks for.
+    pub scope: &'a Scope,
+    /// All objects of the namespace, for the names of winners.
+    pub objects: &'a BTreeMap<Uid, Observed<TelemetryConfig>>,
+    /// The winner of each component.
+    pub winners: &'a Winners,
+    /// The live replicas, by name.
+    pub replicas: &'a [LiveReplica],
+    /// The status as it was written last, for the times of transitions.
+    pub before: Option<&'a TelemetryConfigStatus>,
+    /// The time of new transitions.
+    pub now: Timestamp,
+}
+
+/// A live replica that should run the object, and what it says about it so far.
+struct Obeying<'a> {
+    replica: &'a LiveReplica,
+    report: Option<&'a ConfigReport>,
+}
+
+/// A reason, which implies the condition and its status, and a sentence for people.
+struct Verdict<R> {
+    reason: R,
+    message: String,
+}
+
+/// The status that the object should have.
+pub fn judge(scene: &Scene<'_>) -> TelemetryConfigStatus {
+    let obeying = scene.obeying();
+    let programmed = obeying.iter().filter(|replica| scene.runs(replica)).count();
+    let generation = scene.observed.generation();
+    let everywhere = !obeying.is_empty() && programmed == obeying.len();
+    let before = scene.before.and_then(|before| before.programmed_generation);
+    TelemetryConfigStatus {
+        observed_generation: Some(generation),
+        programmed_generation: if everywhere { Some(generation) } else { before },
+        replicas_programmed: count(programmed),
+        replicas_live: count(obeying.len()),
+        programmed_replicas: Some(format!("{programmed}/{}", obeying.len())),
+        components: scene.component_entries(&obeying),
+        exporters: scene.exporter_names(),
+        next_certificate_expiry_time: None,
+        conditions: scene.conditions(&obeying),
+        replicas: scene.replica_entries(&obeying),
+    }
+}
+
+// === impl Verdict ===
+
+impl<R: Reason> Verdict<R> {
+    fn new(reason: R, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+// === impl Scene ===
+
+impl<'a> Scene<'a> {
+    fn obeying(&self) -> Vec<Obeying<'a>> {
+        let uid = self.observed.uid();
+        self.replicas
+            .iter()
+            .filter(|replica| self.winners.for_process(&replica.report.components) == Some(uid))
+            .map(|replica| {
+                let report = replica.report.config.as_ref().filter(|config| config.uid == uid);
+                Obeying { replica, report }
+            })
+            .collect()
+    }
+
+    /// Whether the replica says that this generation of this object is in force.
+    fn runs(&self, Obeying { report, .. }: &Obeying<'_>) -> bool {
+        report.is_some_and(|report| {
+            report.generation == self.observed.generation() && report.state == State::Programmed
+        })
+    }
+
+    fn name_of(&self, uid: &str) -> &'a str {
+        self.objects.get(uid).map_or("", |observed| observed.name())
+    }
+
+    fn conditions(&self, obeying: &[Obeying<'_>]) -> Vec<Condition> {
+        let resolved = match &self.observed.object {
+            Ok(object) => resolve(&object.spec).map(|_| ()),
+            Err(error) => Err(Problems::undecodable(error)),
+        };
+        let accepted = conditions::accepted(self, resolved.as_ref().err());
+        let resolved_refs = conditions::resolved_refs();
+        let programmed = conditions::programmed(self, obeying);
+        let ready = ReadyReason::of(accepted.reason, resolved_refs.reason, programmed.reason);
+        let message = match ready {
+            ReadyReason::Ready => "",
+            ReadyReason::NotAccepted(_) => &accepted.message,
+            ReadyReason::UnresolvedRefs(_) => &resolved_refs.message,
+            ReadyReason::NotProgrammed(_) | ReadyReason::Progressing => &programmed.message,
+        };
+        vec![
+            self.condition(&Verdict::new(ready, message)),
+            self.condition(&accepted),
+            self.condition(&resolved_refs),
+            self.condition(&programmed),
+            self.condition(&conditions::export_healthy(self, obeying)),
+        ]
+    }
+
+    /// The condition with its times: a transition is a change of status, as the API conventions say.
+    fn condition<R: Reason>(&self, verdict: &Verdict<R>) -> Condition {
+        let (r#type, status) = (R::CONDITION.as_str(), verdict.reason.status().as_str());
+        let same = |condition: &&Condition| condition.type_ == r#type && condition.status == status;
+        let before = self.before.and_then(|before| before.conditions.iter().find(same));
+        Condition {
+            type_: r#type.to_owned(),
+            status: status.to_owned(),
+            reason: verdict.reason.as_str().to_owned(),
+            message: verdict.message.clone(),
+            observed_generation: Some(self.observed.generation()),
+            last_transition_time: before.map_or_else(
+                || whole_seconds(self.now),
+                |before| before.last_transition_time.clone(),
+            ),
+        }
+    }
+}
+
+fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// The API keeps whole seconds; more would never compare equal to what was stored.
+fn whole_seconds(time: Timestamp) -> Time {
+    Time(time.round(Unit::Second).unwrap_or(time))
+}
+
+#[cfg(test)]
+mod tests;

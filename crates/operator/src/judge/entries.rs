@@ -1,0 +1,148 @@
+//! The lists in status: what the object is to each component, and what each replica makes of it.
+
+use pharos_api::condition::{OverriddenReason, Reason};
+use pharos_api::telemetryconfig::{
+    Component, ComponentState, ComponentStatus, ExporterState, ReplicaExporterStatus, ReplicaState,
+    ReplicaStatus, SHOWN_REPLICAS, Signal,
+};
+
+use super::conditions::instead;
+use super::{Obeying, Scene, count, whole_seconds};
+use crate::report::{ConfigReport, ExporterHealth, ExporterReport, State};
+use crate::select::{COMPONENTS, deciding};
+
+/// The longest message that a replica's entry takes, in characters.
+const LONGEST_MESSAGE: usize = 512;
+
+// === impl Scene ===
+
+impl Scene<'_> {
+    /// For each component that the object asks for: whether it is active, or who overrides it.
+    pub(super) fn component_entries(&self, obeying: &[Obeying<'_>]) -> Vec<ComponentStatus> {
+        COMPONENTS
+            .into_iter()
+            .filter(|component| self.scope.covers(*component))
+            .map(|component| self.component_entry(component, obeying))
+            .collect()
+    }
+
+    fn component_entry(&self, component: Component, obeying: &[Obeying<'_>]) -> ComponentStatus {
+        let of_component = |replica: &&Obeying<'_>| {
+            replica.replica.report.components.contains(&component)
+        };
+        let programmed = obeying.iter().filter(of_component).filter(|replica| self.runs(replica));
+        let overridden = self.overridden(component);
+        ComponentStatus {
+            component,
+            state: match overridden {
+                None => ComponentState::Active,
+                Some(_) => ComponentState::Overridden,
+            },
+            reason: overridden.as_ref().map(|(reason, _)| reason.as_str().to_owned()),
+            by: overridden.and_then(|(_, by)| by),
+            replicas_programmed: count(programmed.count()),
+            replicas_live: count(obeying.iter().filter(of_component).count()),
+        }
+    }
+
+    /// Why another object decides for a component, and which: it won, or it won the component that
+    /// decides for a process that both share.
+    fn overridden(&self, component: Component) -> Option<(OverriddenReason, Option<String>)> {
+        let uid = self.observed.uid();
+        let name = |winner: Option<&str>| winner.map(|winner| self.name_of(winner).to_owned());
+        let winner = self.winners.of(component);
+        if winner != Some(uid) {
+            return Some((OverriddenReason::Conflicted, name(winner)));
+        }
+        let shared = self
+            .replicas
+            .iter()
+            .map(|replica| &replica.report.components)
+            .filter(|components| components.contains(&component))
+            .find(|components| self.winners.for_process(components) != Some(uid))?;
+        let winner = deciding(shared).and_then(|component| self.winners.of(component));
+        Some((OverriddenReason::SharedProcess, name(winner)))
+    }
+
+    /// The exporters of the spec, in one string.
+    pub(super) fn exporter_names(&self) -> Option<String> {
+        let spec = &self.observed.object.as_ref().ok()?.spec;
+        let names: Vec<_> = spec.exporters.iter().map(|exporter| exporter.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    /// The replicas that a person should look at first, first.
+    pub(super) fn replica_entries(&self, obeying: &[Obeying<'_>]) -> Vec<ReplicaStatus> {
+        let mut entries: Vec<_> = obeying.iter().map(|one| self.replica_entry(one)).collect();
+        let failing = |entry: &ReplicaStatus| {
+            entry.exporters.iter().any(|exporter| exporter.state == ExporterState::Failing)
+        };
+        entries.sort_by_cached_key(|entry| {
+            (entry.state == ReplicaState::Programmed, !failing(entry), entry.pod_name.clone())
+        });
+        entries.truncate(SHOWN_REPLICAS);
+        entries
+    }
+
+    fn replica_entry(&self, Obeying { replica, report }: &Obeying<'_>) -> ReplicaStatus {
+        let (state, reason, message) = match report.map(|report| &report.state) {
+            None | Some(State::Applying) => (ReplicaState::Applying, None, None),
+            Some(State::Programmed) => (ReplicaState::Programmed, None, None),
+            Some(State::Failed { running, message }) => {
+                let reason = instead(*running).as_str().to_owned();
+                (ReplicaState::Failed, Some(reason), Some(shortened(message)))
+            }
+        };
+        ReplicaStatus {
+            pod_name: replica.name.clone(),
+            components: replica.report.components.iter().copied().collect(),
+            state,
+            observed_generation: report.map_or(0, |report| report.generation),
+            config_hash: report.map(|report| report.config_hash.clone()),
+            reason,
+            message,
+            last_transition_time: match report {
+                Some(report) => whole_seconds(report.since),
+                None => self.silent_since(&replica.name),
+            },
+            exporters: report.map(exporter_entries).unwrap_or_default(),
+        }
+    }
+
+    /// A replica that has not said anything about the object has no time of its own.
+    fn silent_since(&self, replica: &str) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+        let silent = |entry: &&ReplicaStatus| {
+            entry.pod_name == replica && entry.observed_generation == 0
+        };
+        match self.before.and_then(|before| before.replicas.iter().find(silent)) {
+            Some(entry) => entry.last_transition_time.clone(),
+            None => whole_seconds(self.now),
+        }
+    }
+}
+
+fn exporter_entries(report: &ConfigReport) -> Vec<ReplicaExporterStatus> {
+    report.exporters.iter().map(exporter_entry).collect()
+}
+
+fn exporter_entry(exporter: &ExporterReport) -> ReplicaExporterStatus {
+    let (state, reason, message) = match &exporter.health {
+        ExporterHealth::NotYetExported => (ExporterState::NotYetExported, None, None),
+        ExporterHealth::Healthy | ExporterHealth::Scraped => (ExporterState::Healthy, None, None),
+        ExporterHealth::Failing { reason, message } => {
+            (ExporterState::Failing, Some(reason.clone()), Some(shortened(message)))
+        }
+    };
+    ReplicaExporterStatus {
+        name: exporter.name.clone(),
+        signal: Signal::Metrics,
+        state,
+        reason,
+        message,
+        last_transition_time: whole_seconds(exporter.since),
+    }
+}
+
+fn shortened(message: &str) -> String {
+    message.chars().take(LONGEST_MESSAGE).collect()
+}

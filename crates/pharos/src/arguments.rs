@@ -1,0 +1,145 @@
+//! The command line: every flag, its default and its help text.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pharos_admission::WebhookTarget;
+use pharos_api::telemetryconfig::Component;
+
+/// A Kubernetes policy engine whose telemetry is configured with `kubectl apply`.
+#[derive(Debug, Parser)]
+#[command(name = "pharos", version, max_term_width = 100)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the engine: admission webhook, TelemetryConfig operator, metrics and probes.
+    Serve(Box<ServeArguments>),
+    /// Print the CustomResourceDefinitions that Pharos needs, as YAML for `kubectl apply`.
+    Crds,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ServeArguments {
+    /// The components that this process runs.
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "admission")]
+    pub(crate) components: Vec<ComponentArgument>,
+
+    /// The namespace of this engine: its TelemetryConfigs, Secrets and Leases.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "pharos")]
+    pub(crate) namespace: String,
+
+    /// The kubeconfig to use. Without it: what kubectl would use, or the Pod's service account.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Where the admission webhook listens (HTTPS).
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:9443")]
+    pub(crate) webhook_listen: SocketAddr,
+
+    /// The Service by which the API server reaches the webhook. Default: NAMESPACE/pharos:443.
+    #[arg(long, value_name = "NAMESPACE/NAME:PORT", conflicts_with = "webhook_url")]
+    webhook_service: Option<WebhookTarget>,
+
+    /// The https:// URL by which the API server reaches the webhook, where there is no Service.
+    #[arg(long, value_name = "URL")]
+    webhook_url: Option<String>,
+
+    /// Where /metrics is served for Prometheus to scrape (HTTP).
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000")]
+    pub(crate) metrics_listen: SocketAddr,
+
+    /// Where /livez, /readyz and /debug/telemetry are served (HTTP).
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    pub(crate) admin_listen: SocketAddr,
+
+    /// After SIGTERM: how many seconds reviews are still accepted, so that the API server can learn
+    /// that this replica leaves.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    shutdown_delay: u32,
+
+    /// How log lines look on standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged: a level, or a filter such as `info,pharos_admission=debug`.
+    #[arg(long, env = "PHAROS_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log_level: String,
+}
+
+/// A component that this version can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ComponentArgument {
+    /// The admission webhook.
+    Admission,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+// === impl ServeArguments ===
+
+impl ServeArguments {
+    pub(crate) fn components(&self) -> BTreeSet<Component> {
+        self.components
+            .iter()
+            .map(|component| match component {
+                ComponentArgument::Admission => Component::Admission,
+            })
+            .collect()
+    }
+
+    pub(crate) fn webhook_target(&self) -> WebhookTarget {
+        match (&self.webhook_service, &self.webhook_url) {
+            (Some(service), _) => service.clone(),
+            (None, Some(url)) => WebhookTarget::Url(url.clone()),
+            (None, None) => WebhookTarget::Service {
+                namespace: self.namespace.clone(),
+                name: "pharos".to_owned(),
+                port: 443,
+            },
+        }
+    }
+
+    pub(crate) fn shutdown_delay(&self) -> Duration {
+        Duration::from_secs(self.shutdown_delay.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_service_form_is_the_default_target() {
+        let arguments = Arguments::parse_from(["pharos", "serve", "--namespace", "engine"]);
+        let Command::Serve(arguments) = arguments.command else { panic!("serve was asked for") };
+        assert_eq!(
+            arguments.webhook_target(),
+            WebhookTarget::Service { namespace: "engine".into(), name: "pharos".into(), port: 443 }
+        );
+        assert_eq!(arguments.metrics_listen.to_string(), "0.0.0.0:8000");
+        assert_eq!(arguments.shutdown_delay(), Duration::from_secs(5));
+    }
+
+    #[test]
+    fn service_and_url_exclude_each_other() {
+        let both = ["pharos", "serve", "--webhook-service", "a/b:1", "--webhook-url", "https://c"];
+        assert!(Arguments::try_parse_from(both).is_err());
+    }
+}

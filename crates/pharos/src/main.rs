@@ -1,0 +1,26 @@
+//! Pharos: a Kubernetes policy engine whose telemetry is configured with `kubectl apply`.
+
+mod admin;
+mod arguments;
+mod crds;
+mod logging;
+mod serve;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(*arguments),
+        Command::Crds => crds::print(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            logging::last_words(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

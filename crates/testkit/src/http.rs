@@ -1,0 +1,41 @@
+//! GET over loopback, bounded in time and past any proxy.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(crate) fn plain() -> anyhow::Result<Client> {
+    Ok(builder().build()?)
+}
+
+/// A client that trusts these PEM certificates and nothing else, and shows a bearer token.
+pub(crate) fn authenticated(ca_pem: &[u8], token: &str) -> anyhow::Result<Client> {
+    let certificates = Certificate::from_pem_bundle(ca_pem).context("not a PEM bundle")?;
+    let bearer = HeaderValue::try_from(format!("Bearer {token}"))?;
+    Ok(builder()
+        .tls_certs_only(certificates)
+        .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
+        .build()?)
+}
+
+/// The answer, whatever its status.
+pub(crate) async fn get(client: &Client, url: &str) -> anyhow::Result<(StatusCode, String)> {
+    let response = client.get(url).send().await.with_context(|| format!("GET {url}"))?;
+    let status = response.status();
+    Ok((status, response.text().await.with_context(|| format!("GET {url}"))?))
+}
+
+/// The body of a 200; any other answer is an error that holds it.
+pub(crate) async fn get_ok(client: &Client, url: &str) -> anyhow::Result<String> {
+    let (status, body) = get(client, url).await?;
+    anyhow::ensure!(status == StatusCode::OK, "GET {url}: {status}: {}", body.trim());
+    Ok(body)
+}
+
+fn builder() -> ClientBuilder {
+    Client::builder().no_proxy().timeout(TIMEOUT)
+}

@@ -1,0 +1,28 @@
+//! The real parts that Pharos is tested and shown with: a control plane of etcd and kube-apiserver,
+//! an OpenTelemetry Collector, and `pharos serve` as a child process.
+//!
+//! Owns building those parts from the Go modules in `e2e/tools`, starting them on loopback ports,
+//! reading what they say, and leaving nothing behind. Enter at [`ControlPlane::start`],
+//! [`Collector::start`] and [`Pharos::builder`]; wait with [`eventually`], never by sleeping.
+//!
+//! It knows Pharos by its command line and its endpoints only, so that a test cannot see more than
+//! a user can.
+
+mod balancer;
+mod collector;
+mod control_plane;
+mod eventually;
+mod http;
+mod kubectl;
+pub mod parts;
+mod pharos;
+pub mod ports;
+pub mod process;
+pub mod prometheus;
+
+pub use balancer::Balancer;
+pub use collector::{Collector, Export, Point, Series, Value};
+pub use control_plane::ControlPlane;
+pub use eventually::eventually;
+pub use kubectl::{Kubectl, external_name_service};
+pub use pharos::{Builder, Pharos, Ports, WebhookTarget};
