@@ -1,1 +1,5 @@
-//! Placeholder.
+//! What the end-to-end tests and the demo share. The promises themselves are in `tests/`.
+
+pub mod manifests;
+pub mod stage;
+pub mod traffic;

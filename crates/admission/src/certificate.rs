@@ -255,23 +255,18 @@ pub(crate) fn issue(
         }
     }
     // Two CAs of one bundle must differ in more than their keys to be told apart at a glance.
-    let ca_params = lasting(CA_LIFE, now, &format!("Pharos webhook CA {}", now.as_secs()));
-    let ca_params = CertificateParams {
-        is_ca: IsCa::Ca(BasicConstraints::Constrained(0)),
-        key_usages: vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature],
-        ..ca_params
-    };
+    let mut ca_params = lasting(CA_LIFE, now, &format!("Pharos webhook CA {}", now.as_secs()));
+    ca_params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca_params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let ca_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let ca = ca_params.self_signed(&ca_key)?;
 
     let names: Vec<_> = names.iter().map(|name| name.to_str().into_owned()).collect();
-    let leaf_params = CertificateParams {
-        subject_alt_names: CertificateParams::new(names)?.subject_alt_names,
-        key_usages: vec![KeyUsagePurpose::DigitalSignature],
-        extended_key_usages: vec![ExtendedKeyUsagePurpose::ServerAuth],
-        use_authority_key_identifier_extension: true,
-        ..lasting(CERTIFICATE_LIFE, now, "Pharos webhook")
-    };
+    let mut leaf_params = lasting(CERTIFICATE_LIFE, now, "Pharos webhook");
+    leaf_params.subject_alt_names = CertificateParams::new(names)?.subject_alt_names;
+    leaf_params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf_params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    leaf_params.use_authority_key_identifier_extension = true;
     let leaf_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let leaf = leaf_params.signed_by(&leaf_key, &Issuer::new(ca_params, ca_key))?;
 
@@ -284,14 +279,12 @@ pub(crate) fn issue(
 
 fn lasting(life: Duration, now: UnixTime, common_name: &str) -> CertificateParams {
     let now = date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_secs());
-    let mut distinguished_name = DistinguishedName::new();
-    distinguished_name.push(DnType::CommonName, common_name);
-    CertificateParams {
-        distinguished_name,
-        not_before: now - BACKDATED,
-        not_after: now + life,
-        ..CertificateParams::default()
-    }
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    params.not_before = now - BACKDATED;
+    params.not_after = now + life;
+    params
 }
 
 // === impl Issued ===

@@ -1,5 +1,30 @@
-//! x
+//! The admission webhook: AdmissionReviews in, verdicts out, and its own registration.
+//!
+//! Enter by [`Admission`], which wires the parts and ends them in order. `routes` is the way of one
+//! review; `certificate_secret`, `policies`, `webhook_configuration`, `policy_status`, `tls` and
+//! `readiness` each own one task that keeps one thing true, reading the others through
+//! `tokio::sync::watch`. What each decides is a pure function beside it.
+//!
+//! It must not know telemetry beyond recording facts, nor evaluate policies by itself.
+
 mod certificate;
 mod certificate_secret;
+
+mod policies;
+mod policy_status;
+mod readiness;
+
+
+mod shim;
+
+mod server;
 mod target;
+mod tasks;
+#[cfg(test)]
+mod testing;
+mod tls;
+mod webhook;
+mod webhook_configuration;
+
+mod tmp; pub use tmp::Error;
 pub use target::{TargetError, WebhookService, WebhookTarget, WebhookUrl};

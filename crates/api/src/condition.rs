@@ -204,8 +204,13 @@ reasons! {
 
 impl ConditionType {
     /// Every condition, in the order in which status lists them.
-    pub const ALL: [Self; 5] =
-        [Self::Ready, Self::Accepted, Self::ResolvedRefs, Self::Programmed, Self::ExportHealthy];
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::Accepted,
+        Self::ResolvedRefs,
+        Self::Programmed,
+        Self::ExportHealthy,
+    ];
 
     /// The word written to `type`.
     pub fn as_str(self) -> &'static str {

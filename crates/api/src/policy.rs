@@ -35,7 +35,11 @@ pub use matching::{
     status = "ValidatingPolicyStatus",
     derive = "PartialEq",
     doc = "ValidatingPolicy says what resources must be like, in CEL.",
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -80,9 +84,10 @@ pub struct ValidatingPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub validation_actions: Vec<ValidationAction>,
 
-    /// What happens when the policy cannot be evaluated: Fail acts as if a validation were false,
-    /// Ignore lets the request pass. Unset means Fail.
+    /// What happens when the policy cannot be evaluated or Pharos does not answer: Fail refuses the
+    /// request, Ignore lets it pass. Unset means Ignore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "FailurePolicy")]
     pub failure_policy: Option<FailurePolicy>,
 
     /// When the policy is evaluated, and over what.
@@ -174,14 +179,12 @@ pub enum ValidationAction {
 }
 
 /// What happens when a policy cannot be evaluated.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum FailurePolicy {
     /// The request passes.
-    Ignore,
-    /// The validation actions apply.
     #[default]
+    Ignore,
+    /// The request is refused.
     Fail,
 }
 

@@ -6,7 +6,8 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 /// A DNS label: names of exporters and views.
 pub(crate) const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// A DNS subdomain: names of Secrets and ConfigMaps.
-pub(crate) const DNS_SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+pub(crate) const DNS_SUBDOMAIN: &str =
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// A key of a Secret or ConfigMap.
 pub(crate) const DATA_KEY: &str = "^[-._a-zA-Z0-9]+$";
 /// A machine-readable reason.

@@ -36,6 +36,10 @@ pub use view::{
 
 /// What this Pharos installation does with its own telemetry. A signal that is not mentioned keeps
 /// the default: metrics for Prometheus at :8000/metrics, no traces, no logs.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "clippy takes the columns for one list"
+)]
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "telemetry.pharos.dev",
@@ -72,7 +76,11 @@ pub use view::{
         json_path = r#".status.conditions[?(@.type=="ExportHealthy")].reason"#,
         description = "Whether the exporters deliver"
     ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    ),
     printcolumn(
         name = "Accepted",
         type_ = "string",
@@ -172,9 +180,7 @@ pub enum Component {
 }
 
 /// Whether a signal is on.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
     /// It goes to its exporters.
     #[default]

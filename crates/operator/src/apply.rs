@@ -10,7 +10,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use pharos_api::telemetryconfig::{Component, TelemetryConfig};
 use pharos_cluster::view::{Observed, Uid, View};
-use pharos_telemetry::{Config, Health, Reloader, SinkHealth};
+use pharos_telemetry::config::{Config, MetricSink};
+use pharos_telemetry::{Health, Reloader, SinkHealth};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,7 +52,8 @@ pub(crate) struct Applier {
     reports: watch::Sender<String>,
     drains: TaskTracker,
     scopes: Scopes,
-    running: Running,
+    running: Config,
+    running_is: Running,
     report: Report,
 }
 
@@ -96,7 +98,8 @@ impl Applier {
             reports,
             drains: TaskTracker::new(),
             scopes: Scopes::default(),
-            running: Running::Defaults,
+            running: Config::off(),
+            running_is: Running::Defaults,
             report,
         }
     }
@@ -142,7 +145,7 @@ impl Applier {
         match target {
             Target::Defaults => {
                 if self.reload(self.defaults.clone()).await.is_ok() {
-                    self.running = Running::Defaults;
+                    self.running_is = Running::Defaults;
                     self.report.config = None;
                     self.publish();
                     tracing::info!("no TelemetryConfig decides for this process: running the command line's defaults");
@@ -156,13 +159,13 @@ impl Applier {
                 };
                 match outcome {
                     Ok(()) => {
-                        self.running = Running::PreviousConfig;
+                        self.running_is = Running::PreviousConfig;
                         tracing::info!(telemetryconfig = name, generation, "programmed");
                         self.enter(uid, *generation, State::Programmed);
                     }
                     Err(message) => {
                         tracing::warn!(telemetryconfig = name, generation, "refused, what ran before runs on: {message}");
-                        let running = self.running;
+                        let running = self.running_is;
                         self.enter(uid, *generation, State::Failed { running, message });
                     }
                 }
@@ -171,8 +174,10 @@ impl Applier {
     }
 
     async fn reload(&mut self, wanted: Config) -> Result<(), String> {
-        let prepared = self.reloader.prepare(wanted).await.map_err(|error| error.to_string())?;
+        let prepared =
+            self.reloader.prepare(wanted.clone()).await.map_err(|error| error.to_string())?;
         let retired = prepared.commit();
+        self.running = wanted;
         self.drains.spawn(async move {
             let drained = retired.drain(DRAIN_DEADLINE).await;
             if drained.lost() > 0 {
@@ -189,7 +194,7 @@ impl Applier {
             config_hash: config_hash(uid, generation),
             state,
             since: Timestamp::now(),
-            exporters: Vec::new(),
+            exporters: self.report.config.take().map(|config| config.exporters).unwrap_or_default(),
         });
         self.publish();
     }
@@ -198,7 +203,7 @@ impl Applier {
     fn publish(&mut self) {
         let health = self.health.borrow_and_update().clone();
         if let Some(config) = &mut self.report.config {
-            config.exporters = exporters(&health);
+            config.exporters = exporters(&self.running, &health, &config.exporters, Timestamp::now());
         }
         let encoded = self.report.encode();
         self.reports.send_if_modified(|before| {
@@ -207,4 +212,32 @@ impl Applier {
             changed
         });
     }
+}
+
+/// The health of the sinks that run; what did not change since `before` keeps its time.
+fn exporters(
+    running: &Config,
+    health: &Health,
+    before: &[ExporterReport],
+    now: Timestamp,
+) -> Vec<ExporterReport> {
+    running
+        .metric_sinks()
+        .map(|(name, sink)| {
+            let health = match (sink, health.sinks.get(name)) {
+                (MetricSink::Prometheus, _) => ExporterHealth::Scraped,
+                (MetricSink::Otlp(_), None | Some(SinkHealth::NotYetExported)) => {
+                    ExporterHealth::NotYetExported
+                }
+                (MetricSink::Otlp(_), Some(SinkHealth::Healthy)) => ExporterHealth::Healthy,
+                (MetricSink::Otlp(_), Some(SinkHealth::Failing { reason, message })) => {
+                    let (reason, message) = (reason.as_str().to_owned(), message.clone());
+                    ExporterHealth::Failing { reason, message }
+                }
+            };
+            let same = |report: &&ExporterReport| report.name == name.as_str() && report.health == health;
+            let since = before.iter().find(same).map_or(now, |report| report.since);
+            ExporterReport { name: name.as_str().to_owned(), health, since }
+        })
+        .collect()
 }

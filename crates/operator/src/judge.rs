@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 
 use jiff::{Timestamp, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use pharos_api::condition::{ReadyReason, Reason};
 use pharos_api::telemetryconfig::{TelemetryConfig, TelemetryConfigStatus};
 use pharos_cluster::view::{Observed, Uid};
 
@@ -19,6 +18,8 @@ use crate::replicas::LiveReplica;
 use crate::report::{ConfigReport, State};
 use crate::resolve::{Problems, resolve};
 use crate::select::{Scope, Winners};
+
+use conditions::Verdict;
 
 /// Everything that the status of one object depends on.
 pub struct Scene<'a> {
@@ -44,12 +45,6 @@ struct Obeying<'a> {
     report: Option<&'a ConfigReport>,
 }
 
-/// A reason, which implies the condition and its status, and a sentence for people.
-struct Verdict<R> {
-    reason: R,
-    message: String,
-}
-
 /// The status that the object should have.
 pub fn judge(scene: &Scene<'_>) -> TelemetryConfigStatus {
     let obeying = scene.obeying();
@@ -68,14 +63,6 @@ pub fn judge(scene: &Scene<'_>) -> TelemetryConfigStatus {
         next_certificate_expiry_time: None,
         conditions: scene.conditions(&obeying),
         replicas: scene.replica_entries(&obeying),
-    }
-}
-
-// === impl Verdict ===
-
-impl<R: Reason> Verdict<R> {
-    fn new(reason: R, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
     }
 }
 
@@ -111,33 +98,22 @@ impl<'a> Scene<'a> {
             Err(error) => Err(Problems::undecodable(error)),
         };
         let accepted = conditions::accepted(self, resolved.as_ref().err());
-        let resolved_refs = conditions::resolved_refs();
         let programmed = conditions::programmed(self, obeying);
-        let ready = ReadyReason::of(accepted.reason, resolved_refs.reason, programmed.reason);
-        let message = match ready {
-            ReadyReason::Ready => "",
-            ReadyReason::NotAccepted(_) => &accepted.message,
-            ReadyReason::UnresolvedRefs(_) => &resolved_refs.message,
-            ReadyReason::NotProgrammed(_) | ReadyReason::Progressing => &programmed.message,
-        };
-        vec![
-            self.condition(&Verdict::new(ready, message)),
-            self.condition(&accepted),
-            self.condition(&resolved_refs),
-            self.condition(&programmed),
-            self.condition(&conditions::export_healthy(self, obeying)),
-        ]
+        let verdicts = [accepted, conditions::resolved_refs(), programmed];
+        let ready = conditions::ready(&verdicts);
+        let export_healthy = conditions::export_healthy(obeying);
+        [ready].iter().chain(&verdicts).chain([&export_healthy]).map(|v| self.condition(v)).collect()
     }
 
     /// The condition with its times: a transition is a change of status, as the API conventions say.
-    fn condition<R: Reason>(&self, verdict: &Verdict<R>) -> Condition {
-        let (r#type, status) = (R::CONDITION.as_str(), verdict.reason.status().as_str());
+    fn condition(&self, verdict: &Verdict) -> Condition {
+        let (r#type, status) = (verdict.condition.as_str(), verdict.status.as_str());
         let same = |condition: &&Condition| condition.type_ == r#type && condition.status == status;
         let before = self.before.and_then(|before| before.conditions.iter().find(same));
         Condition {
             type_: r#type.to_owned(),
             status: status.to_owned(),
-            reason: verdict.reason.as_str().to_owned(),
+            reason: verdict.reason.to_owned(),
             message: verdict.message.clone(),
             observed_generation: Some(self.observed.generation()),
             last_transition_time: before.map_or_else(

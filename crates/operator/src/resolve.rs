@@ -205,7 +205,7 @@ fn sink(exporter: &Exporter, findings: &mut Findings) -> Option<MetricSink> {
             }
             Some(MetricSink::Prometheus)
         }
-        (ExporterType::OTLP, Some(otlp)) if prometheus.is_none() => {
+        (ExporterType::Otlp, Some(otlp)) if prometheus.is_none() => {
             otlp_sink(&format!("{path}.otlp"), otlp, findings).map(MetricSink::Otlp)
         }
         (r#type, _) => {
@@ -217,7 +217,7 @@ fn sink(exporter: &Exporter, findings: &mut Findings) -> Option<MetricSink> {
 
 fn otlp_sink(path: &str, otlp: &OtlpExporter, findings: &mut Findings) -> Option<OtlpSink> {
     let OtlpExporter { protocol, endpoint, compression, timeout_seconds, headers, tls } = otlp;
-    if *protocol == OtlpProtocol::HTTPProtobuf {
+    if *protocol == OtlpProtocol::HttpProtobuf {
         findings.unsupported(format!("{path}.protocol"), "use GRPC");
         return None;
     }

@@ -10,9 +10,6 @@ use jiff::Timestamp;
 use pharos_api::telemetryconfig::{Component, TelemetryConfig};
 use pharos_cluster::view::{Observed, Uid};
 
-/// All components, in the order in which they decide for a process that runs several.
-pub const COMPONENTS: [Component; 2] = [Component::Admission, Component::BackgroundScan];
-
 /// The components that an object asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -123,7 +120,7 @@ impl Winners {
 
 /// The component that decides for a process running these.
 pub fn deciding(components: &BTreeSet<Component>) -> Option<Component> {
-    COMPONENTS.into_iter().find(|component| components.contains(component))
+    Component::ALL.into_iter().find(|component| components.contains(component))
 }
 
 /// Selects the winner of every component.
@@ -135,7 +132,7 @@ pub fn select(candidates: &[Candidate<'_>]) -> Winners {
             .min_by_key(|candidate| precedence(candidate))
             .map(|candidate| (component, candidate.uid.to_owned()))
     };
-    Winners(COMPONENTS.into_iter().filter_map(winner).collect())
+    Winners(Component::ALL.into_iter().filter_map(winner).collect())
 }
 
 fn precedence<'a>(candidate: &Candidate<'a>) -> impl Ord + use<'a> {

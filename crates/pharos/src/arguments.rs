@@ -11,7 +11,7 @@ use pharos_api::telemetryconfig::Component;
 
 /// A Kubernetes policy engine whose telemetry is configured with `kubectl apply`.
 #[derive(Debug, Parser)]
-#[command(name = "pharos", version, max_term_width = 100)]
+#[command(name = "pharos", version, max_term_width = 100, args_override_self = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,

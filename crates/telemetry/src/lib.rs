@@ -1,1 +1,56 @@
-//! Placeholder.
+//! A reloadable OpenTelemetry pipeline: where telemetry goes can change at any time, and no count
+//! is lost, doubled or reset by it. Useful to any program; knows neither Kubernetes nor policies.
+//!
+//! ```text
+//!   Pipeline::meter ──> instruments ──> Generation (one SDK provider, one reader, for ever)
+//!                                           │ Snapshot: all totals at one moment
+//!        ┌──────────────────────────────────┼──────────────────────────┐
+//!   Pipeline::scrape                 Hub: the snapshot of a commit   OTLP sinks, one task each,
+//!   serve_scrapes                    is the last of old sinks and    every period, on a runtime
+//!                                    the first of new ones           of their own
+//! ```
+//!
+//! A reload takes one road, whether it is the first or the last of a process:
+//!
+//! ```text
+//!   Config ─ Plan::between ─> Reloader::prepare ─> Prepared::commit ─> Retired::drain
+//!            pure             builds, can fail;    stores; cannot      the last export of what
+//!                             drop = undo          fail, no I/O        was removed, bounded
+//! ```
+//!
+//! Recording never waits for any of it: sinks read totals, they are not written to. Where a sink
+//! exports to, how often, with which headers and resource are properties of the sink, applied
+//! after aggregation, so that changing them resets nothing.
+//!
+//! Start with [`Pipeline::start`] and `examples/hot_reload.rs`. [`config`] says what can be
+//! configured; [`Health`] and [`DebugSnapshot`] what came of it.
+
+pub mod config;
+
+mod client;
+mod debug;
+mod exposition;
+mod generation;
+mod health;
+mod hub;
+mod identity;
+mod outcome;
+mod pipeline;
+mod plan;
+mod reload;
+mod scrape;
+mod sink;
+mod snapshot;
+mod stats;
+
+pub use config::{Config, MetricSink, Metrics, OtlpSink, SinkName};
+pub use debug::{DebugSnapshot, Reloads};
+pub use exposition::Scrape;
+pub use health::{FailureReason, Health, SinkHealth};
+pub use identity::Identity;
+pub use pipeline::{Pipeline, StartError};
+pub use plan::{Change, Plan};
+pub use reload::{Drained, PrepareError, Prepared, Reloader, Retired, ShutdownReport};
+pub use scrape::serve_scrapes;
+pub use sink::LastExport;
+pub use stats::SinkStats;

@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::json;
-use tokio::net::TcpStream;
 
 use crate::parts::{self, Part};
 use crate::ports::{self, loopback};
-use crate::process::{Process, StartError, private_directory};
+use crate::process::{Process, StartError, keep_to_this_machine, private_directory};
 
 mod exports;
 
@@ -46,13 +45,23 @@ impl Collector {
             Some(port) => (launch(&program, &dir, port).await?, port),
             None => {
                 let on_free_port = async |[port]: [u16; 1]| {
-                    launch(&program, &dir, port).await.map(|process| (process, port))
+                    launch(&program, &dir, port)
+                        .await
+                        .map(|process| (process, port))
                 };
-                ports::with_free(on_free_port).await.context("the Collector does not start")?
+                ports::with_free(on_free_port)
+                    .await
+                    .context("the Collector does not start")?
             }
         };
         let reader = Mutex::new(Reader::new(received(&dir)));
-        Ok(Self { process: Some(process), program, dir, port, reader })
+        Ok(Self {
+            process: Some(process),
+            program,
+            dir,
+            port,
+            reader,
+        })
     }
 
     /// The endpoint for OTLP/gRPC without TLS.
@@ -103,7 +112,9 @@ impl Collector {
 
     /// Lets it run on after this process.
     pub fn leave_running(self) {
-        self.process.map(Process::leave_running);
+        if let Some(process) = self.process {
+            process.leave_running();
+        }
     }
 }
 
@@ -123,13 +134,10 @@ async fn launch(program: &Path, dir: &Path, port: u16) -> Result<Process, StartE
     let config_file = dir.join("otelcol.yaml");
     fs::write(&config_file, config.to_string()).context("cannot write the Collector's config")?;
     let mut command = Command::new(program);
+    keep_to_this_machine(&mut command);
     command.arg("--config").arg(&config_file);
     let mut process = Process::spawn("otelcol", &mut command, &dir.join("otelcol.log"))?;
-    process
-        .until("listens", START, async || {
-            TcpStream::connect(address).await.map_err(|error| error.to_string())
-        })
-        .await?;
+    process.until_it_logs("Everything is ready", START).await?;
     Ok(process)
 }
 

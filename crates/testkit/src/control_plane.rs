@@ -15,7 +15,7 @@ use crate::http;
 use crate::kubectl::Kubectl;
 use crate::parts::{self, Part};
 use crate::ports::{self, loopback};
-use crate::process::{Process, StartError, private_directory};
+use crate::process::{Process, StartError, keep_to_this_machine, private_directory};
 use crate::prometheus::{self, Sample};
 
 mod credentials;
@@ -74,7 +74,14 @@ impl ControlPlane {
         .context("kube-apiserver does not start")?;
         let kubeconfig = launch.credentials.write_kubeconfig(port)?;
         let kubectl = Kubectl::new(parts.path(Part::Kubectl).to_owned(), kubeconfig);
-        Ok(Self { apiserver: Some(apiserver), etcd, port, launch, kubectl, client })
+        Ok(Self {
+            apiserver: Some(apiserver),
+            etcd,
+            port,
+            launch,
+            kubectl,
+            client,
+        })
     }
 
     /// The address of the API server.
@@ -137,7 +144,9 @@ impl ControlPlane {
 
     /// Lets it run on after this process.
     pub fn leave_running(self) {
-        self.apiserver.map(Process::leave_running);
+        if let Some(apiserver) = self.apiserver {
+            apiserver.leave_running();
+        }
         self.etcd.leave_running();
     }
 }
@@ -154,15 +163,25 @@ impl Launch {
     async fn start(&self, port: u16) -> Result<(Process, Client), StartError> {
         let credentials = &self.credentials;
         let mut command = Command::new(&self.program);
+        keep_to_this_machine(&mut command);
         command
-            .arg(format!("--etcd-servers=http://{}", loopback(self.etcd_port)))
+            .arg(format!(
+                "--etcd-servers=http://{}",
+                loopback(self.etcd_port)
+            ))
             .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
             // Or it refuses a loopback advertise address.
             .arg("--endpoint-reconciler-type=none")
             .arg(format!("--secure-port={port}"))
             .arg(flag("--cert-dir", &credentials.certificates))
-            .arg(flag("--service-account-key-file", &credentials.service_account_public_key))
-            .arg(flag("--service-account-signing-key-file", &credentials.service_account_key))
+            .arg(flag(
+                "--service-account-key-file",
+                &credentials.service_account_public_key,
+            ))
+            .arg(flag(
+                "--service-account-signing-key-file",
+                &credentials.service_account_key,
+            ))
             .arg("--service-account-issuer=https://kubernetes.default.svc.cluster.local")
             .arg(flag("--token-auth-file", &credentials.tokens))
             .arg("--authorization-mode=RBAC")
@@ -196,6 +215,7 @@ async fn start_etcd(
     let data = dir.join(format!("etcd-{}", client.port()));
     fs::create_dir_all(&data).context("cannot create etcd's folder")?;
     let mut command = Command::new(program);
+    keep_to_this_machine(&mut command);
     command
         .arg(flag("--data-dir", &data))
         .arg("--unsafe-no-fsync")
@@ -203,15 +223,10 @@ async fn start_etcd(
         .arg(format!("--advertise-client-urls=http://{client}"))
         .arg(format!("--listen-peer-urls=http://{peer}"))
         .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
-        .arg(format!("--initial-cluster=default=http://{peer}"))
-        .arg("--log-level=warn");
+        .arg(format!("--initial-cluster=default=http://{peer}"));
     let mut process = Process::spawn("etcd", &mut command, &dir.join("etcd.log"))?;
-    let (http_client, health) = (http::plain()?, format!("http://{client}/health"));
     process
-        .until("is healthy", START, async || {
-            let answer = http::get_ok(&http_client, &health).await;
-            answer.map_err(|error| format!("{error:#}"))
-        })
+        .until_it_logs("ready to serve client requests", START)
         .await?;
     Ok(process)
 }

@@ -38,7 +38,11 @@ mod tests {
         let mut looks = 0;
         let found = eventually("the third look", Duration::from_secs(1), async || {
             looks += 1;
-            if looks == 3 { Ok(looks) } else { Err(format!("look {looks}")) }
+            if looks == 3 {
+                Ok(looks)
+            } else {
+                Err(format!("look {looks}"))
+            }
         })
         .await;
         assert_eq!(found.unwrap(), 3);
@@ -51,7 +55,10 @@ mod tests {
             Err::<(), _>("nothing yet".to_owned())
         })
         .await;
-        assert_eq!(outcome.unwrap_err().to_string(), "waited 2s for a miracle: nothing yet");
+        assert_eq!(
+            outcome.unwrap_err().to_string(),
+            "waited 2s for a miracle: nothing yet"
+        );
         assert!(started.elapsed() <= Duration::from_secs(2));
     }
 
@@ -61,6 +68,11 @@ mod tests {
             std::future::pending::<Result<(), String>>().await
         })
         .await;
-        assert!(outcome.unwrap_err().to_string().contains("did not come back"));
+        assert!(
+            outcome
+                .unwrap_err()
+                .to_string()
+                .contains("did not come back")
+        );
     }
 }

@@ -24,15 +24,29 @@ pub(crate) fn authenticated(ca_pem: &[u8], token: &str) -> anyhow::Result<Client
 
 /// The answer, whatever its status.
 pub(crate) async fn get(client: &Client, url: &str) -> anyhow::Result<(StatusCode, String)> {
-    let response = client.get(url).send().await.with_context(|| format!("GET {url}"))?;
+    let response = client
+        .get(url)
+        .send()
+        .await
+        .with_context(|| format!("GET {url}"))?;
     let status = response.status();
-    Ok((status, response.text().await.with_context(|| format!("GET {url}"))?))
+    Ok((
+        status,
+        response
+            .text()
+            .await
+            .with_context(|| format!("GET {url}"))?,
+    ))
 }
 
 /// The body of a 200; any other answer is an error that holds it.
 pub(crate) async fn get_ok(client: &Client, url: &str) -> anyhow::Result<String> {
     let (status, body) = get(client, url).await?;
-    anyhow::ensure!(status == StatusCode::OK, "GET {url}: {status}: {}", body.trim());
+    anyhow::ensure!(
+        status == StatusCode::OK,
+        "GET {url}: {status}: {}",
+        body.trim()
+    );
     Ok(body)
 }
 

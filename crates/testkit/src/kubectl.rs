@@ -6,14 +6,17 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::process::keep_to_this_machine;
+
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// kubectl with the kubeconfig of one cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
@@ -40,7 +43,11 @@ impl Kubectl {
     #[must_use]
     pub fn new(program: PathBuf, kubeconfig: PathBuf) -> Self {
         let cache = kubeconfig.with_extension("cache");
-        Self { program, kubeconfig, cache }
+        Self {
+            program,
+            kubeconfig,
+            cache,
+        }
     }
 
     /// The kubeconfig file.
@@ -68,25 +75,34 @@ impl Kubectl {
     pub async fn install_crds(&self, crds: &Path) -> anyhow::Result<()> {
         let path = crds.to_str().context("the path of the CRDs is not UTF-8")?;
         self.run(&["apply", "--server-side", "-f", path]).await?;
-        self.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", path]).await?;
+        self.run(&[
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "-f",
+            path,
+        ])
+        .await?;
         Ok(())
     }
 
     /// What kubectl did, success or not.
     pub async fn output(&self, arguments: &[&str], input: &str) -> anyhow::Result<Output> {
         let mut command = Command::new(&self.program);
+        keep_to_this_machine(command.as_std_mut());
         command
             .env("KUBECONFIG", &self.kubeconfig)
             .env("KUBECACHEDIR", &self.cache)
             .env("KUBERC", "off")
             .args(arguments.iter().map(OsString::from))
-            .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+            .stdin(if input.is_empty() {
+                Stdio::null()
+            } else {
+                Stdio::piped()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
-            command.env_remove(proxy);
-        }
         let told = async {
             let mut child = command
                 .spawn()

@@ -23,8 +23,7 @@ mod identity;
 pub use identity::Identity;
 
 const TAIL_LINES: usize = 15;
-/// Kept from the user's environment these would send loopback traffic elsewhere or change what a
-/// child exports.
+/// These would send loopback traffic elsewhere, or change what a child says about itself.
 const FOREIGN_VARIABLES: [&str; 8] = [
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -64,22 +63,8 @@ pub enum StartError {
 // === impl Process ===
 
 impl Process {
-    /// Starts a child that talks to this machine only, with its output appended to the file `log`.
+    /// Starts a child with its output appended to the file `log`.
     pub fn spawn(name: &str, command: &mut Command, log: &Path) -> anyhow::Result<Self> {
-        for variable in FOREIGN_VARIABLES {
-            if !command.get_envs().any(|(set, _)| set == variable) {
-                command.env_remove(variable);
-            }
-        }
-        Self::spawn_in_own_environment(name, command, log)
-    }
-
-    /// Starts a child that may use the proxies of this machine's user.
-    pub(crate) fn spawn_in_own_environment(
-        name: &str,
-        command: &mut Command,
-        log: &Path,
-    ) -> anyhow::Result<Self> {
         let output = File::options()
             .append(true)
             .create(true)
@@ -94,9 +79,13 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         match Lifeline::tie(child.id()) {
-            Ok(lifeline) => {
-                Ok(Self { name: name.to_owned(), child, lifeline, log: log.to_owned(), log_start })
-            }
+            Ok(lifeline) => Ok(Self {
+                name: name.to_owned(),
+                child,
+                lifeline,
+                log: log.to_owned(),
+                log_start,
+            }),
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -145,16 +134,34 @@ impl Process {
         match outcome.await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(status)) => Err(self.start_error(status)),
-            Err(late) => Err(StartError::Failed(anyhow::anyhow!("{late}. {}", self.last_words()))),
+            Err(late) => Err(StartError::Failed(anyhow::anyhow!(
+                "{late}. {}",
+                self.last_words()
+            ))),
         }
+    }
+
+    /// Waits until it logs this, which nobody else on the same port can do in its place.
+    pub async fn until_it_logs(&mut self, text: &str, within: Duration) -> Result<(), StartError> {
+        let (log, start) = (self.log.clone(), self.log_start);
+        self.until(&format!("logs {text:?}"), within, async || {
+            let written = read_from(&log, start).map_err(|error| error.to_string())?;
+            written
+                .contains(text)
+                .then_some(())
+                .ok_or_else(|| "not yet".to_owned())
+        })
+        .await
     }
 
     /// Waits for the end.
     pub async fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
         let what = format!("{} to end", self.name);
-        eventually(&what, within, async || self.exited().ok_or_else(|| "it runs on".to_owned()))
-            .await
-            .map_err(|late| anyhow::anyhow!("{late}. {}", self.last_words()))
+        eventually(&what, within, async || {
+            self.exited().ok_or_else(|| "it runs on".to_owned())
+        })
+        .await
+        .map_err(|late| anyhow::anyhow!("{late}. {}", self.last_words()))
     }
 
     /// Sends SIGTERM to the process alone and waits for its end.
@@ -200,7 +207,11 @@ impl Process {
 
     fn start_error(&self, status: ExitStatus) -> StartError {
         let message = format!("{} ended with {status}. {}", self.name, self.last_words());
-        if self.written().to_ascii_lowercase().contains("address already in use") {
+        if self
+            .written()
+            .to_ascii_lowercase()
+            .contains("address already in use")
+        {
             return StartError::AddressInUse(message);
         }
         StartError::Failed(anyhow::anyhow!(message))
@@ -208,15 +219,8 @@ impl Process {
 
     /// What this child wrote, without what an earlier one wrote to the same file.
     fn written(&self) -> String {
-        let mut bytes = Vec::new();
-        let read = File::open(&self.log).and_then(|mut file| {
-            file.seek(SeekFrom::Start(self.log_start))?;
-            file.read_to_end(&mut bytes)
-        });
-        match read {
-            Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) => format!("(the log cannot be read: {error})"),
-        }
+        let read = read_from(&self.log, self.log_start);
+        read.unwrap_or_else(|error| format!("(the log cannot be read: {error})"))
     }
 }
 
@@ -248,6 +252,22 @@ impl Lifeline {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Keeps variables of the user's environment from a child that talks to this machine only. To be
+/// called before others are set.
+pub fn keep_to_this_machine(command: &mut Command) {
+    for variable in FOREIGN_VARIABLES {
+        command.env_remove(variable);
+    }
+}
+
+fn read_from(path: &Path, start: u64) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(start))?;
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn group(child: &Child) -> Option<Pid> {

@@ -12,6 +12,7 @@ use crate::schema::yes;
 pub struct Evaluation {
     /// Kubernetes for resources of a cluster, JSON for any other document. Unset means Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EvaluationMode")]
     pub mode: Option<EvaluationMode>,
 
     /// Whether it is evaluated when a resource changes.
@@ -24,9 +25,7 @@ pub struct Evaluation {
 }
 
 /// What a policy is evaluated over.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum EvaluationMode {
     /// Resources of a cluster.
     #[default]

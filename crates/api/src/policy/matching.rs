@@ -37,6 +37,7 @@ pub struct MatchResources {
     /// Exact matches only the API groups and versions that the rules name, Equivalent also others
     /// that serve the same resource. Unset means Equivalent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "MatchPolicy")]
     pub match_policy: Option<MatchPolicy>,
 }
 
@@ -76,6 +77,7 @@ pub struct NamedRuleWithOperations {
 
     /// Cluster, Namespaced or "*" for both. Unset means both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ResourceScope")]
     pub scope: Option<ResourceScope>,
 }
 
@@ -93,9 +95,7 @@ pub enum OperationType {
 }
 
 /// Where resources live.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ResourceScope {
     /// Outside of namespaces.
     Cluster,
@@ -108,9 +108,7 @@ pub enum ResourceScope {
 }
 
 /// Whether other names of a resource match.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum MatchPolicy {
     /// Only the groups and versions that are named.
     Exact,

@@ -54,9 +54,7 @@ pub struct MetricsSpec {
 }
 
 /// What a pushed number counts from.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Temporality {
     /// From the start of the process.
     #[default]

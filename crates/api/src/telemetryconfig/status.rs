@@ -90,6 +90,7 @@ pub struct ComponentStatus {
     /// Why another object decides: Conflicted where it won the component, SharedProcess where the
     /// component runs in one process with another, whose configuration decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "OverriddenReason")]
     pub reason: Option<OverriddenReason>,
 
     /// How many replicas of the component run this object's observedGeneration.

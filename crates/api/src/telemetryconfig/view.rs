@@ -28,11 +28,15 @@ pub struct ViewSelector {
     /// The metric's name, as OpenTelemetry or as Prometheus shows it; '*' stands for any
     /// characters and '?' for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z*?][A-Za-z0-9_./*?-]*$"))]
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(pattern = "^[A-Za-z*?][A-Za-z0-9_./*?-]*$")
+    )]
     pub instrument_name: Option<String>,
 
-    /// The kind of instrument that records it.
+    /// The kind of instrument that records it. Unset means any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "InstrumentType")]
     pub instrument_type: Option<InstrumentType>,
 }
 
@@ -134,7 +138,10 @@ pub struct ExplicitBucketHistogram {
     /// unit. The last bucket has none and comes by itself.
     #[schemars(
         length(min = 1, max = 100),
-        inner(length(max = 24), regex(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,9})?$"))
+        inner(
+            length(max = 24),
+            regex(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,9})?$")
+        )
     )]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
@@ -164,6 +171,9 @@ pub struct Base2ExponentialHistogram {
 
 impl Default for Base2ExponentialHistogram {
     fn default() -> Self {
-        Self { max_size: 160, max_scale: 20 }
+        Self {
+            max_size: 160,
+            max_scale: 20,
+        }
     }
 }

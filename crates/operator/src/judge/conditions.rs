@@ -3,17 +3,67 @@
 use std::collections::BTreeSet;
 
 use pharos_api::condition::{
-    AcceptedReason, ExportHealthyReason, ProgrammedReason, Reason, ResolvedRefsReason,
+    AcceptedReason, ConditionStatus, ConditionType, ExportHealthyReason, ProgrammedReason, ReadyReason,
+    ResolvedRefsReason,
 };
+use pharos_api::telemetryconfig::Component;
 
-use super::{Obeying, Scene, Verdict};
+use super::{Obeying, Scene};
 use crate::report::{ExporterHealth, Running, State};
 use crate::resolve::Problems;
-use crate::select::COMPONENTS;
 
-pub(super) fn accepted(scene: &Scene<'_>, problems: Option<&Problems>) -> Verdict<AcceptedReason> {
+
+/// A condition without its times.
+pub(super) struct Verdict {
+    pub(super) condition: ConditionType,
+    pub(super) status: ConditionStatus,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+}
+
+/// A reason implies its condition and its status.
+macro_rules! verdicts_from {
+    ($($reason:ident),+) => {$(
+        impl From<$reason> for Verdict {
+            fn from(reason: $reason) -> Self {
+                Self {
+                    condition: $reason::CONDITION,
+                    status: reason.status(),
+                    reason: reason.as_str(),
+                    message: String::new(),
+                }
+            }
+        }
+    )+};
+}
+
+verdicts_from!(AcceptedReason, ResolvedRefsReason, ProgrammedReason, ExportHealthyReason, ReadyReason);
+
+// === impl Verdict ===
+
+impl Verdict {
+    fn new(reason: impl Into<Self>, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..reason.into() }
+    }
+}
+
+/// Accepted and ResolvedRefs and Programmed: the first that failed gives the reason; without one,
+/// the first that is not decided yet.
+pub(super) fn ready(verdicts: &[Verdict]) -> Verdict {
+    let first = |status| verdicts.iter().find(|verdict| verdict.status == status);
+    if let Some(failed) = first(ConditionStatus::False) {
+        let (status, reason) = (failed.status, failed.reason);
+        return Verdict { status, reason, ..Verdict::new(ReadyReason::Ready, &*failed.message) };
+    }
+    match first(ConditionStatus::Unknown) {
+        Some(undecided) => Verdict::new(ReadyReason::Progressing, &*undecided.message),
+        None => ReadyReason::Ready.into(),
+    }
+}
+
+pub(super) fn accepted(scene: &Scene<'_>, problems: Option<&Problems>) -> Verdict {
     let uid = scene.observed.uid();
-    let lost: Vec<_> = COMPONENTS
+    let lost: Vec<_> = Component::ALL
         .into_iter()
         .filter(|component| scene.scope.covers(*component))
         .filter_map(|component| Some((component, scene.winners.of(component)?)))
@@ -41,11 +91,11 @@ pub(super) fn accepted(scene: &Scene<'_>, problems: Option<&Problems>) -> Verdic
 }
 
 /// What resolves refers to nothing yet: references are refused as unsupported.
-pub(super) fn resolved_refs() -> Verdict<ResolvedRefsReason> {
-    Verdict::new(ResolvedRefsReason::ResolvedRefs, "")
+pub(super) fn resolved_refs() -> Verdict {
+    ResolvedRefsReason::ResolvedRefs.into()
 }
 
-pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict<ProgrammedReason> {
+pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict {
     if !scene.winners.wins(scene.observed.uid()) {
         let message = "another TelemetryConfig is in force";
         return Verdict::new(ProgrammedReason::Conflicted, message);
@@ -66,7 +116,7 @@ pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict<
     match failed {
         Some((running, message)) => Verdict::new(instead(running), message.as_str()),
         None if obeying.iter().all(|replica| scene.runs(replica)) => {
-            Verdict::new(ProgrammedReason::Programmed, "")
+            ProgrammedReason::Programmed.into()
         }
         None => Verdict::new(
             ProgrammedReason::Applying,
@@ -75,12 +125,9 @@ pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict<
     }
 }
 
-pub(super) fn export_healthy(
-    scene: &Scene<'_>,
-    obeying: &[Obeying<'_>],
-) -> Verdict<ExportHealthyReason> {
-    if !scene.winners.wins(scene.observed.uid()) {
-        return Verdict::new(ExportHealthyReason::NotYetExported, "");
+pub(super) fn export_healthy(obeying: &[Obeying<'_>]) -> Verdict {
+    if obeying.is_empty() {
+        return ExportHealthyReason::NotYetExported.into();
     }
     let exporters = || obeying.iter().filter_map(|replica| replica.report).flat_map(|r| &r.exporters);
     let failing = exporters().find_map(|exporter| match &exporter.health {
@@ -88,15 +135,17 @@ pub(super) fn export_healthy(
         _ => None,
     });
     if let Some((name, reason, message)) = failing {
-        return Verdict::new(known(reason), format!("exporter {name:?}: {message}"));
+        // A replica of another version may know other reasons.
+        let reason = ExportHealthyReason::parse(reason).unwrap_or(ExportHealthyReason::AllDataDropped);
+        return Verdict::new(reason, format!("exporter {name:?}: {message}"));
     }
     let any = |wanted| exporters().any(|exporter| exporter.health == wanted);
     if any(ExporterHealth::NotYetExported) {
-        Verdict::new(ExportHealthyReason::NotYetExported, "")
+        ExportHealthyReason::NotYetExported.into()
     } else if any(ExporterHealth::Healthy) {
-        Verdict::new(ExportHealthyReason::Healthy, "")
+        ExportHealthyReason::Healthy.into()
     } else {
-        Verdict::new(ExportHealthyReason::NoExporters, "")
+        ExportHealthyReason::NoExporters.into()
     }
 }
 
@@ -106,14 +155,4 @@ pub(super) fn instead(running: Running) -> ProgrammedReason {
         Running::PreviousConfig => ProgrammedReason::RunningPreviousConfig,
         Running::Defaults => ProgrammedReason::RunningDefaults,
     }
-}
-
-/// A replica of another version may know other reasons.
-fn known(reason: &str) -> ExportHealthyReason {
-    let same = |known: &&ExportHealthyReason| known.as_str() == reason;
-    ExportHealthyReason::ALL
-        .iter()
-        .find(same)
-        .copied()
-        .unwrap_or(ExportHealthyReason::AllDataDropped)
 }

@@ -1,15 +1,14 @@
 //! The lists in status: what the object is to each component, and what each replica makes of it.
 
-use pharos_api::condition::{OverriddenReason, Reason};
 use pharos_api::telemetryconfig::{
-    Component, ComponentState, ComponentStatus, ExporterState, ReplicaExporterStatus, ReplicaState,
-    ReplicaStatus, SHOWN_REPLICAS, Signal,
+    Component, ComponentState, ComponentStatus, ExporterState, ExporterStatus, OverriddenReason,
+    ReplicaState, ReplicaStatus, SHOWN_REPLICAS, Signal,
 };
 
 use super::conditions::instead;
 use super::{Obeying, Scene, count, whole_seconds};
 use crate::report::{ConfigReport, ExporterHealth, ExporterReport, State};
-use crate::select::{COMPONENTS, deciding};
+use crate::select::deciding;
 
 /// The longest message that a replica's entry takes, in characters.
 const LONGEST_MESSAGE: usize = 512;
@@ -19,7 +18,7 @@ const LONGEST_MESSAGE: usize = 512;
 impl Scene<'_> {
     /// For each component that the object asks for: whether it is active, or who overrides it.
     pub(super) fn component_entries(&self, obeying: &[Obeying<'_>]) -> Vec<ComponentStatus> {
-        COMPONENTS
+        Component::ALL
             .into_iter()
             .filter(|component| self.scope.covers(*component))
             .map(|component| self.component_entry(component, obeying))
@@ -38,7 +37,7 @@ impl Scene<'_> {
                 None => ComponentState::Active,
                 Some(_) => ComponentState::Overridden,
             },
-            reason: overridden.as_ref().map(|(reason, _)| reason.as_str().to_owned()),
+            reason: overridden.as_ref().map(|(reason, _)| *reason),
             by: overridden.and_then(|(_, by)| by),
             replicas_programmed: count(programmed.count()),
             replicas_live: count(obeying.iter().filter(of_component).count()),
@@ -73,15 +72,13 @@ impl Scene<'_> {
 
     /// The replicas that a person should look at first, first.
     pub(super) fn replica_entries(&self, obeying: &[Obeying<'_>]) -> Vec<ReplicaStatus> {
-        let mut entries: Vec<_> = obeying.iter().map(|one| self.replica_entry(one)).collect();
+        let mut entries: Vec<_> =
+            obeying.iter().map(|one| (self.runs(one), self.replica_entry(one))).collect();
         let failing = |entry: &ReplicaStatus| {
             entry.exporters.iter().any(|exporter| exporter.state == ExporterState::Failing)
         };
-        entries.sort_by_cached_key(|entry| {
-            (entry.state == ReplicaState::Programmed, !failing(entry), entry.pod_name.clone())
-        });
-        entries.truncate(SHOWN_REPLICAS);
-        entries
+        entries.sort_by_cached_key(|(runs, entry)| (*runs, !failing(entry), entry.pod_name.clone()));
+        entries.into_iter().map(|(_, entry)| entry).take(SHOWN_REPLICAS).collect()
     }
 
     fn replica_entry(&self, Obeying { replica, report }: &Obeying<'_>) -> ReplicaStatus {
@@ -121,11 +118,11 @@ impl Scene<'_> {
     }
 }
 
-fn exporter_entries(report: &ConfigReport) -> Vec<ReplicaExporterStatus> {
+fn exporter_entries(report: &ConfigReport) -> Vec<ExporterStatus> {
     report.exporters.iter().map(exporter_entry).collect()
 }
 
-fn exporter_entry(exporter: &ExporterReport) -> ReplicaExporterStatus {
+fn exporter_entry(exporter: &ExporterReport) -> ExporterStatus {
     let (state, reason, message) = match &exporter.health {
         ExporterHealth::NotYetExported => (ExporterState::NotYetExported, None, None),
         ExporterHealth::Healthy | ExporterHealth::Scraped => (ExporterState::Healthy, None, None),
@@ -133,7 +130,7 @@ fn exporter_entry(exporter: &ExporterReport) -> ReplicaExporterStatus {
             (ExporterState::Failing, Some(reason.clone()), Some(shortened(message)))
         }
     };
-    ReplicaExporterStatus {
+    ExporterStatus {
         name: exporter.name.clone(),
         signal: Signal::Metrics,
         state,

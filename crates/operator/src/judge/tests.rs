@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pharos_api::telemetryconfig::{Component, ComponentState, ExporterState, ReplicaState};
+use pharos_api::telemetryconfig::{Component, ComponentState, ExporterState, OverriddenReason, ReplicaState};
 use serde_json::{Value, json};
 
 use super::*;
@@ -232,7 +232,7 @@ fn in_a_shared_process_the_first_component_decides() {
     let status = namespace.judge("b");
     let entry = &status.components[0];
     assert_eq!(entry.state, ComponentState::Overridden);
-    assert_eq!(entry.reason.as_deref(), Some("SharedProcess"));
+    assert_eq!(entry.reason, Some(OverriddenReason::SharedProcess));
     assert_eq!(entry.by.as_deref(), Some("a"));
     assert_eq!(conditions(&status)[3], "Programmed Unknown NoReplicas");
 }

@@ -23,7 +23,10 @@ impl Identity {
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         let pid = pid.try_into().ok()?;
-        Some(Self { pid, started: start_time(pid)? })
+        Some(Self {
+            pid,
+            started: start_time(pid)?,
+        })
     }
 
     /// The process id.
@@ -40,7 +43,13 @@ impl Identity {
 
     /// Ends that process with its group, politely first. Does nothing when it has ended.
     pub async fn end(&self, patience: Duration) -> anyhow::Result<()> {
-        let gone = async || if self.is_alive() { Err("it runs on".to_owned()) } else { Ok(()) };
+        let gone = async || {
+            if self.is_alive() {
+                Err("it runs on".to_owned())
+            } else {
+                Ok(())
+            }
+        };
         let what = format!("process {} to end", self.pid);
         self.signal(Signal::TERM);
         if eventually(&what, patience, gone).await.is_ok() {
@@ -108,7 +117,10 @@ mod tests {
     fn another_start_time_is_another_process() {
         let ourselves = Identity::of(std::process::id()).unwrap();
         assert!(ourselves.is_alive());
-        let earlier = Identity { started: "long ago".into(), ..ourselves };
+        let earlier = Identity {
+            started: "long ago".into(),
+            ..ourselves
+        };
         assert!(!earlier.is_alive());
     }
 }

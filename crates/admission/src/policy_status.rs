@@ -1,0 +1,164 @@
+//! What the leader writes into the status of policies: whether each is evaluated, and why not.
+//!
+//! [`desired`] is pure. Written by server-side apply under one field manager, with the
+//! resourceVersion that it was computed from, and only when it differs: a leader that wakes late
+//! gets a 409, and the watch then brings what to compute from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::{Patch, PatchParams};
+use kube::core::DeserializeGuard;
+use kube::{Api, Resource};
+use pharos_api::policy::{PolicyConditionStatus, ValidatingPolicy};
+use pharos_cluster::election::Leadership;
+use pharos_cluster::trouble::Trouble;
+use pharos_cluster::view::Uid;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::policies::{Entry, Outcome, Policies};
+
+/// The owner of every field of status, the same for every leader.
+const FIELD_MANAGER: &str = "pharos-policy-status";
+/// Kyverno's name for the condition that a policy was taken in.
+const POLICY_CACHED: &str = "PolicyCached";
+const SUCCEEDED: &str = "Succeeded";
+/// What the CRD admits.
+const LONGEST_MESSAGE: usize = 32_768;
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// Writes policy status while it leads.
+pub(crate) struct StatusWriter {
+    /// Guarded, because the answer to a write is the object, decodable or not.
+    api: Api<DeserializeGuard<ValidatingPolicy>>,
+    policies: watch::Receiver<Option<Arc<Policies>>>,
+    leadership: watch::Receiver<Leadership>,
+    /// What was written to policies whose status cannot be read back, because they cannot be
+    /// decoded.
+    written: BTreeMap<Uid, PolicyConditionStatus>,
+}
+
+/// The status of a policy, with the transition times of `current` where nothing changed.
+fn desired(
+    entry: &Entry,
+    current: Option<&PolicyConditionStatus>,
+    now: Timestamp,
+) -> PolicyConditionStatus {
+    let (ready, reason, message) = match &entry.outcome {
+        Outcome::InForce(_) => (true, SUCCEEDED, "every expression compiles".to_owned()),
+        Outcome::NotForAdmission => {
+            (true, "NotForAdmission", "spec.evaluation excludes admission".to_owned())
+        }
+        Outcome::Broken(defect) => (false, defect.reason, shortened(&defect.message)),
+    };
+    let status = if ready { "True" } else { "False" };
+    let since = current
+        .and_then(|current| current.conditions.iter().find(|was| was.type_ == POLICY_CACHED))
+        .filter(|was| was.status == status)
+        .map_or(Time(now), |was| was.last_transition_time.clone());
+    PolicyConditionStatus {
+        ready: Some(ready),
+        message: Some(message.clone()),
+        conditions: vec![Condition {
+            type_: POLICY_CACHED.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message,
+            observed_generation: entry.metadata.generation,
+            last_transition_time: since,
+        }],
+    }
+}
+
+fn shortened(message: &str) -> String {
+    message.chars().take(LONGEST_MESSAGE).collect()
+}
+
+// === impl StatusWriter ===
+
+impl StatusWriter {
+    pub(crate) fn new(
+        api: Api<DeserializeGuard<ValidatingPolicy>>,
+        policies: watch::Receiver<Option<Arc<Policies>>>,
+        leadership: watch::Receiver<Leadership>,
+    ) -> Self {
+        Self { api, policies, leadership, written: BTreeMap::new() }
+    }
+
+    /// Keeps every status true while this process leads, for as long as it is polled.
+    pub(crate) async fn run(mut self) {
+        let mut failing = None;
+        loop {
+            let leads = *self.leadership.borrow_and_update() == Leadership::Leader;
+            let policies = self.policies.borrow_and_update().clone();
+            let outcome = match policies {
+                Some(policies) if leads => self.write_all(&policies).await,
+                _ => Ok(()),
+            };
+            match outcome {
+                Ok(()) => failing = None,
+                Err(error) => {
+                    let trouble = Trouble::of(&error);
+                    if failing.replace(trouble) != Some(trouble) {
+                        let reason = trouble.reason();
+                        tracing::warn!(reason, %error, "cannot write policy status, retrying");
+                    }
+                    tokio::time::sleep(RETRY_AFTER).await;
+                    continue;
+                }
+            }
+            let changed = tokio::select! {
+                changed = self.leadership.changed() => changed,
+                changed = self.policies.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Tries every policy, and reports the first failure.
+    async fn write_all(&mut self, policies: &Policies) -> Result<(), kube::Error> {
+        self.written.retain(|uid, _| policies.entries().contains_key(uid));
+        let mut outcome = Ok(());
+        for (uid, entry) in policies.entries() {
+            outcome = outcome.and(self.write(uid, entry).await);
+        }
+        outcome
+    }
+
+    async fn write(&mut self, uid: &Uid, entry: &Entry) -> Result<(), kube::Error> {
+        let readable = entry.object.as_ref().map(|object| object.status.as_ref());
+        let current = match readable {
+            Some(status) => status.and_then(|status| status.condition_status.as_ref()),
+            None => self.written.get(uid),
+        };
+        let desired = desired(entry, current, Timestamp::now());
+        if current == Some(&desired) {
+            return Ok(());
+        }
+        let name = entry.metadata.name.as_deref().unwrap_or_default();
+        let patch = json!({
+            "apiVersion": ValidatingPolicy::api_version(&()),
+            "kind": ValidatingPolicy::kind(&()),
+            "metadata": {"name": name, "resourceVersion": entry.metadata.resource_version},
+            "status": {"conditionStatus": desired},
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        match self.api.patch_status(name, &params, &Patch::Apply(&patch)).await {
+            Ok(_) => {
+                if entry.object.is_none() {
+                    self.written.insert(uid.clone(), desired);
+                }
+                Ok(())
+            }
+            // It changed or went away since: the watch brings the news.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The two paths of the webhook: one AdmissionReview in, one answer out.
+//!
+//! [`Route::answer`] reads as the design's second flow. What cannot be answered is refused with a
+//! `metav1.Status`, which API servers repeat to whoever made the request; refusals are counted here
+//! and nowhere else, so that `kyverno_admission_requests` counts exactly the reviews answered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use pharos_api::policy::FailurePolicy;
+use pharos_instruments::Instruments;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::enforce::enforce;
+use crate::policies::Policies;
+use crate::review::{self, Malformed};
+use crate::{record, webhook};
+
+/// The longest body. API servers take requests of up to 3 MiB; as JSON, with bytes as base64, that
+/// makes 4 MiB for the new object, and 2 MiB for an old one of the 1.5 MiB that etcd stores. The
+/// rest is for the envelope and for escaped characters.
+const BODY_LIMIT: usize = 8 * 1024 * 1024;
+/// How long a body may take to arrive: after that the API server has given up by itself.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a review waits for the first list of policies after a start. Without it a registered
+/// process that restarts would answer before it knows what to answer.
+const POLICIES_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What both paths share.
+pub(crate) struct Webhook {
+    policies: watch::Receiver<Option<Arc<Policies>>>,
+    instruments: Instruments,
+    /// Requests that got no review's answer.
+    refused: AtomicU64,
+}
+
+#[derive(Clone)]
+struct Route {
+    webhook: Arc<Webhook>,
+    group: FailurePolicy,
+}
+
+/// Why a request gets no review's answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("there is nothing here; the paths are /validate/ignore and /validate/fail")]
+    Path,
+    #[error("AdmissionReviews are sent by POST")]
+    Method,
+    #[error("AdmissionReviews are sent as application/json")]
+    MediaType,
+    #[error("the body is longer than {BODY_LIMIT} bytes")]
+    TooLong,
+    #[error("the body did not arrive within {BODY_TIMEOUT:?}")]
+    TooSlow,
+    #[error("the body did not arrive whole")]
+    Interrupted,
+    #[error("the policies are not known yet")]
+    NoPolicies,
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
+/// The routes of both webhooks.
+pub(crate) fn router(webhook: &Arc<Webhook>) -> Router {
+    let router = webhook::GROUPS.into_iter().fold(Router::new(), |router, group| {
+        let route = Route { webhook: webhook.clone(), group };
+        router.route(webhook::path(group), post(validate).with_state(route))
+    });
+    let refusing = |refusal: fn() -> Refusal| {
+        let webhook = webhook.clone();
+        move || async move { webhook.refuse(&refusal()) }
+    };
+    router
+        .fallback(refusing(|| Refusal::Path))
+        .method_not_allowed_fallback(refusing(|| Refusal::Method))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+}
+
+async fn validate(State(route): State<Route>, request: Request) -> Response {
+    match route.answer(request).await {
+        Ok(review) => Json(review).into_response(),
+        Err(refusal) => route.webhook.refuse(&refusal),
+    }
+}
+
+// === impl Route ===
+
+impl Route {
+    async fn answer(&self, request: Request) -> Result<Value, Refusal> {
+        let started = Instant::now();
+        let body = body(request).await?;
+        let document = review::parse(&body)?;
+        drop(body);
+        let request = review::request(&document)?;
+        let policies = self.webhook.policies().await?;
+        let evaluation = pharos_policy::evaluate(policies.of(self.group), &request, &Instant::now);
+        let verdict = enforce(&evaluation);
+        let response = review::response(&request, &verdict);
+        record::review(&self.webhook.instruments, &request, &evaluation, &verdict, started.elapsed());
+        Ok(response)
+    }
+}
+
+async fn body(request: Request) -> Result<Bytes, Refusal> {
+    let headers = request.headers();
+    if !is_json(headers) {
+        return Err(Refusal::MediaType);
+    }
+    if announced_length(headers).is_some_and(|length| length > BODY_LIMIT) {
+        return Err(Refusal::TooLong);
+    }
+    match timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Err(_) => Err(Refusal::TooSlow),
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Refusal::TooLong)
+        }
+        Ok(Err(_)) => Err(Refusal::Interrupted),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|media_type| media_type.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+// === impl Webhook ===
+
+impl Webhook {
+    pub(crate) fn new(
+        policies: watch::Receiver<Option<Arc<Policies>>>,
+        instruments: Instruments,
+    ) -> Arc<Self> {
+        Arc::new(Self { policies, instruments, refused: AtomicU64::new(0) })
+    }
+
+    /// One snapshot for the whole request.
+    async fn policies(&self) -> Result<Arc<Policies>, Refusal> {
+        if let Some(policies) = &*self.policies.borrow() {
+            return Ok(policies.clone());
+        }
+        let mut policies = self.policies.clone();
+        let known = timeout(POLICIES_TIMEOUT, policies.wait_for(Option::is_some)).await;
+        known.ok().and_then(Result::ok).and_then(|known| known.clone()).ok_or(Refusal::NoPolicies)
+    }
+
+    fn refuse(&self, refusal: &Refusal) -> Response {
+        let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        // Seen in the log, and still no way to fill it.
+        if total.is_power_of_two() {
+            tracing::warn!(reason = refusal.reason(), %refusal, total, "refused a request");
+        } else {
+            tracing::debug!(reason = refusal.reason(), %refusal, total, "refused a request");
+        }
+        let status = refusal.status();
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "Status",
+            "metadata": {},
+            "status": "Failure",
+            "code": status.as_u16(),
+            "reason": refusal.reason(),
+            "message": refusal.to_string(),
+        });
+        (status, Json(body)).into_response()
+    }
+}
+
+// === impl Refusal ===
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Path => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NoPolicies => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Interrupted | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Kubernetes' own words for the status codes.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Path => "NotFound",
+            Self::Method => "MethodNotAllowed",
+            Self::MediaType => "UnsupportedMediaType",
+            Self::TooLong => "RequestEntityTooLarge",
+            Self::TooSlow => "Timeout",
+            Self::NoPolicies => "ServiceUnavailable",
+            Self::Interrupted | Self::Malformed(_) => "BadRequest",
+        }
+    }
+}

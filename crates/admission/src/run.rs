@@ -1,0 +1,241 @@
+//! The whole of the component: wired, run, and ended in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use pharos_api::policy::ValidatingPolicy;
+use pharos_cluster::election::Leadership;
+use pharos_cluster::view::{self, View};
+use pharos_cluster::Readiness;
+use pharos_instruments::Instruments;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::certificate_secret::{self, SECRET_NAME};
+use crate::policies::Policies;
+use crate::policy_status::StatusWriter;
+use crate::routes::{self, Webhook};
+use crate::server::{self, Patience, Server};
+use crate::target::WebhookTarget;
+use crate::tasks::Tasks;
+use crate::webhook_configuration::{self, Registration};
+use crate::{policies, readiness, tls};
+
+/// What the command line says about the webhook.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where the API server reaches it.
+    pub target: WebhookTarget,
+    /// The engine's own namespace: where its Secret is, and what no policy sees.
+    pub namespace: String,
+    /// How long reviews are still accepted after it was told to end.
+    pub shutdown_delay: Duration,
+}
+
+/// The admission webhook, ready to run.
+pub struct Admission {
+    client: Client,
+    instruments: Instruments,
+    options: Options,
+    leadership: watch::Receiver<Leadership>,
+    readiness: watch::Sender<Readiness>,
+}
+
+/// Why the webhook ended without having been told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address}; choose another address with --webhook-listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The TLS library refused our settings.
+    #[error("cannot set up TLS")]
+    Tls(#[from] rustls::Error),
+    /// The server stopped.
+    #[error("the webhook server stopped")]
+    Serve(#[source] io::Error),
+    /// A task ended that never should.
+    #[error("the task that {0} ended by itself")]
+    Ended(&'static str),
+    /// A task panicked.
+    #[error("a task of the webhook died")]
+    Died(#[source] tokio::task::JoinError),
+}
+
+/// What the API server holds, as it is watched.
+#[derive(Clone)]
+struct Views {
+    secret: watch::Receiver<View<Secret>>,
+    configuration: watch::Receiver<View<ValidatingWebhookConfiguration>>,
+    policies: watch::Receiver<View<ValidatingPolicy>>,
+}
+
+/// What reviews are answered with.
+#[derive(Clone)]
+struct Means {
+    policies: watch::Receiver<Option<Arc<Policies>>>,
+    newest: tls::Served,
+    served: tls::Served,
+    tls: ServerConfig,
+}
+
+// === impl Error ===
+
+impl Error {
+    /// A closed word for logs and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Listen { .. } => "Listen",
+            Self::Tls(_) => "Tls",
+            Self::Serve(_) => "Serve",
+            Self::Ended(_) => "TaskEnded",
+            Self::Died(_) => "TaskDied",
+        }
+    }
+}
+
+// === impl Admission ===
+
+impl Admission {
+    /// A webhook that does nothing until it runs.
+    pub fn new(
+        client: Client,
+        instruments: Instruments,
+        options: Options,
+        leadership: watch::Receiver<Leadership>,
+    ) -> Self {
+        let (readiness, _) = watch::channel(Readiness::waiting_for("the webhook to start"));
+        Self { client, instruments, options, leadership, readiness }
+    }
+
+    /// Whether the API server can be sent here.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.subscribe()
+    }
+
+    /// Serves until `shutdown`: then readiness goes at once, reviews are accepted for the delay,
+    /// those in flight finish, and every task is joined.
+    ///
+    /// # Errors
+    ///
+    /// If the address cannot be listened on, or if a part of it ended by itself.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let listener = server::bind(self.options.listen)?;
+        let readiness = self.readiness.clone();
+        let mut tasks = Tasks::default();
+        let views = self.watch(&mut tasks);
+        let means = self.provide(&mut tasks, &views)?;
+        self.tell(&mut tasks, views, &means, &shutdown);
+        let webhook = Webhook::new(means.policies, self.instruments);
+        let router = routes::router(&webhook);
+        let mut server = Server::start(listener, means.tls, router, Patience::DEFAULT)?;
+        let Options { listen, target, shutdown_delay, .. } = self.options;
+        tracing::info!(%listen, %target, "the webhook listens");
+
+        let outcome = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Ok(()),
+            died = server.died() => Err(died),
+            died = tasks.died() => Err(died),
+        };
+        let delay = if outcome.is_ok() { shutdown_delay } else { Duration::ZERO };
+        let ended = server.end(tokio::time::sleep(delay)).await;
+        let joined = tasks.join().await;
+        readiness.send_replace(Readiness::NotReady("the webhook has ended".to_owned()));
+        outcome.and(ended).and(joined)
+    }
+
+    /// From the API server: what it holds.
+    fn watch(&self, tasks: &mut Tasks) -> Views {
+        let named = |name: &str| {
+            watcher::Config::default().fields(&format!("metadata.name={name}"))
+        };
+        let (secrets, secret) = watch::channel(View::default());
+        let api = Api::namespaced(self.client.clone(), &self.options.namespace);
+        let what = "the certificate Secret";
+        tasks.spawn("watches the Secret", view::keep(api, named(SECRET_NAME), what, secrets));
+
+        let (configurations, configuration) = watch::channel(View::default());
+        let api = Api::all(self.client.clone());
+        let by_name = named(&Registration::name_in(&self.options.namespace));
+        let what = "the ValidatingWebhookConfiguration";
+        let keep = view::keep(api, by_name, what, configurations);
+        tasks.spawn("watches the webhook configuration", keep);
+
+        let (objects, policies) = watch::channel(View::default());
+        let (api, all) = (Api::all(self.client.clone()), watcher::Config::default());
+        tasks.spawn("watches policies", view::keep(api, all, "ValidatingPolicies", objects));
+        Views { secret, configuration, policies }
+    }
+
+    /// From what it holds: what is needed to answer.
+    fn provide(&self, tasks: &mut Tasks, views: &Views) -> Result<Means, Error> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let (certificates, newest) = watch::channel(None);
+        let keep = certificate_secret::keep(
+            Api::namespaced(self.client.clone(), &self.options.namespace),
+            self.options.target.server_names(),
+            provider.clone(),
+            views.secret.clone(),
+            certificates,
+        );
+        tasks.spawn("keeps the certificate", keep);
+
+        let (choices, served) = watch::channel(None);
+        let keep = tls::keep(newest.clone(), views.configuration.clone(), choices);
+        tasks.spawn("chooses the certificate", keep);
+
+        let (compiled, policies) = watch::channel(None);
+        tasks.spawn("compiles policies", policies::keep(views.policies.clone(), compiled));
+        let tls = tls::server_config(served.clone(), provider)?;
+        Ok(Means { policies, newest, served, tls })
+    }
+
+    /// To the API server and to whoever asks: what is true of us.
+    fn tell(&self, tasks: &mut Tasks, views: Views, means: &Means, leaving: &CancellationToken) {
+        let Means { policies, newest, served, tls: _ } = means.clone();
+        let sources = readiness::Sources {
+            objects: views.policies,
+            policies: policies.clone(),
+            newest: newest.clone(),
+            served: served.clone(),
+            view: views.configuration.clone(),
+            leaving: leaving.clone(),
+        };
+        tasks.spawn("judges readiness", readiness::keep(sources, self.readiness.clone()));
+
+        let api = Api::all(self.client.clone());
+        let writer = StatusWriter::new(api, policies.clone(), self.leadership.clone());
+        tasks.spawn("writes policy status", writer.run());
+
+        let sources = webhook_configuration::Sources {
+            leadership: self.leadership.clone(),
+            policies,
+            newest,
+            served,
+            view: views.configuration,
+        };
+        let registration = Registration {
+            target: self.options.target.clone(),
+            namespace: self.options.namespace.clone(),
+        };
+        let api = Api::all(self.client.clone());
+        let keep = webhook_configuration::keep(api, registration, sources);
+        tasks.spawn("registers the webhook", keep);
+    }
+}

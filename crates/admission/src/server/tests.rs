@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use axum::routing::get;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::*;
+use crate::certificate::Material;
+use crate::testing::{Connection, material, serving};
+
+const IMPATIENT: Patience = Patience {
+    handshake: Duration::from_millis(50),
+    first_request: Duration::from_millis(50),
+    idle: Duration::from_millis(50),
+};
+
+fn start(router: Router, patience: Patience) -> (Server, SocketAddr, Arc<Material>) {
+    let material = material();
+    let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::start(listener, serving(&material), router, patience).unwrap();
+    (server, address, material)
+}
+
+fn quick() -> Router {
+    Router::new().route("/quick", get(async || "done"))
+}
+
+#[tokio::test]
+async fn what_is_in_flight_finishes_and_the_delay_still_accepts() {
+    let (entered, mut entries) = mpsc::channel(1);
+    let (release, released) = watch::channel(false);
+    let slow = async move || {
+        entered.send(()).await.unwrap();
+        released.clone().wait_for(|released| *released).await.unwrap();
+        "done"
+    };
+    let (server, address, material) = start(quick().route("/slow", get(slow)), Patience::DEFAULT);
+    let bundle = material.bundle().clone();
+
+    let mut in_flight = Connection::open(address, &bundle).await.unwrap();
+    in_flight.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    entries.recv().await.unwrap();
+
+    let (begun, beginning) = oneshot::channel();
+    let (delay_over, delay) = oneshot::channel::<()>();
+    let ended = tokio::spawn(server.end(async move {
+        begun.send(()).unwrap();
+        delay.await.unwrap();
+    }));
+    beginning.await.unwrap();
+    let mut during_delay = Connection::open(address, &bundle).await.unwrap();
+    assert_eq!(during_delay.get("/quick").await.unwrap(), (200, "done".to_owned()));
+
+    delay_over.send(()).unwrap();
+    // Idle connections are closed, and the address is free once nothing is accepted any more.
+    during_delay.response().await.unwrap_err();
+    while TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!ended.is_finished());
+    release.send(true).unwrap();
+    assert_eq!(in_flight.response().await.unwrap(), (200, "done".to_owned()));
+    ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_never_speaks_is_cut_off() {
+    let (server, address, _) = start(quick(), IMPATIENT);
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    // An alert may come before the end; what matters is that there is an end.
+    let _ = silent.read_to_end(&mut Vec::new()).await;
+    server.end(async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_its_header_is_cut_off() {
+    let (server, address, material) = start(quick(), IMPATIENT);
+    let mut slow = Connection::open(address, material.bundle()).await.unwrap();
+    slow.send("GET /quick HTTP/1.1\r\nhost:").await.unwrap();
+    slow.response().await.unwrap_err();
+    server.end(async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_kept_alive_in_silence_is_cut_off() {
+    let patience = Patience { first_request: Duration::from_secs(60), ..IMPATIENT };
+    let (server, address, material) = start(quick(), patience);
+    let mut idle = Connection::open(address, material.bundle()).await.unwrap();
+    idle.get("/quick").await.unwrap();
+    idle.response().await.unwrap_err();
+    server.end(async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_trusts_another_ca_gets_no_connection_and_others_do() {
+    let (server, address, served) = start(quick(), Patience::DEFAULT);
+    assert!(Connection::open(address, material().bundle()).await.is_err());
+    let mut trusting = Connection::open(address, served.bundle()).await.unwrap();
+    assert_eq!(trusting.get("/quick").await.unwrap().0, 200);
+    drop(trusting);
+    server.end(async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_replaced_certificate_is_presented_without_a_restart() {
+    let (first, second) = (material(), material());
+    let (choice, served) = watch::channel(Some(first.clone()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = crate::tls::server_config(served, provider).unwrap();
+    let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server::start(listener, tls, quick(), Patience::DEFAULT).unwrap();
+
+    let mut before = Connection::open(address, first.bundle()).await.unwrap();
+    choice.send_replace(Some(second.clone()));
+    assert!(Connection::open(address, first.bundle()).await.is_err());
+    Connection::open(address, second.bundle()).await.unwrap();
+    assert_eq!(before.get("/quick").await.unwrap().0, 200, "open connections go on");
+    drop(before);
+    server.end(async {}).await.unwrap();
+}
+
+#[test]
+fn a_port_in_use_is_one_error_that_names_the_flag() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = bind(address).unwrap_err();
+    assert_eq!(error.reason(), "Listen");
+    let text = error.to_string();
+    assert!(text.contains(&address.to_string()) && text.contains("--webhook-listen"), "{text}");
+}

@@ -1,0 +1,166 @@
+//! Which certificate is presented, and the TLS around it.
+//!
+//! The Secret says what the newest certificate is; what may be served is what callers trust. So a
+//! new one is served when the published `caBundle` vouches for it, and until then the old one that
+//! it does vouch for ([`choose`]). Handshakes read the choice as it is at that moment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use pharos_cluster::view::View;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::UnixTime;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
+
+use crate::certificate::Material;
+use crate::webhook_configuration::Published;
+
+/// How long API servers get to see a `caBundle` that we see, while it vouches for the old
+/// certificate too.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// The certificate to present; none before the Secret was read.
+pub(crate) type Served = watch::Receiver<Option<Arc<Material>>>;
+
+struct Resolver(Served);
+
+/// What to do about a newest certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Choice {
+    Keep,
+    Serve,
+    /// Both are trusted: there is time for callers that lag.
+    ServeAfterSettling,
+}
+
+// === impl Resolver ===
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Resolver").field(&*self.0.borrow()).finish()
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.borrow().as_ref().map(|material| material.certified().clone())
+    }
+}
+
+/// TLS 1.2 and 1.3 for HTTP/1.1 and 2.
+///
+/// Without sessions to resume: API servers never resume, and one that did would not see a new
+/// certificate.
+pub(crate) fn server_config(
+    served: Served,
+    provider: Arc<CryptoProvider>,
+) -> Result<ServerConfig, rustls::Error> {
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(Resolver(served)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+fn choose(
+    current: Option<&Material>,
+    newest: &Material,
+    published: &Published,
+    now: UnixTime,
+) -> Choice {
+    let Some(current) = current else { return Choice::Serve };
+    if current.same_as(newest) {
+        return Choice::Keep;
+    }
+    match (published.trusts(current, now), published.trusts(newest, now)) {
+        (Some(true), Some(true)) => Choice::ServeAfterSettling,
+        (Some(true), Some(false)) => Choice::Keep,
+        // Callers do not accept the current one, or there are none.
+        _ => Choice::Serve,
+    }
+}
+
+/// Keeps `served` what callers trust, for as long as it is polled.
+pub(crate) async fn keep(
+    mut newest: watch::Receiver<Option<Arc<Material>>>,
+    mut view: watch::Receiver<View<ValidatingWebhookConfiguration>>,
+    served: watch::Sender<Option<Arc<Material>>>,
+) {
+    loop {
+        let candidate = newest.borrow_and_update().clone();
+        let published = Published::of(&view.borrow_and_update(), UnixTime::now());
+        if let Some(candidate) = candidate {
+            let current = served.borrow().clone();
+            let choice = choose(current.as_deref(), &candidate, &published, UnixTime::now());
+            if choice == Choice::ServeAfterSettling {
+                tokio::time::sleep(SETTLING).await;
+            }
+            if choice != Choice::Keep {
+                served.send_replace(Some(candidate));
+                tracing::info!("serving a new webhook certificate");
+            }
+        }
+        let changed = tokio::select! {
+            changed = newest.changed() => changed,
+            changed = view.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::{CaBundle, issue};
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::pki_types::ServerName;
+
+    fn material(predecessor: Option<&Material>) -> Material {
+        let names = [ServerName::try_from("a.b.svc").unwrap()];
+        let issued = issue(&names, predecessor, UnixTime::now()).unwrap();
+        Material::parse(issued.encoded(), UnixTime::now(), &default_provider()).unwrap()
+    }
+
+    #[test]
+    fn what_callers_trust_is_served() {
+        let old = material(None);
+        let renewed = material(Some(&old));
+        let foreign = material(None);
+        let bundles = |bundles: &[&CaBundle]| {
+            Published::Bundles(bundles.iter().map(|bundle| Some((*bundle).clone())).collect())
+        };
+        let cases = [
+            ("first", None, Published::Unknown, Choice::Serve),
+            ("unchanged", Some(&renewed), bundles(&[renewed.bundle()]), Choice::Keep),
+            ("not published yet", Some(&old), bundles(&[old.bundle()]), Choice::Keep),
+            ("both published", Some(&old), bundles(&[renewed.bundle()]), Choice::ServeAfterSettling),
+            ("half published", Some(&old), bundles(&[renewed.bundle(), old.bundle()]), Choice::Keep),
+            ("old one published no more", Some(&foreign), bundles(&[renewed.bundle()]), Choice::Serve),
+            ("neither published", Some(&old), bundles(&[foreign.bundle()]), Choice::Serve),
+            ("spoilt", Some(&old), Published::Bundles(vec![None]), Choice::Serve),
+            ("nothing published", Some(&old), Published::Nothing, Choice::Serve),
+        ];
+        for (what, current, published, choice) in cases {
+            let chosen = choose(current, &renewed, &published, UnixTime::now());
+            assert_eq!(chosen, choice, "{what}");
+        }
+    }
+
+    #[test]
+    fn no_debug_output_of_the_server_shows_a_key() {
+        let (_served, receiver) = watch::channel(Some(Arc::new(material(None))));
+        let config = server_config(receiver, Arc::new(default_provider())).unwrap();
+        let shown = format!("{config:?}");
+        assert!(shown.contains("[redacted]") && !shown.contains("PRIVATE"), "{shown}");
+    }
+}

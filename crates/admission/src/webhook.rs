@@ -1,0 +1,42 @@
+//! The two webhooks of one server: what differs between policies that fail open and closed.
+//!
+//! The API server knows one failure policy per webhook, so policies are served in two groups. Each
+//! has its own path and evaluates only its own policies, so that none is evaluated twice.
+
+use pharos_api::policy::{FailurePolicy, ValidatingPolicySpec};
+
+/// Both groups, in the order in which they are registered.
+pub(crate) const GROUPS: [FailurePolicy; 2] = [FailurePolicy::Ignore, FailurePolicy::Fail];
+
+/// The group of a policy: it fails closed only if it says so itself, because an engine that is
+/// away must not stop a cluster whose owner did not ask for that.
+pub(crate) fn group(policy: &ValidatingPolicySpec) -> FailurePolicy {
+    match policy.failure_policy {
+        Some(FailurePolicy::Fail) => FailurePolicy::Fail,
+        Some(FailurePolicy::Ignore) | None => FailurePolicy::Ignore,
+    }
+}
+
+/// The path that the API server calls for a group.
+pub(crate) fn path(group: FailurePolicy) -> &'static str {
+    match group {
+        FailurePolicy::Ignore => "/validate/ignore",
+        FailurePolicy::Fail => "/validate/fail",
+    }
+}
+
+/// The webhook's name: a label of the API server's metrics and a part of its error messages.
+pub(crate) fn name(group: FailurePolicy) -> &'static str {
+    match group {
+        FailurePolicy::Ignore => "ignore.validate.pharos.dev",
+        FailurePolicy::Fail => "fail.validate.pharos.dev",
+    }
+}
+
+/// The value of `failurePolicy`.
+pub(crate) fn failure_policy(group: FailurePolicy) -> &'static str {
+    match group {
+        FailurePolicy::Ignore => "Ignore",
+        FailurePolicy::Fail => "Fail",
+    }
+}

@@ -1,0 +1,278 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::certificate::issue;
+use rustls::crypto::aws_lc_rs::default_provider;
+
+fn bundle() -> CaBundle {
+    let names = [rustls::pki_types::ServerName::try_from("a.b.svc").unwrap()];
+    let issued = issue(&names, None, UnixTime::now()).unwrap();
+    let material =
+        Material::parse(issued.encoded(), UnixTime::now(), &default_provider()).unwrap();
+    material.bundle().clone()
+}
+
+fn registration() -> Registration {
+    Registration { target: "pharos/webhook:443".parse().unwrap(), namespace: "pharos".to_owned() }
+}
+
+fn policy(failure_policy: Value, rules: Value) -> ValidatingPolicySpec {
+    serde_json::from_value(json!({
+        "failurePolicy": failure_policy,
+        "matchConstraints": {"resourceRules": rules},
+    }))
+    .unwrap()
+}
+
+fn pods(failure_policy: Value) -> ValidatingPolicySpec {
+    let rule = json!([{
+        "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"],
+    }]);
+    policy(failure_policy, rule)
+}
+
+fn desired(policies: &[ValidatingPolicySpec]) -> Option<ValidatingWebhookConfiguration> {
+    registration().desired(policies.iter(), &bundle())
+}
+
+fn merged(policies: &[Value]) -> Vec<String> {
+    let policies: Vec<_> =
+        policies.iter().map(|rules| policy(Value::Null, rules.clone())).collect();
+    let line = |list: &Option<Vec<String>>| list.as_ref().unwrap().join(",");
+    rules(policies.iter())
+        .iter()
+        .map(|rule| {
+            format!(
+                "{}/{}/{} {} {}",
+                line(&rule.api_groups),
+                line(&rule.api_versions),
+                line(&rule.resources),
+                rule.scope.as_ref().unwrap(),
+                line(&rule.operations),
+            )
+        })
+        .collect()
+}
+
+fn rule(group: &[&str], versions: &[&str], resources: &[&str], operations: &[&str]) -> Value {
+    json!({
+        "apiGroups": group, "apiVersions": versions,
+        "resources": resources, "operations": operations,
+    })
+}
+
+#[test]
+fn rules_are_united_per_resource() {
+    let cases: [(&str, Vec<Value>, &[&str]); 7] = [
+        ("none", vec![json!([])], &[]),
+        (
+            "one",
+            vec![json!([rule(&[""], &["v1"], &["pods"], &["CREATE"])])],
+            &["/v1/pods * CREATE"],
+        ),
+        (
+            "operations of two policies",
+            vec![
+                json!([rule(&[""], &["v1"], &["pods"], &["UPDATE", "CREATE"])]),
+                json!([rule(&[""], &["v1"], &["pods"], &["DELETE", "CREATE"])]),
+            ],
+            &["/v1/pods * CREATE,DELETE,UPDATE"],
+        ),
+        (
+            "any operation outdoes single ones, which would be refused beside it",
+            vec![json!([rule(&[""], &["v1"], &["pods"], &["CREATE", "*"])])],
+            &["/v1/pods * *"],
+        ),
+        (
+            "lists that would be refused as they are",
+            vec![json!([rule(&["apps", "*"], &["v1"], &["pods", "*/*"], &["CREATE"])])],
+            &[
+                "*/v1/*/* * CREATE",
+                "*/v1/pods * CREATE",
+                "apps/v1/*/* * CREATE",
+                "apps/v1/pods * CREATE",
+            ],
+        ),
+        (
+            "scopes stay apart",
+            vec![json!([
+                rule(&[""], &["v1"], &["*"], &["CREATE"]),
+                {
+                    "apiGroups": [""], "apiVersions": ["v1"], "resources": ["*"],
+                    "operations": ["CREATE"], "scope": "Namespaced",
+                },
+            ])],
+            &["/v1/* * CREATE", "/v1/* Namespaced CREATE"],
+        ),
+        (
+            "what matches nothing is no rule, nor is what the API server would refuse",
+            vec![json!([
+                rule(&[""], &["v1"], &["pods"], &[]),
+                rule(&[], &["v1"], &["pods"], &["CREATE"]),
+                rule(&[""], &[""], &["pods"], &["CREATE"]),
+                rule(&[""], &["v1"], &[""], &["CREATE"]),
+            ])],
+            &[],
+        ),
+    ];
+    for (what, policies, expected) in cases {
+        assert_eq!(merged(&policies), expected, "{what}");
+    }
+}
+
+#[test]
+fn without_a_policy_nothing_is_registered() {
+    assert_eq!(desired(&[]), None);
+    assert_eq!(desired(&[policy(Value::Null, json!([]))]), None);
+    assert_eq!(desired(&[ValidatingPolicySpec::default()]), None);
+}
+
+#[test]
+fn each_failure_policy_in_use_has_its_webhook() {
+    let (unset, ignore, fail) = (Value::Null, json!("Ignore"), json!("Fail"));
+    let cases: [(&[&Value], &[(&str, &str, &str)]); 4] = [
+        (&[&unset], &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")]),
+        (&[&ignore, &unset], &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")]),
+        (&[&fail], &[("fail.validate.pharos.dev", "Fail", "/validate/fail")]),
+        (
+            &[&fail, &ignore],
+            &[
+                ("ignore.validate.pharos.dev", "Ignore", "/validate/ignore"),
+                ("fail.validate.pharos.dev", "Fail", "/validate/fail"),
+            ],
+        ),
+    ];
+    for (asked, expected) in cases {
+        let policies: Vec<_> = asked.iter().map(|asked| pods((*asked).clone())).collect();
+        let webhooks = desired(&policies).unwrap().webhooks.unwrap();
+        let found: Vec<_> = webhooks
+            .iter()
+            .map(|webhook| {
+                let service = webhook.client_config.service.as_ref().unwrap();
+                let path = service.path.as_deref().unwrap();
+                (&*webhook.name, webhook.failure_policy.as_deref().unwrap(), path)
+            })
+            .collect();
+        assert_eq!(found, expected, "{asked:?}");
+    }
+}
+
+#[test]
+fn what_keeps_the_cluster_alive_is_never_matched() {
+    let configuration = desired(&[pods(Value::Null)]).unwrap();
+    let webhook = &configuration.webhooks.as_ref().unwrap()[0];
+    let selector = serde_json::to_value(&webhook.namespace_selector).unwrap();
+    assert_eq!(
+        selector,
+        json!({"matchExpressions": [{
+            "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["pharos"],
+        }]})
+    );
+    let expression = &webhook.match_conditions.as_ref().unwrap()[0].expression;
+    for part in ["policies.kyverno.io", "telemetry.pharos.dev", "'leases'", "admissionregistration"] {
+        assert!(expression.contains(part), "{expression}");
+    }
+    assert_eq!(webhook.timeout_seconds, Some(10));
+    assert_eq!(webhook.side_effects, "None");
+    assert_eq!(configuration.metadata.name.as_deref(), Some("pharos-validating-pharos"));
+}
+
+fn observed(configuration: &ValidatingWebhookConfiguration) -> Observed<ValidatingWebhookConfiguration> {
+    Observed {
+        metadata: ObjectMeta {
+            uid: Some("u".to_owned()),
+            resource_version: Some("9".to_owned()),
+            ..configuration.metadata.clone()
+        },
+        object: Ok(Arc::new(configuration.clone())),
+    }
+}
+
+#[test]
+fn what_stands_is_written_only_if_it_differs() {
+    let registered = desired(&[pods(Value::Null)]).unwrap();
+    let edited = |edit: fn(&mut ValidatingWebhookConfiguration)| {
+        let mut edited = registered.clone();
+        edit(&mut edited);
+        observed(&edited)
+    };
+    let apply = Step::Apply(Box::new(registered.clone()));
+    let broken = Observed { object: Err("broken".to_owned()), ..observed(&registered) };
+    let cases = [
+        ("nothing yet", None, &apply),
+        ("the same", Some(observed(&registered)), &Step::Rest),
+        ("unreadable", Some(broken), &apply),
+        ("no webhook", Some(edited(|it| it.webhooks = None)), &apply),
+        ("no label", Some(edited(|it| it.metadata.labels = None)), &apply),
+        (
+            "another label too",
+            Some(edited(|it| {
+                it.metadata.labels.as_mut().unwrap().insert("a".to_owned(), "b".to_owned());
+            })),
+            &Step::Rest,
+        ),
+        (
+            "another bundle",
+            Some(edited(|it| {
+                let webhook = &mut it.webhooks.as_mut().unwrap()[0];
+                webhook.client_config.ca_bundle = Some(ByteString(b"other".to_vec()));
+            })),
+            &apply,
+        ),
+        (
+            "a group that is no longer needed",
+            Some(edited(|it| {
+                let webhooks = it.webhooks.as_mut().unwrap();
+                let name = webhook::name(FailurePolicy::Fail).to_owned();
+                webhooks.push(ValidatingWebhook { name, ..webhooks[0].clone() });
+            })),
+            &apply,
+        ),
+        (
+            "a webhook of somebody else's",
+            Some(edited(|it| {
+                let webhooks = it.webhooks.as_mut().unwrap();
+                let name = "theirs.example.com".to_owned();
+                webhooks.push(ValidatingWebhook { name, ..webhooks[0].clone() });
+            })),
+            &Step::Rest,
+        ),
+    ];
+    for (what, found, expected) in cases {
+        assert_eq!(&step(Some(registered.clone()), found.as_ref()), expected, "{what}");
+    }
+    assert_eq!(step(None, None), Step::Rest);
+    let found = observed(&registered);
+    assert_eq!(step(None, Some(&found)), Step::Delete { uid: "u".to_owned() });
+}
+
+#[test]
+fn a_bundle_is_trusted_where_every_webhook_publishes_it() {
+    let names = [rustls::pki_types::ServerName::try_from("a.b.svc").unwrap()];
+    let now = UnixTime::now();
+    let issued = issue(&names, None, now).unwrap();
+    let ours = Material::parse(issued.encoded(), now, &default_provider()).unwrap();
+    let view = |bundles: &[&[u8]]| {
+        let webhook = |bundle: &&[u8]| ValidatingWebhook {
+            client_config: WebhookClientConfig {
+                ca_bundle: Some(ByteString(bundle.to_vec())),
+                ..WebhookClientConfig::default()
+            },
+            ..ValidatingWebhook::default()
+        };
+        let webhooks = Some(bundles.iter().map(webhook).collect());
+        let configuration =
+            ValidatingWebhookConfiguration { webhooks, ..ValidatingWebhookConfiguration::default() };
+        let objects = BTreeMap::from([("u".to_owned(), observed(&configuration))]);
+        View { objects: Some(Arc::new(objects)), trouble: None }
+    };
+    let trusts = |view: &View<_>| Published::of(view, now).trusts(&ours, now);
+    let (own, other) = (ours.bundle().pem().to_owned(), bundle().pem().to_owned());
+    assert_eq!(trusts(&view(&[&own])), Some(true));
+    assert_eq!(trusts(&view(&[&own, &own])), Some(true));
+    assert_eq!(trusts(&view(&[&own, &other])), Some(false));
+    assert_eq!(trusts(&view(&[b"garbage"])), Some(false));
+    let empty = View { objects: Some(Arc::default()), trouble: None };
+    assert_eq!(trusts(&empty), None);
+    assert!(matches!(Published::of(&View::default(), now), Published::Unknown));
+}

@@ -1,0 +1,138 @@
+//! From text to a tree that is small enough to be walked, evaluated and dropped by recursion.
+
+use std::thread;
+
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, SourceInfo};
+use cel::{ParseError, ParseErrors};
+
+use super::{MAX_DEPTH, MAX_LENGTH, Position, Problem, Reason, env};
+
+/// Enough for the deepest tree that [`MAX_LENGTH`] characters can spell. Only what is used is real.
+const PARSER_STACK: usize = 256 << 20;
+
+/// Parses an expression whose author is not trusted.
+///
+/// The parser recurses with its input, and some forms that nest do not count against its own limit.
+/// A stack overflow cannot be caught, so parsing has a stack of its own, and a tree that is too deep
+/// is dropped on it.
+pub(super) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>> {
+    if source.len() > MAX_LENGTH {
+        let message = format!("longer than {MAX_LENGTH} bytes");
+        return Err(vec![Problem::new(Reason::TooComplex, message)]);
+    }
+    let failed = |what: String| vec![Problem::new(Reason::CompileError, what)];
+    thread::scope(|scope| {
+        thread::Builder::new()
+            .name("cel-parser".to_owned())
+            .stack_size(PARSER_STACK)
+            .spawn_scoped(scope, || parse_within(source))
+            .map_err(|error| failed(format!("the parser could not be started: {error}")))?
+            .join()
+            .map_err(|_| failed("the parser failed".to_owned()))?
+    })
+}
+
+fn parse_within(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>> {
+    let (root, info) = env::shared()
+        .parser()
+        .parse_with_source_info(source)
+        .map_err(problems)?;
+    if depth(&root) > MAX_DEPTH {
+        let message = format!("nested more than {MAX_DEPTH} deep");
+        return Err(vec![Problem::new(Reason::TooComplex, message)]);
+    }
+    Ok((root, info))
+}
+
+fn problems(errors: ParseErrors) -> Vec<Problem> {
+    errors.errors.into_iter().map(Problem::from).collect()
+}
+
+/// Where a node was written.
+pub(super) fn position(info: &SourceInfo, node: u64) -> Option<Position> {
+    let offset = usize::try_from(info.offset_for(node)?.0).ok()?;
+    let before: Vec<char> = info.source.chars().take(offset).collect();
+    let line_start = before
+        .iter()
+        .rposition(|char| *char == '\n')
+        .map_or(0, |newline| newline + 1);
+    Some(Position {
+        line: 1 + before.iter().filter(|char| **char == '\n').count(),
+        column: 1 + before.len() - line_start,
+    })
+}
+
+fn depth(root: &IdedExpr) -> usize {
+    let mut deepest = 0;
+    let mut pending = vec![(root, 1)];
+    while let Some((node, depth)) = pending.pop() {
+        deepest = deepest.max(depth);
+        each_child(&node.expr, &mut |child| pending.push((child, depth + 1)));
+    }
+    deepest
+}
+
+fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e IdedExpr)) {
+    match expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        Expr::Select(select) => visit(&select.operand),
+        Expr::Call(call) => call
+            .target
+            .as_deref()
+            .into_iter()
+            .chain(&call.args)
+            .for_each(visit),
+        Expr::List(list) => list.elements.iter().for_each(visit),
+        Expr::Map(map) => map
+            .entries
+            .iter()
+            .for_each(|entry| each_value(&entry.expr, visit)),
+        Expr::Struct(literal) => {
+            literal
+                .entries
+                .iter()
+                .for_each(|entry| each_value(&entry.expr, visit));
+        }
+        Expr::Comprehension(comprehension) => {
+            let parts = [
+                &comprehension.iter_range,
+                &comprehension.accu_init,
+                &comprehension.loop_cond,
+                &comprehension.loop_step,
+                &comprehension.result,
+            ];
+            parts.into_iter().for_each(visit);
+        }
+    }
+}
+
+fn each_value<'e>(entry: &'e EntryExpr, visit: &mut dyn FnMut(&'e IdedExpr)) {
+    match entry {
+        EntryExpr::StructField(field) => visit(&field.value),
+        EntryExpr::MapEntry(entry) => {
+            visit(&entry.key);
+            visit(&entry.value);
+        }
+    }
+}
+
+// === impl Problem ===
+
+impl From<ParseError> for Problem {
+    fn from(error: ParseError) -> Self {
+        let position = match (usize::try_from(error.pos.0), usize::try_from(error.pos.1)) {
+            (Ok(line @ 1..), Ok(column)) => Some(Position { line, column }),
+            _ => None,
+        };
+        // The parser's cause is its own internals, spelt out.
+        Self {
+            position,
+            reason: Reason::CompileError,
+            message: first_line(&error.msg).to_owned(),
+        }
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,45 @@
+//! What the pipeline says of itself, readable when every exporter is down.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::config::{Config, SinkName};
+use crate::health::Health;
+use crate::stats::SinkStats;
+
+/// All that is known about what a pipeline does. Holds no header value.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DebugSnapshot {
+    /// `service.instance.id`.
+    pub instance_id: String,
+    /// The configuration in force.
+    pub running: Arc<Config>,
+    /// The state of every sink.
+    #[serde(flatten)]
+    pub health: Health,
+    /// What every sink that pushes did.
+    #[serde(rename = "exports")]
+    pub sinks: BTreeMap<SinkName, SinkStats>,
+    /// Reloads by outcome.
+    pub reloads: Reloads,
+    /// When something last changed.
+    pub last_commit: Option<Timestamp>,
+    /// How often the SDK could not be read.
+    pub failed_collections: u64,
+}
+
+/// Reloads by outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reloads {
+    /// In force now, or before.
+    pub committed: u64,
+    /// Could not be prepared.
+    pub refused: u64,
+    /// Were prepared and dropped.
+    pub abandoned: u64,
+}

@@ -1,0 +1,142 @@
+//! The half of the pipeline that aggregates: permanent, and unaware of where metrics go.
+//!
+//! Instruments stay bound to the provider that made them, and a provider's readers are fixed, so
+//! neither is ever replaced by a reload: one reader is read here, for every sink there is. A change
+//! that an aggregation cannot follow (views) will be a second generation beside the first.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{
+    InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
+};
+
+use crate::snapshot::Snapshot;
+
+/// A provider, the one reader that it has, and what was read last.
+pub(crate) struct Generation {
+    provider: SdkMeterProvider,
+    reader: Reader,
+    last: ArcSwap<Snapshot>,
+    failed: AtomicU64,
+}
+
+/// The SDK takes its reader by value; this is one that can be read from here, too.
+#[derive(Clone, Debug)]
+struct Reader(Arc<ManualReader>);
+
+// === impl Generation ===
+
+impl Generation {
+    pub(crate) fn start() -> Self {
+        let reader = Reader(Arc::new(
+            ManualReader::builder()
+                .with_temporality(Temporality::Cumulative)
+                .build(),
+        ));
+        let provider = SdkMeterProvider::builder()
+            // The default would read the environment. The resource is the sink's affair.
+            .with_resource(Resource::builder_empty().build())
+            .with_reader(reader.clone())
+            .build();
+        Self {
+            provider,
+            reader,
+            last: ArcSwap::default(),
+            failed: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn meter(&self, scope: &'static str) -> Meter {
+        self.provider.meter(scope)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn meter_with_scope(&self, scope: opentelemetry::InstrumentationScope) -> Meter {
+        self.provider.meter_with_scope(scope)
+    }
+
+    /// The totals of now. Every total is at least that of any snapshot taken before.
+    ///
+    /// Where the SDK cannot be read, this is what could be read last: a total that stands still
+    /// is better than a series that ends, and [`Self::failed_collections`] tells.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        match self.collect() {
+            Ok(collected) => {
+                let snapshot = Arc::new(Snapshot::new(&collected));
+                self.last.store(Arc::clone(&snapshot));
+                snapshot
+            }
+            Err(error) => {
+                if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::error!(%error, "metrics cannot be collected, totals stand still");
+                }
+                self.last.load_full()
+            }
+        }
+    }
+
+    /// How often the SDK could not be read.
+    pub(crate) fn failed_collections(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn collect(&self) -> Result<ResourceMetrics, OTelSdkError> {
+        let mut collected = ResourceMetrics::default();
+        // A panic in the callback of somebody's observable instrument must not end the exports.
+        catch_unwind(AssertUnwindSafe(|| self.reader.collect(&mut collected)))
+            .unwrap_or_else(|_| Err(OTelSdkError::InternalFailure("a callback panicked".into())))?;
+        Ok(collected)
+    }
+}
+
+// === impl Reader ===
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, collected: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(collected)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_that_panics_leaves_the_last_totals() {
+        let generation = Generation::start();
+        let meter = generation.meter("scope");
+        meter.u64_counter("c").build().add(1, &[]);
+        assert_eq!(generation.snapshot().points(), 1);
+        meter
+            .u64_observable_gauge("g")
+            .with_callback(|_| panic!("a bug"))
+            .build();
+        assert_eq!(generation.snapshot().points(), 1);
+        assert_eq!(generation.failed_collections(), 1);
+    }
+}

@@ -1,0 +1,220 @@
+//! Whether what sinks export arrives, for people: it changes on transitions only.
+//!
+//! One failed export is no news. [`Pulse`] turns the outcomes of a sink into a state with
+//! hysteresis; only the hub publishes [`Health`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::config::SinkName;
+use crate::outcome::ExportOutcome;
+
+/// This many failures in a row are news.
+const FAILURES: u32 = 3;
+/// So is failing for this long.
+const FAILING_FOR: Duration = Duration::from_secs(60);
+
+/// The state of every sink that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// By the name of the sink.
+    pub sinks: BTreeMap<SinkName, SinkHealth>,
+}
+
+/// Whether what a sink exports arrives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all_fields = "camelCase")]
+pub enum SinkHealth {
+    /// No export was answered yet.
+    NotYetExported,
+    /// Exports arrive, or the sink is one that is scraped.
+    Healthy,
+    /// Several exports in a row did not arrive, or not whole.
+    Failing {
+        /// The kind of the failure.
+        reason: FailureReason,
+        /// What happened and what to look at; the same text while the same thing happens.
+        message: String,
+    },
+}
+
+/// Why exports do not arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum FailureReason {
+    /// There is no connection, or no answer.
+    EndpointUnreachable,
+    /// The receiver does not take it from us.
+    Unauthenticated,
+    /// The receiver asks to wait.
+    Throttled,
+    /// The receiver refuses some points.
+    SomeDataDropped,
+    /// The receiver refuses everything.
+    AllDataDropped,
+}
+
+/// The outcomes of one sink so far, as far as its health depends on them.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    health: SinkHealth,
+    streak: Option<Streak>,
+}
+
+/// Failures in a row.
+#[derive(Debug)]
+struct Streak {
+    failures: u32,
+    since: Instant,
+}
+
+// === impl FailureReason ===
+
+impl FailureReason {
+    /// The reason as a condition names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EndpointUnreachable => "EndpointUnreachable",
+            Self::Unauthenticated => "Unauthenticated",
+            Self::Throttled => "Throttled",
+            Self::SomeDataDropped => "SomeDataDropped",
+            Self::AllDataDropped => "AllDataDropped",
+        }
+    }
+}
+
+// === impl Pulse ===
+
+impl Pulse {
+    pub(crate) fn new() -> Self {
+        Self {
+            health: SinkHealth::NotYetExported,
+            streak: None,
+        }
+    }
+
+    /// Takes the outcome of an export that began at `began`; the new state, if it changed.
+    pub(crate) fn observe(
+        &mut self,
+        outcome: &ExportOutcome,
+        began: Instant,
+        now: Instant,
+    ) -> Option<SinkHealth> {
+        let health = match failure(outcome) {
+            None => {
+                self.streak = None;
+                SinkHealth::Healthy
+            }
+            Some((reason, message)) => {
+                let streak = self.streak.get_or_insert(Streak {
+                    failures: 0,
+                    since: began,
+                });
+                streak.failures += 1;
+                if streak.failures < FAILURES && now - streak.since < FAILING_FOR {
+                    return None;
+                }
+                SinkHealth::Failing { reason, message }
+            }
+        };
+        (health != self.health).then(|| {
+            self.health = health.clone();
+            health
+        })
+    }
+}
+
+fn failure(outcome: &ExportOutcome) -> Option<(FailureReason, String)> {
+    Some(match outcome {
+        ExportOutcome::Accepted => return None,
+        // Neither the number of points nor the receiver's words are stable.
+        ExportOutcome::PartiallyRejected { .. } => (
+            FailureReason::SomeDataDropped,
+            "the receiver rejects some of the data points; its own log says why".to_owned(),
+        ),
+        ExportOutcome::Throttled { .. } => (
+            FailureReason::Throttled,
+            "the receiver asks to send less often".to_owned(),
+        ),
+        ExportOutcome::Unauthenticated { code } => (
+            FailureReason::Unauthenticated,
+            format!("the receiver does not accept the credentials ({code:?}); check the headers"),
+        ),
+        ExportOutcome::Unimplemented => (
+            FailureReason::AllDataDropped,
+            "the receiver offers no OTLP metrics service here, or not with this compression"
+                .to_owned(),
+        ),
+        ExportOutcome::Rejected { code } => (
+            FailureReason::AllDataDropped,
+            format!("the receiver rejects the exports ({code:?})"),
+        ),
+        ExportOutcome::Unreachable { why } => (
+            FailureReason::EndpointUnreachable,
+            format!("no connection to the receiver: {why}"),
+        ),
+        ExportOutcome::Ambiguous { why } => (
+            FailureReason::EndpointUnreachable,
+            format!("the receiver does not answer: {why}"),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreachable() -> ExportOutcome {
+        ExportOutcome::Unreachable {
+            why: "refused".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_third_failure_in_a_row_is_news_and_the_first_success_after_it() {
+        let now = Instant::now();
+        let mut pulse = Pulse::new();
+        let mut observe = |outcome: &ExportOutcome| pulse.observe(outcome, now, now);
+        assert_eq!(observe(&ExportOutcome::Accepted), Some(SinkHealth::Healthy));
+        assert_eq!(observe(&ExportOutcome::Accepted), None);
+        assert_eq!(observe(&unreachable()), None);
+        assert_eq!(observe(&unreachable()), None);
+        assert_eq!(
+            observe(&ExportOutcome::Accepted),
+            None,
+            "a short outage is no news"
+        );
+        assert_eq!(observe(&unreachable()), None);
+        assert_eq!(observe(&unreachable()), None);
+        let failing = observe(&unreachable());
+        let reason = FailureReason::EndpointUnreachable;
+        assert!(matches!(&failing, Some(SinkHealth::Failing { reason: it, .. }) if *it == reason));
+        assert_eq!(observe(&unreachable()), None, "the same again is no news");
+        let other = observe(&ExportOutcome::Unimplemented);
+        let reason = FailureReason::AllDataDropped;
+        assert!(matches!(&other, Some(SinkHealth::Failing { reason: it, .. }) if *it == reason));
+        assert_eq!(observe(&ExportOutcome::Accepted), Some(SinkHealth::Healthy));
+    }
+
+    #[test]
+    fn a_sink_that_never_answered_is_not_failing_before_its_third_attempt() {
+        let now = Instant::now();
+        let mut pulse = Pulse::new();
+        assert_eq!(pulse.observe(&unreachable(), now, now), None);
+        assert_eq!(pulse.observe(&unreachable(), now, now), None);
+        assert!(pulse.observe(&unreachable(), now, now).is_some());
+    }
+
+    #[test]
+    fn one_export_that_takes_a_minute_to_fail_is_news() {
+        let began = Instant::now();
+        let mut pulse = Pulse::new();
+        assert!(
+            pulse
+                .observe(&unreachable(), began, began + FAILING_FOR)
+                .is_some()
+        );
+    }
+}

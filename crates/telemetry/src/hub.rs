@@ -1,0 +1,256 @@
+//! The one owner of the sinks that run: starts them, ends them, joins them, publishes their state.
+//!
+//! The hub takes the snapshot of a commit: the last totals of the sinks that it ends and the first
+//! of those that it starts, so that both sides of a switch agree by construction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Endpoint, SinkName};
+use crate::generation::Generation;
+use crate::health::{FailureReason, Health, SinkHealth};
+use crate::sink::{Deadline, Farewell, Lane, LastExport, Report, Sink, SinkSpec, Ties};
+use crate::snapshot::Snapshot;
+
+/// Reports that may wait for the hub, which is never busy for long.
+const REPORTS: usize = 64;
+
+/// What a commit changes.
+pub(crate) struct Change {
+    /// The sinks that end, and who waits for their last export.
+    pub(crate) retire: Vec<(SinkName, oneshot::Sender<LastExport>)>,
+    pub(crate) deadline: Deadline,
+    /// The sinks that start.
+    pub(crate) start: Vec<(Endpoint, SinkSpec)>,
+    /// The sinks that are scraped once the change is made.
+    pub(crate) scraped: BTreeSet<SinkName>,
+}
+
+/// The totals at a commit, and when that was.
+pub(crate) struct Commit {
+    pub(crate) at: Timestamp,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// What the hub writes and others read.
+pub(crate) struct Published {
+    pub(crate) health: watch::Sender<Health>,
+    pub(crate) last_commit: ArcSwapOption<Commit>,
+}
+
+/// The one owner of the sinks that run.
+pub(crate) struct Hub {
+    generation: Arc<Generation>,
+    published: Arc<Published>,
+    tasks: JoinSet<()>,
+    live: BTreeMap<SinkName, Live>,
+    scraped: BTreeSet<SinkName>,
+    /// Sinks on their way out, by what they export to.
+    leaving: Vec<(Endpoint, CancellationToken)>,
+    lanes: BTreeMap<Endpoint, Lane>,
+    reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+}
+
+/// The hub's side of a sink that runs.
+struct Live {
+    task: Id,
+    endpoint: Endpoint,
+    stop: CancellationToken,
+    farewell: oneshot::Sender<Farewell>,
+    finished: CancellationToken,
+    health: SinkHealth,
+}
+
+// === impl Hub ===
+
+impl Hub {
+    pub(crate) fn new(generation: Arc<Generation>, published: Arc<Published>) -> Self {
+        Self {
+            generation,
+            published,
+            tasks: JoinSet::new(),
+            live: BTreeMap::new(),
+            scraped: BTreeSet::new(),
+            leaving: Vec::new(),
+            lanes: BTreeMap::new(),
+            reports: mpsc::channel(REPORTS),
+        }
+    }
+
+    /// Runs until nobody can send changes any more, and every sink has ended.
+    pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
+        loop {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Some(change) => self.apply(change),
+                    None => break,
+                },
+                Some(report) = self.reports.1.recv() => self.note(report),
+                Some(ended) = self.tasks.join_next_with_id() => self.join(ended),
+            }
+        }
+        for live in std::mem::take(&mut self.live).into_values() {
+            live.stop.cancel();
+        }
+        self.reports.1.close();
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.join(ended);
+        }
+    }
+
+    fn apply(&mut self, change: Change) {
+        let retiring: Vec<_> = change
+            .retire
+            .into_iter()
+            .filter_map(|(name, reply)| Some((self.live.remove(&name)?, reply)))
+            .collect();
+        // Before the snapshot: a sink that was not told to stop by then may export a newer one.
+        for (live, _) in &retiring {
+            live.stop.cancel();
+        }
+        let snapshot = self.generation.snapshot();
+        let commit = Commit {
+            at: Timestamp::now(),
+            snapshot: Arc::clone(&snapshot),
+        };
+        self.published.last_commit.store(Some(Arc::new(commit)));
+        self.leaving
+            .retain(|(_, finished)| !finished.is_cancelled());
+        for (live, reply) in retiring {
+            let Live {
+                endpoint,
+                farewell,
+                finished,
+                ..
+            } = live;
+            let deadline = change.deadline.clone();
+            // A sink that panicked hears nothing; its reply is dropped, which says so.
+            let _ = farewell.send(Farewell {
+                last: Arc::clone(&snapshot),
+                deadline,
+                reply,
+            });
+            self.leaving.push((endpoint, finished));
+        }
+        for (endpoint, spec) in change.start {
+            self.start(endpoint, spec, Arc::clone(&snapshot));
+        }
+        self.lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+        self.scraped = change.scraped;
+        self.publish_health();
+    }
+
+    fn start(&mut self, endpoint: Endpoint, spec: SinkSpec, first: Arc<Snapshot>) {
+        let name = spec.name.clone();
+        let (stop, finished) = (CancellationToken::new(), CancellationToken::new());
+        let (farewell, farewell_receiver) = oneshot::channel();
+        let leaving = self.leaving.iter();
+        let ties = Ties {
+            first,
+            predecessors: leaving
+                .filter(|(other, _)| *other == endpoint)
+                .map(|(_, finished)| finished.clone())
+                .collect(),
+            lane: Arc::clone(self.lanes.entry(endpoint.clone()).or_default()),
+            stop: stop.clone(),
+            farewell: farewell_receiver,
+            reports: self.reports.0.clone(),
+        };
+        let sink = Sink::new(spec, Arc::clone(&self.generation), ties);
+        let ending = finished.clone().drop_guard();
+        let task = self.tasks.spawn(async move {
+            let _ending = ending;
+            sink.run().await;
+        });
+        let (task, health) = (task.id(), SinkHealth::NotYetExported);
+        self.live.insert(
+            name,
+            Live {
+                task,
+                endpoint,
+                stop,
+                farewell,
+                finished,
+                health,
+            },
+        );
+    }
+
+    fn note(&mut self, report: Report) {
+        let Report { task, sink, health } = report;
+        // A sink that was swapped speaks for itself, not for the one that has its name now.
+        let Some(live) = self.live.get_mut(&sink).filter(|live| live.task == task) else {
+            return;
+        };
+        match &health {
+            SinkHealth::NotYetExported => {}
+            SinkHealth::Healthy => tracing::info!(%sink, "exports arrive"),
+            SinkHealth::Failing { reason, message } => {
+                tracing::warn!(%sink, reason = reason.as_str(), "exports do not arrive: {message}");
+            }
+        }
+        live.health = health;
+        self.publish_health();
+    }
+
+    fn publish_health(&self) {
+        let pushed = self
+            .live
+            .iter()
+            .map(|(name, live)| (name.clone(), live.health.clone()));
+        let scraped = self
+            .scraped
+            .iter()
+            .map(|name| (name.clone(), SinkHealth::Healthy));
+        let health = Health {
+            sinks: pushed.chain(scraped).collect(),
+        };
+        self.published.health.send_if_modified(|published| {
+            let changed = *published != health;
+            *published = health;
+            changed
+        });
+    }
+
+    fn join(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let Err(error) = ended else { return };
+        let Some(name) = self.name_of(error.id()) else {
+            return;
+        };
+        tracing::error!(sink = %name, %error, "a sink died");
+        let message =
+            "the sink died of a bug; change its configuration to start it again".to_owned();
+        let health = SinkHealth::Failing {
+            reason: FailureReason::AllDataDropped,
+            message,
+        };
+        self.note(Report {
+            task: error.id(),
+            sink: name,
+            health,
+        });
+    }
+
+    fn name_of(&self, task: Id) -> Option<SinkName> {
+        let mut live = self.live.iter();
+        live.find(|(_, live)| live.task == task)
+            .map(|(name, _)| name.clone())
+    }
+}
+
+// === impl Published ===
+
+impl Published {
+    pub(crate) fn new() -> Self {
+        Self {
+            health: watch::Sender::new(Health::default()),
+            last_commit: ArcSwapOption::empty(),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The pipeline as everybody but its one owner sees it: instruments in, readings out.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use opentelemetry::metrics::Meter;
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+
+use crate::config::{Config, SinkName};
+use crate::debug::{DebugSnapshot, Reloads};
+use crate::exposition::{self, Scrape};
+use crate::generation::Generation;
+use crate::health::Health;
+use crate::hub::{Hub, Published};
+use crate::identity::Identity;
+use crate::reload::Reloader;
+use crate::stats::Stats;
+
+/// One thread does all export I/O; what waits is not the CPU.
+const WORKERS: usize = 1;
+
+/// A running pipeline: makes instruments and tells what it does. Cheap to clone.
+#[derive(Clone)]
+pub struct Pipeline {
+    shared: Arc<Shared>,
+}
+
+/// A pipeline could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No thread for exports could be started.
+    #[error("cannot start the runtime of the telemetry pipeline")]
+    Runtime(#[source] io::Error),
+}
+
+/// What the reloader writes and the pipeline reads.
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) generation: Arc<Generation>,
+    pub(crate) running: ArcSwap<Config>,
+    pub(crate) stats: ArcSwap<BTreeMap<SinkName, Arc<Stats>>>,
+    pub(crate) reloads: ReloadCounts,
+    pub(crate) published: Arc<Published>,
+}
+
+/// Reloads by outcome, and what became of last exports.
+#[derive(Default)]
+pub(crate) struct ReloadCounts {
+    pub(crate) committed: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    pub(crate) abandoned: AtomicU64,
+}
+
+// === impl Pipeline ===
+
+impl Pipeline {
+    /// Starts a pipeline that exports nowhere: what it runs comes from the [`Reloader`] alone.
+    ///
+    /// Exports have a runtime of their own, so that they neither wait for the caller's nor take
+    /// its threads.
+    ///
+    /// # Errors
+    /// If that runtime cannot be started.
+    pub fn start(identity: Identity) -> Result<(Self, Reloader), StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("telemetry")
+            .enable_all()
+            .build()
+            .map_err(StartError::Runtime)?;
+        let shared = Arc::new(Shared::new(identity));
+        let reloader = spawn_hub(runtime, Arc::clone(&shared));
+        Ok((Self { shared }, reloader))
+    }
+
+    /// Makes instruments under `scope`. They stay valid through every reload.
+    pub fn meter(&self, scope: &'static str) -> Meter {
+        self.shared.generation.meter(scope)
+    }
+
+    /// The answer to a scrape. Collects and encodes on the calling thread.
+    pub fn scrape(&self) -> Scrape {
+        if self.shared.running.load().scraped().next().is_none() {
+            return Scrape::Off;
+        }
+        Scrape::Text(exposition::encode(&self.shared.generation.snapshot()))
+    }
+
+    /// The configuration in force.
+    pub fn running(&self) -> Arc<Config> {
+        self.shared.running.load_full()
+    }
+
+    /// The state of every sink; changes on transitions only.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.shared.published.health.subscribe()
+    }
+
+    /// All that is known about what the pipeline does.
+    pub fn debug(&self) -> DebugSnapshot {
+        let Shared {
+            identity,
+            generation,
+            running,
+            stats,
+            reloads,
+            published,
+        } = &*self.shared;
+        let stats = stats.load();
+        DebugSnapshot {
+            instance_id: identity.instance_id().to_owned(),
+            running: running.load_full(),
+            health: published.health.borrow().clone(),
+            sinks: stats
+                .iter()
+                .map(|(name, stats)| (name.clone(), stats.read()))
+                .collect(),
+            reloads: Reloads {
+                committed: reloads.committed.load(Ordering::Relaxed),
+                refused: reloads.refused.load(Ordering::Relaxed),
+                abandoned: reloads.abandoned.load(Ordering::Relaxed),
+            },
+            last_commit: published
+                .last_commit
+                .load()
+                .as_ref()
+                .map(|commit| commit.at),
+            failed_collections: generation.failed_collections(),
+        }
+    }
+
+    /// The totals at the commit of the last reload, as a scrape at that moment would have shown
+    /// them: what removed sinks exported last and new ones first. Empty before the first reload.
+    pub fn last_commit_exposition(&self) -> String {
+        let commit = self.shared.published.last_commit.load();
+        commit
+            .as_ref()
+            .map(|commit| exposition::encode(&commit.snapshot))
+            .unwrap_or_default()
+    }
+}
+
+fn spawn_hub(runtime: Runtime, shared: Arc<Shared>) -> Reloader {
+    let (changes, receiver) = mpsc::channel(1);
+    let hub = Hub::new(
+        Arc::clone(&shared.generation),
+        Arc::clone(&shared.published),
+    );
+    let hub = runtime.spawn(hub.run(receiver));
+    Reloader::new(shared, changes, hub, runtime)
+}
+
+// === impl StartError ===
+
+impl StartError {
+    /// The kind of the error, from a closed set.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Runtime(_) => "Runtime",
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            generation: Arc::new(Generation::start()),
+            running: ArcSwap::from_pointee(Config::off()),
+            stats: ArcSwap::default(),
+            reloads: ReloadCounts::default(),
+            published: Arc::new(Published::new()),
+        }
+    }
+}

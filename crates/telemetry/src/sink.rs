@@ -1,0 +1,263 @@
+//! One OTLP sink while it runs: a task with a timer, a client and counters of its own.
+//!
+//! A sink exports the snapshot that it was born with, then a new one every period, until the hub
+//! tells it to stop; then it exports the snapshot of that commit, and ends. It never sends an older
+//! total after a newer one: a receiver would see a counter go down.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::{Client, ClientSpec, Exported};
+use crate::config::SinkName;
+use crate::generation::Generation;
+use crate::health::{Pulse, SinkHealth};
+use crate::outcome::Retry;
+use crate::snapshot::Snapshot;
+use crate::stats::Stats;
+
+mod farewell;
+mod schedule;
+
+pub use farewell::LastExport;
+pub(crate) use farewell::{Deadline, DeadlineSetter, Farewell};
+use schedule::Schedule;
+
+/// Exports to one endpoint take turns, whichever sinks they are of: a turn covers the snapshot and
+/// its export, so that totals arrive in the order in which they were read.
+pub(crate) type Lane = Arc<Mutex<()>>;
+
+/// How often the last export is tried: once, and again over new connections.
+const LAST_ATTEMPTS: u32 = 3;
+const LAST_ATTEMPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// What a sink is made of.
+pub(crate) struct SinkSpec {
+    pub(crate) name: SinkName,
+    pub(crate) client: ClientSpec,
+    pub(crate) period: Duration,
+    pub(crate) stats: Arc<Stats>,
+}
+
+/// A sink's state changed.
+pub(crate) struct Report {
+    pub(crate) task: tokio::task::Id,
+    pub(crate) sink: SinkName,
+    pub(crate) health: SinkHealth,
+}
+
+/// What a sink hears from the hub, and tells it.
+pub(crate) struct Ties {
+    /// The totals of the commit that it was born in.
+    pub(crate) first: Arc<Snapshot>,
+    /// Sinks that leave the same endpoint and have to finish before this one begins.
+    pub(crate) predecessors: Vec<CancellationToken>,
+    pub(crate) lane: Lane,
+    /// Cancelled *before* the snapshot of the commit that ends the sink is taken.
+    pub(crate) stop: CancellationToken,
+    pub(crate) farewell: oneshot::Receiver<Farewell>,
+    pub(crate) reports: mpsc::Sender<Report>,
+}
+
+/// A running sink.
+pub(crate) struct Sink {
+    name: SinkName,
+    client: Client,
+    schedule: Schedule,
+    stats: Arc<Stats>,
+    pulse: Pulse,
+    generation: Arc<Generation>,
+    ties: Ties,
+}
+
+/// An export that was not answered yet, and the turn that it is made in.
+struct InFlight {
+    turn: OwnedMutexGuard<()>,
+    began: Instant,
+    points: u64,
+    answer: Pin<Box<dyn Future<Output = Exported> + Send>>,
+}
+
+// === impl Sink ===
+
+impl Sink {
+    /// Must be called on the runtime that exports.
+    pub(crate) fn new(spec: SinkSpec, generation: Arc<Generation>, ties: Ties) -> Self {
+        Self {
+            name: spec.name,
+            client: Client::new(spec.client),
+            schedule: Schedule::new(spec.period, Instant::now()),
+            stats: spec.stats,
+            pulse: Pulse::new(),
+            generation,
+            ties,
+        }
+    }
+
+    /// Exports until the hub says farewell, and once more then.
+    pub(crate) async fn run(mut self) {
+        let in_flight = self.export_until_stopped().await;
+        // No farewell: the pipeline was dropped, and nobody waits for the last totals.
+        if let Ok(farewell) = (&mut self.ties.farewell).await {
+            self.part(in_flight, farewell).await;
+        }
+    }
+
+    /// Returns when told to stop, with the export that is unanswered at that moment.
+    async fn export_until_stopped(&mut self) -> Option<InFlight> {
+        let stop = self.ties.stop.clone();
+        stop.run_until_cancelled(finished(&self.ties.predecessors))
+            .await?;
+        let mut first = Some(Arc::clone(&self.ties.first));
+        loop {
+            let turn = stop
+                .run_until_cancelled(Arc::clone(&self.ties.lane).lock_owned())
+                .await?;
+            let snapshot = first.take().unwrap_or_else(|| self.generation.snapshot());
+            // The hub stops sinks before it takes the snapshot that is to be their last. Not
+            // stopped here therefore means: this one is older than that, and may still be sent.
+            if stop.is_cancelled() {
+                return None;
+            }
+            let mut in_flight = self.send(turn, &snapshot);
+            let exported = tokio::select! {
+                biased;
+                exported = &mut in_flight.answer => exported,
+                () = stop.cancelled() => return Some(in_flight),
+            };
+            let began = in_flight.began;
+            drop(in_flight);
+            let next = self.settle(&exported, began);
+            stop.run_until_cancelled(self.report(&exported, began))
+                .await?;
+            stop.run_until_cancelled(tokio::time::sleep_until(next))
+                .await?;
+        }
+    }
+
+    fn send(&self, turn: OwnedMutexGuard<()>, snapshot: &Snapshot) -> InFlight {
+        InFlight {
+            turn,
+            began: Instant::now(),
+            points: snapshot.points(),
+            answer: Box::pin(self.client.export(snapshot)),
+        }
+    }
+
+    /// Counts an export and decides when the next one is due.
+    fn settle(&mut self, exported: &Exported, began: Instant) -> Instant {
+        self.stats.exported(exported);
+        let retry = exported.outcome.retry();
+        if retry == Retry::Backoff {
+            self.client.reconnect();
+        }
+        let now = Instant::now();
+        tracing::debug!(
+            sink = %self.name, outcome = exported.outcome.reason(), points = exported.accepted,
+            took = ?(now - began), "exported"
+        );
+        let (next, retried) = self.schedule.after(retry, now, fastrand::f64());
+        if retried {
+            self.stats.retried();
+        }
+        next
+    }
+
+    /// Tells the hub if the export changed the state of this sink.
+    async fn report(&mut self, exported: &Exported, began: Instant) {
+        if let Some(health) = self.pulse.observe(&exported.outcome, began, Instant::now()) {
+            let report = Report {
+                task: tokio::task::id(),
+                sink: self.name.clone(),
+                health,
+            };
+            // The hub is gone only when there is nobody left to tell.
+            let _ = self.ties.reports.send(report).await;
+        }
+    }
+
+    /// The last export. What is in flight gets half of the time that is left: the receiver may
+    /// still be at it, and must not meet it after the last totals.
+    async fn part(mut self, in_flight: Option<InFlight>, farewell: Farewell) {
+        let Farewell {
+            last,
+            mut deadline,
+            reply,
+        } = farewell;
+        let turn = match in_flight {
+            Some(InFlight {
+                turn,
+                answer,
+                points,
+                ..
+            }) => {
+                let abandoned = Exported::abandoned(points);
+                let exported = deadline.half().or(answer).await.unwrap_or(abandoned);
+                self.stats.exported(&exported);
+                if exported.outcome.retry() == Retry::Backoff {
+                    self.client.reconnect();
+                }
+                Some(turn)
+            }
+            None => {
+                let lane = Arc::clone(&self.ties.lane);
+                let predecessors = std::mem::take(&mut self.ties.predecessors);
+                let turn = async {
+                    finished(&predecessors).await;
+                    lane.lock_owned().await
+                };
+                deadline.whole().or(turn).await
+            }
+        };
+        let outcome = match turn {
+            Some(turn) => self.export_last(turn, &last, &mut deadline).await,
+            None => LastExport::Lost {
+                points: last.points(),
+                reason: "no_turn",
+            },
+        };
+        if let LastExport::Lost { points, .. } = outcome {
+            self.stats.lost(points);
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = reply.send(outcome);
+    }
+
+    async fn export_last(
+        &mut self,
+        mut turn: OwnedMutexGuard<()>,
+        last: &Snapshot,
+        deadline: &mut Deadline,
+    ) -> LastExport {
+        let mut attempt = 1;
+        loop {
+            let in_flight = self.send(turn, last);
+            let abandoned = Exported::abandoned(in_flight.points);
+            let exported = deadline
+                .whole()
+                .or(in_flight.answer)
+                .await
+                .unwrap_or(abandoned);
+            turn = in_flight.turn;
+            self.stats.exported(&exported);
+            let again = exported.outcome.retry() == Retry::Backoff && attempt < LAST_ATTEMPTS;
+            let pause = tokio::time::sleep(LAST_ATTEMPT_PAUSE);
+            if !again || deadline.whole().or(pause).await.is_none() {
+                return LastExport::of(&exported);
+            }
+            attempt += 1;
+            self.stats.retried();
+            self.client.reconnect();
+        }
+    }
+}
+
+async fn finished(sinks: &[CancellationToken]) {
+    for sink in sinks {
+        sink.cancelled().await;
+    }
+}

@@ -1,0 +1,169 @@
+//! The end of a sink: its last totals, the time that it has for them, and what became of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use crate::client::Exported;
+use crate::outcome::ExportOutcome;
+use crate::snapshot::Snapshot;
+
+/// How long a last export may take where nobody says how long.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// What the hub says to a sink that has to end.
+pub(crate) struct Farewell {
+    /// The totals of the commit that ends it.
+    pub(crate) last: Arc<Snapshot>,
+    pub(crate) deadline: Deadline,
+    pub(crate) reply: oneshot::Sender<LastExport>,
+}
+
+/// When a last export is given up. It can be moved while it is waited for.
+#[derive(Clone, Debug)]
+pub(crate) struct Deadline {
+    began: Instant,
+    by: watch::Receiver<Instant>,
+}
+
+/// The hand that moves a [`Deadline`]. Dropped, the deadline stays where it is.
+#[derive(Debug)]
+pub(crate) struct DeadlineSetter(watch::Sender<Instant>);
+
+/// A part of the time until a deadline.
+pub(crate) struct Share<'a> {
+    deadline: &'a mut Deadline,
+    divisor: u32,
+}
+
+/// What became of the last export of a sink that was removed or swapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "outcome")]
+pub enum LastExport {
+    /// The receiver has the totals of the commit.
+    Delivered {
+        /// How many data points.
+        points: u64,
+        /// How many of them the receiver refused.
+        rejected: u64,
+    },
+    /// The receiver has older totals, as far as we know.
+    Lost {
+        /// How many data points are older there.
+        points: u64,
+        /// Why, from a closed set.
+        reason: &'static str,
+    },
+}
+
+// === impl Deadline ===
+
+impl Deadline {
+    /// A deadline that starts now and can be moved.
+    pub(crate) fn start() -> (DeadlineSetter, Self) {
+        let began = Instant::now();
+        let (setter, by) = watch::channel(began + DRAIN_LIMIT);
+        (DeadlineSetter(setter), Self { began, by })
+    }
+
+    /// All of the time.
+    pub(crate) fn whole(&mut self) -> Share<'_> {
+        Share {
+            deadline: self,
+            divisor: 1,
+        }
+    }
+
+    /// The first half of the time.
+    pub(crate) fn half(&mut self) -> Share<'_> {
+        Share {
+            deadline: self,
+            divisor: 2,
+        }
+    }
+}
+
+impl DeadlineSetter {
+    pub(crate) fn set(&self, limit: Duration) {
+        self.0.send_replace(Instant::now() + limit);
+    }
+}
+
+// === impl Share ===
+
+impl Share<'_> {
+    /// The result of `work`, or `None` if the time is up before.
+    pub(crate) async fn or<T>(mut self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = self.passed() => None,
+        }
+    }
+
+    async fn passed(&mut self) {
+        loop {
+            let Deadline { began, by } = &mut *self.deadline;
+            let end = *began + (*by.borrow_and_update() - *began) / self.divisor;
+            tokio::select! {
+                () = tokio::time::sleep_until(end) => return,
+                Ok(()) = by.changed() => {}
+            }
+        }
+    }
+}
+
+// === impl LastExport ===
+
+impl LastExport {
+    pub(super) fn of(exported: &Exported) -> Self {
+        match &exported.outcome {
+            ExportOutcome::Accepted | ExportOutcome::PartiallyRejected { .. } => Self::Delivered {
+                points: exported.accepted,
+                rejected: exported.missing,
+            },
+            failed => Self::Lost {
+                points: exported.missing,
+                reason: failed.reason(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_nobody_sets_is_kept_all_the_same() {
+        let (setter, mut deadline) = Deadline::start();
+        drop(setter);
+        let began = Instant::now();
+        assert_eq!(deadline.half().or(pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), DRAIN_LIMIT / 2);
+        assert_eq!(deadline.whole().or(pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), DRAIN_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_moves_is_followed_while_it_is_waited_for() {
+        let (setter, mut deadline) = Deadline::start();
+        let began = Instant::now();
+        let shorten = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            setter.set(Duration::from_secs(1));
+            pending::<()>().await;
+        };
+        assert_eq!(deadline.whole().or(shorten).await, None);
+        assert_eq!(began.elapsed(), Duration::from_secs(2));
+        assert_eq!(
+            deadline.whole().or(async { 7 }).await,
+            Some(7),
+            "what is done is done"
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! When a sink exports next. Pure: the clock and the jitter are arguments.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::outcome::Retry;
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(500);
+const LAST_BACKOFF: Duration = Duration::from_secs(30);
+/// The longest that a receiver may tell us to wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// When a sink exports next.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    period: Duration,
+    /// The start of the next period.
+    tick: Instant,
+    /// Failures in a row.
+    failures: u32,
+}
+
+// === impl Schedule ===
+
+impl Schedule {
+    /// Periods that are counted from `now`, the moment of the first export.
+    pub(super) fn new(period: Duration, now: Instant) -> Self {
+        Self {
+            period,
+            tick: now + period,
+            failures: 0,
+        }
+    }
+
+    /// When to export after an export that ended at `now`, and whether that is another attempt.
+    /// `jitter` is between 0 and 1.
+    pub(super) fn after(&mut self, retry: Retry, now: Instant, jitter: f64) -> (Instant, bool) {
+        // A period that an export outlasted is skipped, not made up for.
+        while self.tick <= now {
+            self.tick += self.period;
+        }
+        match retry {
+            Retry::No => {
+                self.failures = 0;
+                (self.tick, false)
+            }
+            Retry::Backoff => {
+                let backoff = FIRST_BACKOFF
+                    .saturating_mul(1 << self.failures.min(10))
+                    .min(LAST_BACKOFF);
+                self.failures += 1;
+                let again = now + backoff.mul_f64(0.5 + jitter / 2.0);
+                (again.min(self.tick), again < self.tick)
+            }
+            Retry::After(wait) => {
+                // Everybody was told the same, so nobody comes at the same time.
+                let wait = wait.min(LONGEST_WAIT).mul_f64(1.0 + jitter / 10.0);
+                (now + wait.max(FIRST_BACKOFF), true)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PERIOD: Duration = Duration::from_secs(60);
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn periods_are_counted_from_the_first_export_and_missed_ones_are_skipped() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(PERIOD, start);
+        assert_eq!(
+            schedule.after(Retry::No, start + seconds(5.0), 0.0),
+            (start + PERIOD, false)
+        );
+        let late = start + seconds(150.0);
+        assert_eq!(
+            schedule.after(Retry::No, late, 0.0),
+            (start + PERIOD * 3, false)
+        );
+    }
+
+    #[test]
+    fn attempts_come_ever_later_and_never_after_the_next_period() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(PERIOD, start);
+        let mut now = start;
+        for wait in [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0] {
+            let (next, again) = schedule.after(Retry::Backoff, now, 0.0);
+            assert_eq!((next - now, again), (seconds(wait), true));
+            now = next;
+        }
+        let (next, again) = schedule.after(Retry::Backoff, now, 1.0);
+        assert_eq!((next, again), (start + PERIOD, false));
+        schedule.after(Retry::No, next, 0.0);
+        let (again, _) = schedule.after(Retry::Backoff, next, 0.0);
+        assert_eq!(again - next, seconds(0.25), "a success starts over");
+    }
+
+    #[test]
+    fn a_receiver_that_asks_to_wait_is_left_alone_for_that_long_within_reason() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(PERIOD, start);
+        for (asked, waited) in [(90.0, 90.0), (0.0, 0.5), (86_400.0, 300.0)] {
+            let (next, again) = schedule.after(Retry::After(seconds(asked)), start, 0.0);
+            assert_eq!((next - start, again), (seconds(waited), true));
+        }
+    }
+}
