@@ -25,7 +25,8 @@ pub const ENGINE: &str = "pharos";
 /// The namespace that objects are created in.
 pub const SHOP: &str = "shop";
 
-/// A control plane and a Collector, ended and removed on drop.
+/// A control plane and a Collector, ended on drop. Their files are removed, unless
+/// `PHAROS_E2E_KEEP` is set.
 pub struct Stage {
     /// The control plane.
     pub cluster: ControlPlane,
@@ -49,19 +50,32 @@ impl Stage {
     /// Sets the stage, without a pharos.
     pub async fn set() -> anyhow::Result<Self> {
         let stage = Self::bare().await?;
-        stage.cluster.install_crds(&repository().join("crds")).await?;
+        stage
+            .cluster
+            .install_crds(&repository().join("crds"))
+            .await?;
         stage.cluster.apply(POLICY).await?;
         Ok(stage)
     }
 
     /// The stage without Pharos's CRDs.
     pub async fn bare() -> anyhow::Result<Self> {
-        let dir = tempfile::tempdir()?;
+        let keep = std::env::var_os("PHAROS_E2E_KEEP").is_some();
+        let dir = tempfile::Builder::new()
+            .prefix("pharos-e2e-")
+            .disable_cleanup(keep)
+            .tempdir()?;
         let cluster = ControlPlane::start(&dir.path().join("cluster")).await?;
         let collector = Collector::start(&dir.path().join("collector"), None).await?;
         cluster.apply(NAMESPACES).await?;
-        cluster.apply(&external_name_service(ENGINE, "pharos")).await?;
-        Ok(Self { cluster, collector, dir })
+        cluster
+            .apply(&external_name_service(ENGINE, "pharos"))
+            .await?;
+        Ok(Self {
+            cluster,
+            collector,
+            dir,
+        })
     }
 
     /// A folder for a test's own files.
@@ -86,7 +100,14 @@ impl Stage {
     /// Waits until the API server refuses what the policy refuses. Its dry run leaves no object.
     pub async fn webhook_in_force(&self) -> anyhow::Result<()> {
         eventually("the policy to be in force", PATIENCE, async || {
-            let create = ["create", "configmap", "probe", "-n", SHOP, "--dry-run=server"];
+            let create = [
+                "create",
+                "configmap",
+                "probe",
+                "-n",
+                SHOP,
+                "--dry-run=server",
+            ];
             match self.cluster.kubectl(&create).await {
                 Ok(_) => Err("an object without the label is still admitted".to_owned()),
                 Err(error) if error.to_string().contains("require-team") => Ok(()),
@@ -100,34 +121,65 @@ impl Stage {
     /// were admitted.
     pub async fn create(&self, prefix: &str, count: usize) -> anyhow::Result<usize> {
         let manifest = config_maps(prefix, count);
-        let output = self.kubectl().output(&["create", "-f", "-"], &manifest).await?;
+        let output = self
+            .kubectl()
+            .output(&["create", "-f", "-"], &manifest)
+            .await?;
         let errors = String::from_utf8(output.stderr)?;
-        let unexpected = errors.lines().find(|line| !line.trim().is_empty() && !line.contains("require-team"));
-        ensure!(unexpected.is_none(), "kubectl create: {}", unexpected.unwrap_or_default());
-        Ok(String::from_utf8(output.stdout)?.lines().filter(|line| line.ends_with("created")).count())
+        let unexpected = errors
+            .lines()
+            .find(|line| !line.trim().is_empty() && !line.contains("require-team"));
+        ensure!(
+            unexpected.is_none(),
+            "kubectl create: {}",
+            unexpected.unwrap_or_default()
+        );
+        Ok(String::from_utf8(output.stdout)?
+            .lines()
+            .filter(|line| line.ends_with("created"))
+            .count())
     }
 
     /// The TelemetryConfig `default` as the API server holds it.
     pub async fn telemetryconfig(&self) -> anyhow::Result<Value> {
         let arguments = ["get", "telcfg", "default", "-n", ENGINE, "-o", "json"];
-        Ok(serde_json::from_str(&self.cluster.kubectl(&arguments).await?)?)
+        Ok(serde_json::from_str(
+            &self.cluster.kubectl(&arguments).await?,
+        )?)
     }
 
     /// Waits until a condition of the TelemetryConfig `default` has this status and reason for its
     /// current generation, and returns the message.
-    pub async fn condition(&self, r#type: &str, status: &str, reason: &str) -> anyhow::Result<String> {
-        eventually(&format!("{type}={status}, {reason}"), PATIENCE, async || {
-            let object = self.telemetryconfig().await.map_err(|error| error.to_string())?;
-            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let found = conditions.iter().find(|condition| condition["type"] == r#type);
-            let found = found.ok_or("the condition is not there")?;
-            let current = found["observedGeneration"] == object["metadata"]["generation"];
-            if current && found["status"] == status && found["reason"] == reason {
-                Ok(found["message"].as_str().unwrap_or_default().to_owned())
-            } else {
-                Err(found.to_string())
-            }
-        })
+    pub async fn condition(
+        &self,
+        r#type: &str,
+        status: &str,
+        reason: &str,
+    ) -> anyhow::Result<String> {
+        eventually(
+            &format!("{type}={status}, {reason}"),
+            PATIENCE,
+            async || {
+                let object = self
+                    .telemetryconfig()
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let conditions = object["status"]["conditions"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                let found = conditions
+                    .iter()
+                    .find(|condition| condition["type"] == r#type);
+                let found = found.ok_or("the condition is not there")?;
+                let current = found["observedGeneration"] == object["metadata"]["generation"];
+                if current && found["status"] == status && found["reason"] == reason {
+                    Ok(found["message"].as_str().unwrap_or_default().to_owned())
+                } else {
+                    Err(found.to_string())
+                }
+            },
+        )
         .await
     }
 
@@ -142,19 +194,29 @@ impl Stage {
     pub async fn reviews_answered(&self) -> anyhow::Result<f64> {
         let samples = self.cluster.metrics().await?;
         let ours = |sample: &&prometheus::Sample| {
-            sample.label("name").is_some_and(|name| name.contains("pharos"))
+            sample
+                .label("name")
+                .is_some_and(|name| name.contains("pharos"))
         };
-        let requests = samples.iter().filter(ours).filter(|sample| {
-            sample.name == "apiserver_admission_webhook_request_total"
-        });
-        let (answered, failed): (Vec<_>, Vec<_>) =
-            requests.partition(|sample| sample.label("code") == Some("200"));
-        ensure!(failed.is_empty(), "calls that were not answered with 200: {failed:?}");
-        let open = samples.iter().filter(ours).find(|sample| {
-            sample.name == "apiserver_admission_webhook_fail_open_count" && sample.value > 0.0
-        });
-        ensure!(open.is_none(), "calls that failed and were let pass: {open:?}");
-        Ok(answered.iter().map(|sample| sample.value).sum())
+        // A call that got no answer is a rejection with another error type, or was let pass.
+        let faults: Vec<_> = samples
+            .iter()
+            .filter(ours)
+            .filter(|sample| sample.value > 0.0)
+            .filter(|sample| match sample.name.as_str() {
+                "apiserver_admission_webhook_fail_open_count" => true,
+                "apiserver_admission_webhook_rejection_count" => {
+                    sample.label("error_type") != Some("no_error")
+                }
+                _ => false,
+            })
+            .collect();
+        ensure!(faults.is_empty(), "calls without an answer: {faults:?}");
+        let answered = samples
+            .iter()
+            .filter(ours)
+            .filter(|sample| sample.name == "apiserver_admission_webhook_request_total");
+        Ok(answered.map(|sample| sample.value).sum())
     }
 }
 

@@ -34,28 +34,47 @@ spec:
 ";
 
 async fn status(stage: &Stage, policy: &str) -> anyhow::Result<Value> {
-    let get = ["get", "validatingpolicies.policies.kyverno.io", policy, "-o", "json"];
+    let get = [
+        "get",
+        "validatingpolicies.policies.kyverno.io",
+        policy,
+        "-o",
+        "json",
+    ];
     let object: Value = serde_json::from_str(&stage.cluster.kubectl(&get).await?)?;
     Ok(object["status"]["conditionStatus"].clone())
 }
 
 async fn said(stage: &Stage, policy: &str, ready: bool, words: &[&str]) -> anyhow::Result<()> {
-    eventually(&format!("the status of {policy} to say {words:?}"), PATIENCE, async || {
-        let status = status(stage, policy).await.map_err(|error| error.to_string())?;
-        let text = status.to_string();
-        let said = status["ready"] == ready && words.iter().all(|word| text.contains(word));
-        if said { Ok(()) } else { Err(text) }
-    })
+    eventually(
+        &format!("the status of {policy} to say {words:?}"),
+        PATIENCE,
+        async || {
+            let status = status(stage, policy)
+                .await
+                .map_err(|error| error.to_string())?;
+            let text = status.to_string();
+            let said = status["ready"] == ready && words.iter().all(|word| text.contains(word));
+            if said { Ok(()) } else { Err(text) }
+        },
+    )
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_policy_that_does_not_compile_says_so_and_the_others_keep_working() -> anyhow::Result<()> {
+async fn a_policy_that_does_not_compile_says_so_and_the_others_keep_working() -> anyhow::Result<()>
+{
     let stage = Stage::set().await?;
     let _pharos = stage.pharos().await?;
     stage.cluster.apply(BROKEN).await?;
     stage.cluster.apply(UNSUPPORTED).await?;
-    said(&stage, "broken", false, &["spec.validations[0].expression", "object.metadata.name == "]).await?;
+    said(
+        &stage,
+        "broken",
+        false,
+        &["spec.validations[0].expression", "object.metadata.name == "],
+    )
+    .await?;
     said(&stage, "unsupported", false, &["spec.auditAnnotations"]).await?;
     said(&stage, "require-team", true, &[]).await?;
     stage.webhook_in_force().await?;
@@ -66,7 +85,14 @@ async fn a_policy_that_does_not_compile_says_so_and_the_others_keep_working() ->
     stage.cluster.apply(&mended).await?;
     said(&stage, "broken", true, &[]).await?;
     eventually("the mended policy to deny", PATIENCE, async || {
-        let create = ["create", "configmap", "forbidden", "-n", "default", "--dry-run=server"];
+        let create = [
+            "create",
+            "configmap",
+            "forbidden",
+            "-n",
+            "default",
+            "--dry-run=server",
+        ];
         match stage.cluster.kubectl(&create).await {
             Err(error) if error.to_string().contains("broken") => Ok(()),
             other => Err(format!("{other:?}")),
@@ -80,17 +106,37 @@ async fn without_a_policy_there_is_no_webhook() -> anyhow::Result<()> {
     let stage = Stage::set().await?;
     let _pharos = stage.pharos().await?;
     let list = ["get", "validatingwebhookconfigurations", "-o", "name"];
-    ensure!(stage.cluster.kubectl(&list).await?.contains("pharos"), "no webhook with a policy");
+    ensure!(
+        stage.cluster.kubectl(&list).await?.contains("pharos"),
+        "no webhook with a policy"
+    );
 
-    stage.cluster.kubectl(&["delete", "vpol", "require-team"]).await?;
+    stage
+        .cluster
+        .kubectl(&["delete", "vpol", "require-team"])
+        .await?;
     eventually("the webhook configuration to go", PATIENCE, async || {
-        let names = stage.cluster.kubectl(&list).await.map_err(|error| error.to_string())?;
-        if names.contains("pharos") { Err(names) } else { Ok(()) }
+        let names = stage
+            .cluster
+            .kubectl(&list)
+            .await
+            .map_err(|error| error.to_string())?;
+        if names.contains("pharos") {
+            Err(names)
+        } else {
+            Ok(())
+        }
     })
     .await?;
     let before = stage.reviews_answered().await?;
-    stage.cluster.kubectl(&["create", "configmap", "free", "-n", SHOP]).await?;
-    ensure!(stage.reviews_answered().await? == before, "a review was asked for without a policy");
+    stage
+        .cluster
+        .kubectl(&["create", "configmap", "free", "-n", SHOP])
+        .await?;
+    ensure!(
+        stage.reviews_answered().await? == before,
+        "a review was asked for without a policy"
+    );
     Ok(())
 }
 
@@ -100,8 +146,12 @@ async fn a_webhook_configuration_that_somebody_edits_is_repaired() -> anyhow::Re
     let _pharos = stage.pharos().await?;
     let list = ["get", "validatingwebhookconfigurations", "-o", "name"];
     let name = stage.cluster.kubectl(&list).await?.trim().to_owned();
-    let patch = r#"[{"op": "replace", "path": "/webhooks/0/rules/0/resources", "value": ["secrets"]}]"#;
-    stage.cluster.kubectl(&["patch", &name, "--type=json", "-p", patch]).await?;
+    let patch =
+        r#"[{"op": "replace", "path": "/webhooks/0/rules/0/resources", "value": ["secrets"]}]"#;
+    stage
+        .cluster
+        .kubectl(&["patch", &name, "--type=json", "-p", patch])
+        .await?;
     stage.webhook_in_force().await?;
     stage.cluster.kubectl(&["delete", &name]).await?;
     stage.webhook_in_force().await

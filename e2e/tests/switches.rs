@@ -28,14 +28,20 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
         } else {
             to_prometheus(&stage, &pharos).await?
         };
-        ensure!(at_commit >= committed, "the total went down: {committed} to {at_commit}");
+        ensure!(
+            at_commit >= committed,
+            "the total went down: {committed} to {at_commit}"
+        );
         committed = at_commit;
     }
 
     let admitted = traffic.stop().await?;
     let answered = stage.reviews_answered().await?;
     let total = reviews_scraped(&pharos.metrics().await?);
-    ensure!(total == answered, "Prometheus shows {total}, the API server counts {answered}");
+    ensure!(
+        total == answered,
+        "Prometheus shows {total}, the API server counts {answered}"
+    );
 
     // The other sink, by its last flush.
     to_otlp(&stage, &pharos).await?;
@@ -43,7 +49,10 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
     let answered = stage.reviews_answered().await?;
     let status = pharos.terminate(PATIENCE).await?;
     ensure!(status.success(), "pharos ended with {status}");
-    eventually("the last flush at the Collector", PATIENCE, async || last_export(&stage, answered)).await?;
+    eventually("the last flush at the Collector", PATIENCE, async || {
+        last_export(&stage, answered)
+    })
+    .await?;
 
     series_hold_together(&stage)?;
     first_exports.sort();
@@ -59,20 +68,35 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
 /// Switches to OTLP; says what the total was at the commit, and how long the first export took.
 async fn to_otlp(stage: &Stage, pharos: &Pharos) -> anyhow::Result<(f64, Duration)> {
     let before = stage.collector.exports()?.len();
-    stage.cluster.apply(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
+    stage
+        .cluster
+        .apply(&telemetryconfig_otlp(&stage.collector.endpoint()))
+        .await?;
     let applied = Instant::now();
     let first = eventually("the first export", PATIENCE, async || {
-        let exports = stage.collector.exports().map_err(|error| error.to_string())?;
-        exports.get(before).cloned().ok_or_else(|| format!("{} exports", exports.len()))
+        let exports = stage
+            .collector
+            .exports()
+            .map_err(|error| error.to_string())?;
+        exports
+            .get(before)
+            .cloned()
+            .ok_or_else(|| format!("{} exports", exports.len()))
     })
     .await?;
     let took = applied.elapsed();
     stage.condition("Programmed", "True", "Programmed").await?;
     let at_commit = reviews_at_commit(pharos).await?;
     let total = first.total(REVIEWS).unwrap_or_default();
-    ensure!(total == at_commit, "the Collector's first total is {total}, at the commit it was {at_commit}");
+    ensure!(
+        total == at_commit,
+        "the Collector's first total is {total}, at the commit it was {at_commit}"
+    );
     let (status, body) = pharos.scrape().await?;
-    ensure!(status == 404, "/metrics answers {status} while it is off: {body}");
+    ensure!(
+        status == 404,
+        "/metrics answers {status} while it is off: {body}"
+    );
     Ok((at_commit, took))
 }
 
@@ -80,19 +104,34 @@ async fn to_otlp(stage: &Stage, pharos: &Pharos) -> anyhow::Result<(f64, Duratio
 async fn to_prometheus(stage: &Stage, pharos: &Pharos) -> anyhow::Result<f64> {
     stage.configure(TELEMETRYCONFIG_PROMETHEUS).await?;
     let at_commit = reviews_at_commit(pharos).await?;
-    eventually("the Collector to hold the total of the commit", PATIENCE, async || {
-        last_export(stage, at_commit)
-    })
+    eventually(
+        "the Collector to hold the total of the commit",
+        PATIENCE,
+        async || last_export(stage, at_commit),
+    )
     .await?;
     let total = reviews_scraped(&pharos.metrics().await?);
-    ensure!(total >= at_commit, "/metrics shows {total}, at the commit it was {at_commit}");
+    ensure!(
+        total >= at_commit,
+        "/metrics shows {total}, at the commit it was {at_commit}"
+    );
     Ok(at_commit)
 }
 
 fn last_export(stage: &Stage, expected: f64) -> Result<(), String> {
-    let exports = stage.collector.exports().map_err(|error| error.to_string())?;
-    let total = exports.last().and_then(|export| export.total(REVIEWS)).unwrap_or_default();
-    if total == expected { Ok(()) } else { Err(format!("it holds {total}, not {expected}")) }
+    let exports = stage
+        .collector
+        .exports()
+        .map_err(|error| error.to_string())?;
+    let total = exports
+        .last()
+        .and_then(|export| export.total(REVIEWS))
+        .unwrap_or_default();
+    if total == expected {
+        Ok(())
+    } else {
+        Err(format!("it holds {total}, not {expected}"))
+    }
 }
 
 /// No series of the Collector's data ever went down, and each has one start time.
@@ -101,9 +140,19 @@ fn series_hold_together(stage: &Stage) -> anyhow::Result<()> {
     for export in stage.collector.exports()? {
         for point in &export.points {
             let total = point.value.total();
-            let (start, last) = seen.entry(Arc::clone(&point.series)).or_insert((point.start_time, total));
-            ensure!(*start == point.start_time, "two start times of {:?}", point.series);
-            ensure!(*last <= total, "{:?} went from {last} to {total}", point.series);
+            let (start, last) = seen
+                .entry(Arc::clone(&point.series))
+                .or_insert((point.start_time, total));
+            ensure!(
+                *start == point.start_time,
+                "two start times of {:?}",
+                point.series
+            );
+            ensure!(
+                *last <= total,
+                "{:?} went from {last} to {total}",
+                point.series
+            );
             *last = total;
         }
     }

@@ -9,14 +9,15 @@
 
 mod certificate;
 mod certificate_secret;
-
+mod enforce;
+mod namespaces;
 mod policies;
 mod policy_status;
 mod readiness;
-
-
-mod shim;
-
+mod record;
+mod review;
+mod routes;
+mod run;
 mod server;
 mod target;
 mod tasks;
@@ -26,5 +27,5 @@ mod tls;
 mod webhook;
 mod webhook_configuration;
 
-mod tmp; pub use tmp::Error;
+pub use run::{Admission, Error, Options};
 pub use target::{TargetError, WebhookService, WebhookTarget, WebhookUrl};

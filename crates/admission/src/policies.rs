@@ -8,12 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use pharos_api::policy::{
-    EvaluationMode, FailurePolicy, ValidatingPolicy, ValidatingPolicySpec,
-};
+use pharos_api::policy::{FailurePolicy, ValidatingPolicy};
 use pharos_cluster::view::{Observed, Uid, View};
-use crate::shim as pharos_policy;
-use crate::shim::{CompiledPolicy, PolicySet};
+use pharos_policy::{CompiledPolicy, Origin, PolicySet};
 use tokio::sync::watch;
 
 use crate::webhook;
@@ -27,6 +24,7 @@ pub(crate) struct Policies {
 }
 
 /// One policy as it was seen and what became of it.
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) metadata: ObjectMeta,
     /// The object, unless it cannot be decoded.
@@ -58,16 +56,19 @@ pub(crate) struct Defect {
 
 impl Policies {
     /// What follows on these policies when the API server holds `objects`.
-    fn succeed(&self, objects: &BTreeMap<Uid, Observed<ValidatingPolicy>>) -> Self {
+    pub(crate) fn succeed(&self, objects: &BTreeMap<Uid, Observed<ValidatingPolicy>>) -> Self {
         let entries: BTreeMap<_, _> = objects
             .iter()
             .map(|(uid, observed)| (uid.clone(), self.entry(uid, observed)))
             .collect();
         let set = |group| {
-            let in_group = |entry: &&Entry| {
-                entry.spec().is_some_and(|policy| webhook::group(policy) == group)
-            };
-            entries.values().filter(in_group).filter_map(Entry::compiled).cloned().collect()
+            let in_group = entries
+                .values()
+                .filter(|entry| entry.group() == Some(group));
+            PolicySet::new(
+                Origin::Admission,
+                in_group.filter_map(Entry::compiled).cloned(),
+            )
         };
         Self {
             fail_open: set(FailurePolicy::Ignore),
@@ -85,9 +86,10 @@ impl Policies {
         let outcome = match (compiled_before, &observed.object) {
             (Some(before), _) => before.outcome.clone(),
             (None, Ok(object)) => Outcome::of(object),
-            (None, Err(error)) => {
-                Outcome::Broken(Defect { reason: "Undecodable", message: error.clone() })
-            }
+            (None, Err(error)) => Outcome::Broken(Defect {
+                reason: "Undecodable",
+                message: error.clone(),
+            }),
         };
         Entry {
             metadata: observed.metadata.clone(),
@@ -109,20 +111,22 @@ impl Policies {
         &self.entries
     }
 
-    /// The specs of the policies that are evaluated.
-    pub(crate) fn in_force(&self) -> impl Iterator<Item = &ValidatingPolicySpec> + Clone {
-        self.entries
-            .values()
-            .filter(|entry| matches!(entry.outcome, Outcome::InForce(_)))
-            .filter_map(Entry::spec)
+    /// Whether any policy in force needs to know namespaces.
+    pub(crate) fn need_namespaces(&self) -> bool {
+        [&self.fail_open, &self.fail_closed]
+            .into_iter()
+            .flat_map(PolicySet::iter)
+            .any(CompiledPolicy::needs_namespace)
     }
 }
 
 // === impl Entry ===
 
 impl Entry {
-    fn spec(&self) -> Option<&ValidatingPolicySpec> {
-        self.object.as_deref().map(|object| &object.spec)
+    fn group(&self) -> Option<FailurePolicy> {
+        self.object
+            .as_deref()
+            .map(|object| webhook::group(&object.spec))
     }
 
     fn compiled(&self) -> Option<&Arc<CompiledPolicy>> {
@@ -138,19 +142,16 @@ impl Entry {
 impl Outcome {
     fn of(policy: &ValidatingPolicy) -> Self {
         match pharos_policy::compile(policy) {
-            Ok(_) if !is_for_admission(&policy.spec) => Self::NotForAdmission,
-            Ok(compiled) => Self::InForce(Arc::new(compiled)),
-            Err(errors) => {
-                Self::Broken(Defect { reason: errors.reason(), message: errors.to_string() })
+            Ok(compiled) if compiled.is_evaluated_for(Origin::Admission) => {
+                Self::InForce(Arc::new(compiled))
             }
+            Ok(_) => Self::NotForAdmission,
+            Err(errors) => Self::Broken(Defect {
+                reason: errors.reason(),
+                message: errors.to_string(),
+            }),
         }
     }
-}
-
-fn is_for_admission(policy: &ValidatingPolicySpec) -> bool {
-    let Some(evaluation) = &policy.evaluation else { return true };
-    evaluation.mode.unwrap_or_default() == EvaluationMode::Kubernetes
-        && evaluation.admission.is_none_or(|admission| admission.enabled)
 }
 
 /// Keeps `policies` what follows on `objects`, for as long as it is polled.
@@ -170,3 +171,5 @@ pub(crate) async fn keep(
     }
 }
 
+#[cfg(test)]
+mod tests;

@@ -50,14 +50,21 @@ fn desired(
 ) -> PolicyConditionStatus {
     let (ready, reason, message) = match &entry.outcome {
         Outcome::InForce(_) => (true, SUCCEEDED, "every expression compiles".to_owned()),
-        Outcome::NotForAdmission => {
-            (true, "NotForAdmission", "spec.evaluation excludes admission".to_owned())
-        }
+        Outcome::NotForAdmission => (
+            true,
+            "NotForAdmission",
+            "spec.evaluation excludes admission".to_owned(),
+        ),
         Outcome::Broken(defect) => (false, defect.reason, shortened(&defect.message)),
     };
     let status = if ready { "True" } else { "False" };
     let since = current
-        .and_then(|current| current.conditions.iter().find(|was| was.type_ == POLICY_CACHED))
+        .and_then(|current| {
+            current
+                .conditions
+                .iter()
+                .find(|was| was.type_ == POLICY_CACHED)
+        })
         .filter(|was| was.status == status)
         .map_or(Time(now), |was| was.last_transition_time.clone());
     PolicyConditionStatus {
@@ -86,7 +93,12 @@ impl StatusWriter {
         policies: watch::Receiver<Option<Arc<Policies>>>,
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
-        Self { api, policies, leadership, written: BTreeMap::new() }
+        Self {
+            api,
+            policies,
+            leadership,
+            written: BTreeMap::new(),
+        }
     }
 
     /// Keeps every status true while this process leads, for as long as it is polled.
@@ -123,7 +135,8 @@ impl StatusWriter {
 
     /// Tries every policy, and reports the first failure.
     async fn write_all(&mut self, policies: &Policies) -> Result<(), kube::Error> {
-        self.written.retain(|uid, _| policies.entries().contains_key(uid));
+        self.written
+            .retain(|uid, _| policies.entries().contains_key(uid));
         let mut outcome = Ok(());
         for (uid, entry) in policies.entries() {
             outcome = outcome.and(self.write(uid, entry).await);
@@ -149,7 +162,11 @@ impl StatusWriter {
             "status": {"conditionStatus": desired},
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        match self.api.patch_status(name, &params, &Patch::Apply(&patch)).await {
+        match self
+            .api
+            .patch_status(name, &params, &Patch::Apply(&patch))
+            .await
+        {
             Ok(_) => {
                 if entry.object.is_none() {
                     self.written.insert(uid.clone(), desired);
@@ -160,5 +177,78 @@ impl StatusWriter {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{observed, policy};
+    use pharos_api::policy::ValidatingPolicyStatus;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn entry_of(policy: ValidatingPolicy) -> Entry {
+        let policies = Policies::default().succeed(&observed([policy]));
+        policies.entries().values().next().unwrap().clone()
+    }
+
+    #[test]
+    fn a_policy_in_force_is_ready_and_a_broken_one_says_which_expression() {
+        let good = desired(&entry_of(policy("p", json!({}))), None, at(0));
+        assert_eq!(good.ready, Some(true));
+        assert_eq!(
+            (&*good.conditions[0].type_, &*good.conditions[0].status),
+            ("PolicyCached", "True")
+        );
+        assert_eq!(good.conditions[0].observed_generation, Some(1));
+
+        let broken = json!({"validations": [{"expression": "object."}]});
+        let bad = desired(&entry_of(policy("p", broken)), None, at(0));
+        assert_eq!(bad.ready, Some(false));
+        assert!(
+            bad.message
+                .unwrap()
+                .contains("spec.validations[0].expression")
+        );
+        assert_eq!(bad.conditions[0].status, "False");
+        assert_ne!(bad.conditions[0].reason, SUCCEEDED);
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_until_its_status_changes() {
+        let mut good = policy("p", json!({}));
+        let first = desired(&entry_of(good.clone()), None, at(1));
+        good.metadata.generation = Some(2);
+        let second = desired(&entry_of(good.clone()), Some(&first), at(2));
+        assert_eq!(second.conditions[0].last_transition_time, Time(at(1)));
+        assert_eq!(second.conditions[0].observed_generation, Some(2));
+        assert_ne!(first, second);
+        assert_eq!(
+            desired(&entry_of(good), Some(&second), at(3)),
+            second,
+            "nothing to write"
+        );
+
+        let broken = json!({"validations": [{"expression": "object."}]});
+        let third = desired(&entry_of(policy("p", broken)), Some(&second), at(4));
+        assert_eq!(third.conditions[0].last_transition_time, Time(at(4)));
+    }
+
+    #[test]
+    fn a_status_comes_back_from_the_api_server_as_it_was_written() {
+        let written = desired(&entry_of(policy("p", json!({}))), None, Timestamp::now());
+        let mut stored = policy("p", json!({}));
+        let text = serde_json::to_string(&written).unwrap();
+        stored.status = Some(ValidatingPolicyStatus {
+            condition_status: Some(serde_json::from_str(&text).unwrap()),
+        });
+        let read = stored.status.clone().unwrap().condition_status.unwrap();
+        assert_eq!(
+            desired(&entry_of(stored), Some(&read), Timestamp::now()),
+            read
+        );
     }
 }

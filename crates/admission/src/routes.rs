@@ -9,22 +9,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use pharos_api::policy::FailurePolicy;
-use pharos_instruments::Instruments;
+use pharos_policy::{PolicySet, Request};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::enforce::enforce;
+use crate::namespaces::Namespaces;
 use crate::policies::Policies;
+use crate::record::{Facts, record};
 use crate::review::{self, Malformed};
-use crate::{record, webhook};
+use crate::webhook;
 
 /// The longest body. API servers take requests of up to 3 MiB; as JSON, with bytes as base64, that
 /// makes 4 MiB for the new object, and 2 MiB for an old one of the 1.5 MiB that etcd stores. The
@@ -39,7 +41,8 @@ const POLICIES_TIMEOUT: Duration = Duration::from_secs(5);
 /// What both paths share.
 pub(crate) struct Webhook {
     policies: watch::Receiver<Option<Arc<Policies>>>,
-    instruments: Instruments,
+    namespaces: Namespaces,
+    facts: Arc<dyn Facts>,
     /// Requests that got no review's answer.
     refused: AtomicU64,
 }
@@ -73,10 +76,15 @@ pub(crate) enum Refusal {
 
 /// The routes of both webhooks.
 pub(crate) fn router(webhook: &Arc<Webhook>) -> Router {
-    let router = webhook::GROUPS.into_iter().fold(Router::new(), |router, group| {
-        let route = Route { webhook: webhook.clone(), group };
-        router.route(webhook::path(group), post(validate).with_state(route))
-    });
+    let router = webhook::GROUPS
+        .into_iter()
+        .fold(Router::new(), |router, group| {
+            let route = Route {
+                webhook: webhook.clone(),
+                group,
+            };
+            router.route(webhook::path(group), post(validate).with_state(route))
+        });
     let refusing = |refusal: fn() -> Refusal| {
         let webhook = webhook.clone();
         move || async move { webhook.refuse(&refusal()) }
@@ -84,35 +92,45 @@ pub(crate) fn router(webhook: &Arc<Webhook>) -> Router {
     router
         .fallback(refusing(|| Refusal::Path))
         .method_not_allowed_fallback(refusing(|| Refusal::Method))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
-async fn validate(State(route): State<Route>, request: Request) -> Response {
-    match route.answer(request).await {
-        Ok(review) => Json(review).into_response(),
-        Err(refusal) => route.webhook.refuse(&refusal),
-    }
+async fn validate(State(route): State<Route>, request: HttpRequest) -> Response {
+    let answered = route.answer(request).await;
+    answered.unwrap_or_else(|refusal| route.webhook.refuse(&refusal))
 }
 
 // === impl Route ===
 
 impl Route {
-    async fn answer(&self, request: Request) -> Result<Value, Refusal> {
+    async fn answer(&self, http: HttpRequest) -> Result<Response, Refusal> {
         let started = Instant::now();
-        let body = body(request).await?;
+        let body = body(http).await?;
         let document = review::parse(&body)?;
         drop(body);
         let request = review::request(&document)?;
-        let policies = self.webhook.policies().await?;
-        let evaluation = pharos_policy::evaluate(policies.of(self.group), &request, &Instant::now);
-        let verdict = enforce(&evaluation);
-        let response = review::response(&request, &verdict);
-        record::review(&self.webhook.instruments, &request, &evaluation, &verdict, started.elapsed());
-        Ok(response)
+        let snapshot = self.webhook.policies().await?;
+        let policies = snapshot.of(self.group);
+        let namespace = self.webhook.namespace(policies, &request).await;
+        let request = Request {
+            namespace_object: namespace.as_deref(),
+            ..request
+        };
+
+        let evaluation = pharos_policy::evaluate(policies, &request, &Instant::now);
+        let verdict = enforce(&evaluation, self.group);
+        let answer = Json(review::answer(&request, &verdict)).into_response();
+        record(
+            &*self.webhook.facts,
+            &request,
+            &evaluation,
+            &verdict,
+            started.elapsed(),
+        );
+        Ok(answer)
     }
 }
 
-async fn body(request: Request) -> Result<Bytes, Refusal> {
+async fn body(mut request: HttpRequest) -> Result<Bytes, Refusal> {
     let headers = request.headers();
     if !is_json(headers) {
         return Err(Refusal::MediaType);
@@ -120,6 +138,7 @@ async fn body(request: Request) -> Result<Bytes, Refusal> {
     if announced_length(headers).is_some_and(|length| length > BODY_LIMIT) {
         return Err(Refusal::TooLong);
     }
+    DefaultBodyLimit::max(BODY_LIMIT).apply(&mut request);
     match timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
         Err(_) => Err(Refusal::TooSlow),
         Ok(Ok(body)) => Ok(body),
@@ -131,7 +150,9 @@ async fn body(request: Request) -> Result<Bytes, Refusal> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let essence = media_type.and_then(|media_type| media_type.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
@@ -145,9 +166,15 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
 impl Webhook {
     pub(crate) fn new(
         policies: watch::Receiver<Option<Arc<Policies>>>,
-        instruments: Instruments,
+        namespaces: Namespaces,
+        facts: Arc<dyn Facts>,
     ) -> Arc<Self> {
-        Arc::new(Self { policies, instruments, refused: AtomicU64::new(0) })
+        Arc::new(Self {
+            policies,
+            namespaces,
+            facts,
+            refused: AtomicU64::new(0),
+        })
     }
 
     /// One snapshot for the whole request.
@@ -157,7 +184,20 @@ impl Webhook {
         }
         let mut policies = self.policies.clone();
         let known = timeout(POLICIES_TIMEOUT, policies.wait_for(Option::is_some)).await;
-        known.ok().and_then(Result::ok).and_then(|known| known.clone()).ok_or(Refusal::NoPolicies)
+        known
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|known| known.clone())
+            .ok_or(Refusal::NoPolicies)
+    }
+
+    /// The request's namespace, if a policy asks about it.
+    async fn namespace(&self, policies: &PolicySet, request: &Request<'_>) -> Option<Arc<Value>> {
+        let name = request.namespace?;
+        if !policies.needs_namespace(request.resource) {
+            return None;
+        }
+        self.namespaces.find(name).await
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {
@@ -210,3 +250,6 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

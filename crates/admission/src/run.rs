@@ -1,7 +1,7 @@
 //! The whole of the component: wired, run, and ended in order.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use pharos_api::policy::ValidatingPolicy;
+use pharos_cluster::Readiness;
 use pharos_cluster::election::Leadership;
 use pharos_cluster::view::{self, View};
-use pharos_cluster::Readiness;
 use pharos_instruments::Instruments;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -20,14 +20,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::certificate_secret::{self, SECRET_NAME};
+use crate::namespaces::{Known, Namespaces};
 use crate::policies::Policies;
 use crate::policy_status::StatusWriter;
+use crate::record::Facts;
 use crate::routes::{self, Webhook};
 use crate::server::{self, Patience, Server};
 use crate::target::WebhookTarget;
 use crate::tasks::Tasks;
 use crate::webhook_configuration::{self, Registration};
-use crate::{policies, readiness, tls};
+use crate::{namespaces, policies, readiness, tls};
 
 /// What the command line says about the webhook.
 #[derive(Clone, Debug)]
@@ -45,7 +47,7 @@ pub struct Options {
 /// The admission webhook, ready to run.
 pub struct Admission {
     client: Client,
-    instruments: Instruments,
+    facts: Arc<dyn Facts>,
     options: Options,
     leadership: watch::Receiver<Leadership>,
     readiness: watch::Sender<Readiness>,
@@ -89,6 +91,7 @@ struct Views {
 #[derive(Clone)]
 struct Means {
     policies: watch::Receiver<Option<Arc<Policies>>>,
+    namespaces: watch::Receiver<Known>,
     newest: tls::Served,
     served: tls::Served,
     tls: ServerConfig,
@@ -119,8 +122,23 @@ impl Admission {
         options: Options,
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
+        Self::recording_to(Arc::new(instruments), client, options, leadership)
+    }
+
+    fn recording_to(
+        facts: Arc<dyn Facts>,
+        client: Client,
+        options: Options,
+        leadership: watch::Receiver<Leadership>,
+    ) -> Self {
         let (readiness, _) = watch::channel(Readiness::waiting_for("the webhook to start"));
-        Self { client, instruments, options, leadership, readiness }
+        Self {
+            client,
+            facts,
+            options,
+            leadership,
+            readiness,
+        }
     }
 
     /// Whether the API server can be sent here.
@@ -136,15 +154,25 @@ impl Admission {
     /// If the address cannot be listened on, or if a part of it ended by itself.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
         let listener = server::bind(self.options.listen)?;
+        self.run_on(listener, shutdown).await
+    }
+
+    async fn run_on(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
         let readiness = self.readiness.clone();
         let mut tasks = Tasks::default();
         let views = self.watch(&mut tasks);
         let means = self.provide(&mut tasks, &views)?;
         self.tell(&mut tasks, views, &means, &shutdown);
-        let webhook = Webhook::new(means.policies, self.instruments);
+        let namespaces = Namespaces::new(Api::all(self.client), means.namespaces);
+        let webhook = Webhook::new(means.policies, namespaces, self.facts);
         let router = routes::router(&webhook);
         let mut server = Server::start(listener, means.tls, router, Patience::DEFAULT)?;
-        let Options { listen, target, shutdown_delay, .. } = self.options;
+        let Options {
+            listen,
+            target,
+            shutdown_delay,
+            ..
+        } = self.options;
         tracing::info!(%listen, %target, "the webhook listens");
 
         let outcome = tokio::select! {
@@ -153,7 +181,11 @@ impl Admission {
             died = server.died() => Err(died),
             died = tasks.died() => Err(died),
         };
-        let delay = if outcome.is_ok() { shutdown_delay } else { Duration::ZERO };
+        let delay = if outcome.is_ok() {
+            shutdown_delay
+        } else {
+            Duration::ZERO
+        };
         let ended = server.end(tokio::time::sleep(delay)).await;
         let joined = tasks.join().await;
         readiness.send_replace(Readiness::NotReady("the webhook has ended".to_owned()));
@@ -162,13 +194,15 @@ impl Admission {
 
     /// From the API server: what it holds.
     fn watch(&self, tasks: &mut Tasks) -> Views {
-        let named = |name: &str| {
-            watcher::Config::default().fields(&format!("metadata.name={name}"))
-        };
+        let named =
+            |name: &str| watcher::Config::default().fields(&format!("metadata.name={name}"));
         let (secrets, secret) = watch::channel(View::default());
         let api = Api::namespaced(self.client.clone(), &self.options.namespace);
         let what = "the certificate Secret";
-        tasks.spawn("watches the Secret", view::keep(api, named(SECRET_NAME), what, secrets));
+        tasks.spawn(
+            "watches the Secret",
+            view::keep(api, named(SECRET_NAME), what, secrets),
+        );
 
         let (configurations, configuration) = watch::channel(View::default());
         let api = Api::all(self.client.clone());
@@ -179,8 +213,15 @@ impl Admission {
 
         let (objects, policies) = watch::channel(View::default());
         let (api, all) = (Api::all(self.client.clone()), watcher::Config::default());
-        tasks.spawn("watches policies", view::keep(api, all, "ValidatingPolicies", objects));
-        Views { secret, configuration, policies }
+        tasks.spawn(
+            "watches policies",
+            view::keep(api, all, "ValidatingPolicies", objects),
+        );
+        Views {
+            secret,
+            configuration,
+            policies,
+        }
     }
 
     /// From what it holds: what is needed to answer.
@@ -201,14 +242,43 @@ impl Admission {
         tasks.spawn("chooses the certificate", keep);
 
         let (compiled, policies) = watch::channel(None);
-        tasks.spawn("compiles policies", policies::keep(views.policies.clone(), compiled));
+        tasks.spawn(
+            "compiles policies",
+            policies::keep(views.policies.clone(), compiled),
+        );
+
+        let (rendered, namespaces) = watch::channel(Known::default());
+        let mut compiled = policies.clone();
+        let needed = async move {
+            let need = |now: &Option<Arc<Policies>>| {
+                now.as_ref()
+                    .is_some_and(|policies| policies.need_namespaces())
+            };
+            if compiled.wait_for(need).await.is_err() {
+                std::future::pending().await
+            }
+        };
+        let keep = namespaces::keep(Api::all(self.client.clone()), needed, rendered);
+        tasks.spawn("watches namespaces", keep);
         let tls = tls::server_config(served.clone(), provider)?;
-        Ok(Means { policies, newest, served, tls })
+        Ok(Means {
+            policies,
+            namespaces,
+            newest,
+            served,
+            tls,
+        })
     }
 
     /// To the API server and to whoever asks: what is true of us.
     fn tell(&self, tasks: &mut Tasks, views: Views, means: &Means, leaving: &CancellationToken) {
-        let Means { policies, newest, served, tls: _ } = means.clone();
+        let Means {
+            policies,
+            namespaces: _,
+            newest,
+            served,
+            tls: _,
+        } = means.clone();
         let sources = readiness::Sources {
             objects: views.policies,
             policies: policies.clone(),
@@ -217,7 +287,10 @@ impl Admission {
             view: views.configuration.clone(),
             leaving: leaving.clone(),
         };
-        tasks.spawn("judges readiness", readiness::keep(sources, self.readiness.clone()));
+        tasks.spawn(
+            "judges readiness",
+            readiness::keep(sources, self.readiness.clone()),
+        );
 
         let api = Api::all(self.client.clone());
         let writer = StatusWriter::new(api, policies.clone(), self.leadership.clone());
@@ -239,3 +312,6 @@ impl Admission {
         tasks.spawn("registers the webhook", keep);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -105,7 +105,10 @@ impl Server {
             // How it ended was told by `died`, which took the outcome.
             return Ok(());
         }
-        self.serving.await.map_err(Error::Died)?.map_err(Error::Serve)
+        self.serving
+            .await
+            .map_err(Error::Died)?
+            .map_err(Error::Serve)
     }
 }
 

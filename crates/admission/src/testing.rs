@@ -1,20 +1,24 @@
-//! What tests of this crate share: a certificate, and a client that controls every byte.
+//! What tests of this crate share: a certificate, policies, and a client that controls every byte.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use pharos_api::policy::ValidatingPolicy;
+use pharos_cluster::view::{Observed, Uid};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::certificate::{CaBundle, Material, issue};
+use crate::certificate::{CaBundle, Encoded, Issued, Material, issue};
 use crate::tls;
 
 /// The name that certificates of tests are for.
@@ -22,15 +26,74 @@ pub(crate) const NAME: &str = "webhook.pharos.svc";
 
 /// A certificate signed by a CA of its own.
 pub(crate) fn material() -> Arc<Material> {
+    made(None)
+}
+
+/// A certificate that is published together with the CA of `predecessor`.
+pub(crate) fn successor(predecessor: &Material) -> Arc<Material> {
+    made(Some(predecessor))
+}
+
+fn made(predecessor: Option<&Material>) -> Arc<Material> {
     let names = [ServerName::try_from(NAME).unwrap()];
-    let issued = issue(&names, None, UnixTime::now()).unwrap();
-    Arc::new(Material::parse(issued.encoded(), UnixTime::now(), &default_provider()).unwrap())
+    let (now, provider) = (UnixTime::now(), default_provider());
+    let issued = issue(&names, predecessor, now).unwrap();
+    Arc::new(Material::parse(encoded(&issued), now, &provider).unwrap())
+}
+
+/// What was issued, as it would be read back.
+pub(crate) fn encoded(issued: &Issued) -> Encoded<'_> {
+    Encoded {
+        ca: issued.ca.as_bytes(),
+        certificate: issued.certificate.as_bytes(),
+        key: issued.key.as_bytes(),
+    }
 }
 
 /// A server's settings that serve `material`.
 pub(crate) fn serving(material: &Arc<Material>) -> ServerConfig {
     let (_, served) = watch::channel(Some(material.clone()));
     tls::server_config(served, Arc::new(default_provider())).unwrap()
+}
+
+/// A policy that matches the creation of Pods, with what `spec` changes about it.
+pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
+    let mut whole = json!({
+        "apiVersion": "policies.kyverno.io/v1",
+        "kind": "ValidatingPolicy",
+        "metadata": {"name": name, "uid": name, "generation": 1},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"],
+                "resources": ["pods"], "operations": ["CREATE"],
+            }]},
+            "validations": [{
+                "expression": "'app' in object.metadata.labels", "message": "a label app is needed",
+            }],
+        },
+    });
+    for (field, value) in spec.as_object().unwrap() {
+        whole["spec"][field] = value.clone();
+    }
+    serde_json::from_value(whole).unwrap()
+}
+
+/// Policies as the API server holds them.
+pub(crate) fn observed(
+    policies: impl IntoIterator<Item = ValidatingPolicy>,
+) -> BTreeMap<Uid, Observed<ValidatingPolicy>> {
+    let observe = |policy: ValidatingPolicy| {
+        let metadata = policy.metadata.clone();
+        let uid = metadata.uid.clone().unwrap();
+        (
+            uid,
+            Observed {
+                metadata,
+                object: Ok(Arc::new(policy)),
+            },
+        )
+    };
+    policies.into_iter().map(observe).collect()
 }
 
 /// One HTTP/1.1 connection over TLS.
@@ -49,7 +112,9 @@ impl Connection {
             .with_no_client_auth();
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from(NAME).unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        let stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await?;
         Ok(Self(BufReader::new(stream)))
     }
 
@@ -59,7 +124,8 @@ impl Connection {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> io::Result<(u16, String)> {
-        self.send(format!("GET {path} HTTP/1.1\r\nhost: {NAME}\r\n\r\n")).await?;
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: {NAME}\r\n\r\n"))
+            .await?;
         self.response().await
     }
 

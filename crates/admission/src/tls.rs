@@ -48,7 +48,10 @@ impl fmt::Debug for Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.borrow().as_ref().map(|material| material.certified().clone())
+        self.0
+            .borrow()
+            .as_ref()
+            .map(|material| material.certified().clone())
     }
 }
 
@@ -76,11 +79,16 @@ fn choose(
     published: &Published,
     now: UnixTime,
 ) -> Choice {
-    let Some(current) = current else { return Choice::Serve };
+    let Some(current) = current else {
+        return Choice::Serve;
+    };
     if current.same_as(newest) {
         return Choice::Keep;
     }
-    match (published.trusts(current, now), published.trusts(newest, now)) {
+    match (
+        published.trusts(current, now),
+        published.trusts(newest, now),
+    ) {
         (Some(true), Some(true)) => Choice::ServeAfterSettling,
         (Some(true), Some(false)) => Choice::Keep,
         // Callers do not accept the current one, or there are none.
@@ -121,36 +129,74 @@ pub(crate) async fn keep(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::certificate::{CaBundle, issue};
-    use rustls::crypto::aws_lc_rs::default_provider;
-    use rustls::pki_types::ServerName;
-
-    fn material(predecessor: Option<&Material>) -> Material {
-        let names = [ServerName::try_from("a.b.svc").unwrap()];
-        let issued = issue(&names, predecessor, UnixTime::now()).unwrap();
-        Material::parse(issued.encoded(), UnixTime::now(), &default_provider()).unwrap()
-    }
+    use crate::certificate::CaBundle;
+    use crate::testing::{material, serving, successor};
 
     #[test]
     fn what_callers_trust_is_served() {
-        let old = material(None);
-        let renewed = material(Some(&old));
-        let foreign = material(None);
+        let (old, foreign) = (material(), material());
+        let renewed = successor(&old);
         let bundles = |bundles: &[&CaBundle]| {
-            Published::Bundles(bundles.iter().map(|bundle| Some((*bundle).clone())).collect())
+            Published::Bundles(
+                bundles
+                    .iter()
+                    .map(|bundle| Some((*bundle).clone()))
+                    .collect(),
+            )
         };
         let cases = [
             ("first", None, Published::Unknown, Choice::Serve),
-            ("unchanged", Some(&renewed), bundles(&[renewed.bundle()]), Choice::Keep),
-            ("not published yet", Some(&old), bundles(&[old.bundle()]), Choice::Keep),
-            ("both published", Some(&old), bundles(&[renewed.bundle()]), Choice::ServeAfterSettling),
-            ("half published", Some(&old), bundles(&[renewed.bundle(), old.bundle()]), Choice::Keep),
-            ("old one published no more", Some(&foreign), bundles(&[renewed.bundle()]), Choice::Serve),
-            ("neither published", Some(&old), bundles(&[foreign.bundle()]), Choice::Serve),
-            ("spoilt", Some(&old), Published::Bundles(vec![None]), Choice::Serve),
-            ("nothing published", Some(&old), Published::Nothing, Choice::Serve),
+            (
+                "unchanged",
+                Some(&renewed),
+                bundles(&[renewed.bundle()]),
+                Choice::Keep,
+            ),
+            (
+                "not published yet",
+                Some(&old),
+                bundles(&[old.bundle()]),
+                Choice::Keep,
+            ),
+            (
+                "both published",
+                Some(&old),
+                bundles(&[renewed.bundle()]),
+                Choice::ServeAfterSettling,
+            ),
+            (
+                "half published",
+                Some(&old),
+                bundles(&[renewed.bundle(), old.bundle()]),
+                Choice::Keep,
+            ),
+            (
+                "old one published no more",
+                Some(&foreign),
+                bundles(&[renewed.bundle()]),
+                Choice::Serve,
+            ),
+            (
+                "neither published",
+                Some(&old),
+                bundles(&[foreign.bundle()]),
+                Choice::Serve,
+            ),
+            (
+                "spoilt",
+                Some(&old),
+                Published::Bundles(vec![None]),
+                Choice::Serve,
+            ),
+            (
+                "nothing published",
+                Some(&old),
+                Published::Nothing,
+                Choice::Serve,
+            ),
         ];
         for (what, current, published, choice) in cases {
+            let current = current.map(|current| &**current);
             let chosen = choose(current, &renewed, &published, UnixTime::now());
             assert_eq!(chosen, choice, "{what}");
         }
@@ -158,9 +204,11 @@ mod tests {
 
     #[test]
     fn no_debug_output_of_the_server_shows_a_key() {
-        let (_served, receiver) = watch::channel(Some(Arc::new(material(None))));
-        let config = server_config(receiver, Arc::new(default_provider())).unwrap();
+        let config = serving(&material());
         let shown = format!("{config:?}");
-        assert!(shown.contains("[redacted]") && !shown.contains("PRIVATE"), "{shown}");
+        assert!(
+            shown.contains("[redacted]") && !shown.contains("PRIVATE"),
+            "{shown}"
+        );
     }
 }

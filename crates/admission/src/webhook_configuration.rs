@@ -16,12 +16,11 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::Api;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions};
-use pharos_api::policy::{
-    FailurePolicy, NamedRuleWithOperations, OperationType, ResourceScope, ValidatingPolicySpec,
-};
+use pharos_api::policy::{FailurePolicy, NamedRuleWithOperations, OperationType, ResourceScope};
 use pharos_cluster::election::Leadership;
 use pharos_cluster::trouble::Trouble;
 use pharos_cluster::view::{Observed, View};
+use pharos_policy::PolicySet;
 use rustls::pki_types::UnixTime;
 use tokio::sync::watch;
 
@@ -33,7 +32,10 @@ use crate::webhook;
 /// The owner of the fields that we apply, the same for every leader.
 const FIELD_MANAGER: &str = "pharos-admission";
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "pharos");
-const TIMEOUT_SECONDS: i32 = 10;
+/// How long the API server waits, where no policy says.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest that it admits.
+const MAX_TIMEOUT_SECONDS: i32 = 30;
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Requests that no policy sees, whatever its rules. Pharos must not stand in the way of its own
@@ -73,10 +75,16 @@ enum Step {
 impl Published {
     /// Reads what stands there.
     pub(crate) fn of(view: &View<ValidatingWebhookConfiguration>, now: UnixTime) -> Self {
-        let Some(objects) = &view.objects else { return Self::Unknown };
-        let Some(observed) = objects.values().next() else { return Self::Nothing };
+        let Some(objects) = &view.objects else {
+            return Self::Unknown;
+        };
+        let Some(observed) = objects.values().next() else {
+            return Self::Nothing;
+        };
         // One that cannot be decoded publishes nothing that we could rely on.
-        let Ok(found) = &observed.object else { return Self::Bundles(vec![None]) };
+        let Ok(found) = &observed.object else {
+            return Self::Bundles(vec![None]);
+        };
         let bundle = |webhook: &ValidatingWebhook| {
             let pem = webhook.client_config.ca_bundle.as_ref()?;
             CaBundle::parse(&pem.0, now).ok()
@@ -86,9 +94,13 @@ impl Published {
 
     /// Whether a caller who goes by it accepts `material`; `None` if there is no such caller.
     pub(crate) fn trusts(&self, material: &Material, now: UnixTime) -> Option<bool> {
-        let Self::Bundles(bundles) = self else { return None };
+        let Self::Bundles(bundles) = self else {
+            return None;
+        };
         let trusts = |bundle: &Option<CaBundle>| {
-            bundle.as_ref().is_some_and(|bundle| bundle.trusts(material, now))
+            bundle
+                .as_ref()
+                .is_some_and(|bundle| bundle.trusts(material, now))
         };
         Some(bundles.iter().all(trusts))
     }
@@ -107,22 +119,22 @@ impl Registration {
     }
 
     /// What should stand in the API server; nothing without a policy that matches anything.
-    pub(crate) fn desired<'a>(
+    pub(crate) fn desired(
         &self,
-        policies: impl Iterator<Item = &'a ValidatingPolicySpec> + Clone,
+        policies: &Policies,
         bundle: &CaBundle,
     ) -> Option<ValidatingWebhookConfiguration> {
         let webhooks: Vec<_> = webhook::GROUPS
             .into_iter()
-            .filter_map(|group| {
-                let rules = rules(policies.clone().filter(|policy| webhook::group(policy) == group));
-                (!rules.is_empty()).then(|| self.webhook(group, rules, bundle))
-            })
+            .filter_map(|group| self.webhook(group, policies.of(group), bundle))
             .collect();
         (!webhooks.is_empty()).then(|| ValidatingWebhookConfiguration {
             metadata: ObjectMeta {
                 name: Some(self.name()),
-                labels: Some(BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])),
+                labels: Some(BTreeMap::from([(
+                    MANAGED_BY.0.to_owned(),
+                    MANAGED_BY.1.to_owned(),
+                )])),
                 ..ObjectMeta::default()
             },
             webhooks: Some(webhooks),
@@ -133,10 +145,11 @@ impl Registration {
     fn webhook(
         &self,
         group: FailurePolicy,
-        rules: Vec<RuleWithOperations>,
+        policies: &PolicySet,
         bundle: &CaBundle,
-    ) -> ValidatingWebhook {
-        ValidatingWebhook {
+    ) -> Option<ValidatingWebhook> {
+        let rules = rules(policies.rules().map(|registered| registered.rule));
+        (!rules.is_empty()).then(|| ValidatingWebhook {
             name: webhook::name(group).to_owned(),
             admission_review_versions: vec!["v1".to_owned()],
             client_config: WebhookClientConfig {
@@ -160,8 +173,8 @@ impl Registration {
             object_selector: Some(LabelSelector::default()),
             rules: Some(rules),
             side_effects: "None".to_owned(),
-            timeout_seconds: Some(TIMEOUT_SECONDS),
-        }
+            timeout_seconds: Some(timeout_seconds(policies)),
+        })
     }
 }
 
@@ -170,28 +183,32 @@ impl Registration {
 /// Single groups, versions and resources are always a valid rule; the lists that policies hold need
 /// not be (`["*", "apps"]`), and one refused rule would refuse all policies. Selectors and names
 /// cannot be united: each policy applies its own.
-fn rules<'a>(policies: impl Iterator<Item = &'a ValidatingPolicySpec>) -> Vec<RuleWithOperations> {
+fn rules<'a>(rules: impl Iterator<Item = &'a NamedRuleWithOperations>) -> Vec<RuleWithOperations> {
     let mut union: BTreeMap<(&str, &str, &str, &str), BTreeSet<&str>> = BTreeMap::new();
-    let matched = policies.filter_map(|policy| policy.match_constraints.as_ref());
-    for rule in matched.flat_map(|constraints| &constraints.resource_rules) {
+    for rule in rules {
         for key in resources(rule) {
-            union.entry(key).or_default().extend(rule.operations.iter().map(operation));
+            union
+                .entry(key)
+                .or_default()
+                .extend(rule.operations.iter().map(operation));
         }
     }
     union.retain(|_, operations| !operations.is_empty());
     union
         .into_iter()
-        .map(|((group, version, resource, scope), operations)| RuleWithOperations {
-            api_groups: Some(vec![group.to_owned()]),
-            api_versions: Some(vec![version.to_owned()]),
-            resources: Some(vec![resource.to_owned()]),
-            scope: Some(scope.to_owned()),
-            operations: Some(if operations.contains("*") {
-                vec!["*".to_owned()]
-            } else {
-                operations.into_iter().map(str::to_owned).collect()
-            }),
-        })
+        .map(
+            |((group, version, resource, scope), operations)| RuleWithOperations {
+                api_groups: Some(vec![group.to_owned()]),
+                api_versions: Some(vec![version.to_owned()]),
+                resources: Some(vec![resource.to_owned()]),
+                scope: Some(scope.to_owned()),
+                operations: Some(if operations.contains("*") {
+                    vec!["*".to_owned()]
+                } else {
+                    operations.into_iter().map(str::to_owned).collect()
+                }),
+            },
+        )
         .collect()
 }
 
@@ -203,13 +220,32 @@ fn resources(rule: &NamedRuleWithOperations) -> Vec<(&str, &str, &str, &'static 
     };
     let mut keys = Vec::new();
     for group in &rule.api_groups {
-        for version in rule.api_versions.iter().filter(|version| !version.is_empty()) {
-            for resource in rule.resources.iter().filter(|resource| !resource.is_empty()) {
+        for version in rule
+            .api_versions
+            .iter()
+            .filter(|version| !version.is_empty())
+        {
+            for resource in rule
+                .resources
+                .iter()
+                .filter(|resource| !resource.is_empty())
+            {
                 keys.push((&**group, &**version, &**resource, scope));
             }
         }
     }
     keys
+}
+
+/// The longest that any of them asks for: one webhook serves them all.
+fn timeout_seconds(policies: &PolicySet) -> i32 {
+    let asked = policies
+        .iter()
+        .map(|policy| policy.webhook_timeout().unwrap_or(TIMEOUT));
+    asked
+        .max()
+        .and_then(|longest| longest.as_secs().try_into().ok())
+        .unwrap_or(MAX_TIMEOUT_SECONDS)
 }
 
 fn operation(operation: &OperationType) -> &'static str {
@@ -230,7 +266,9 @@ fn step(
 ) -> Step {
     match (desired, found) {
         (None, None) => Step::Rest,
-        (None, Some(found)) => Step::Delete { uid: found.uid().to_owned() },
+        (None, Some(found)) => Step::Delete {
+            uid: found.uid().to_owned(),
+        },
         (Some(desired), Some(found)) if stands(&desired, found) => Step::Rest,
         (Some(desired), _) => Step::Apply(Box::new(desired)),
     }
@@ -242,11 +280,19 @@ fn stands(
     desired: &ValidatingWebhookConfiguration,
     found: &Observed<ValidatingWebhookConfiguration>,
 ) -> bool {
-    let Ok(object) = &found.object else { return false };
-    let ours = |webhook: &&ValidatingWebhook| {
-        webhook::GROUPS.into_iter().any(|group| webhook::name(group) == webhook.name)
+    let Ok(object) = &found.object else {
+        return false;
     };
-    let labelled = found.metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0));
+    let ours = |webhook: &&ValidatingWebhook| {
+        webhook::GROUPS
+            .into_iter()
+            .any(|group| webhook::name(group) == webhook.name)
+    };
+    let labelled = found
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(MANAGED_BY.0));
     labelled.is_some_and(|by| by == MANAGED_BY.1)
         && object
             .webhooks
@@ -279,7 +325,7 @@ impl Sources {
         let objects = self.view.borrow_and_update().objects.clone();
         match (policies, newest, objects) {
             (Some(policies), Some(newest), Some(objects)) if serving => {
-                let desired = registration.desired(policies.in_force(), newest.bundle());
+                let desired = registration.desired(&policies, newest.bundle());
                 step(desired, objects.values().next())
             }
             _ => Step::Rest,
@@ -342,7 +388,10 @@ async fn write(
             Ok(())
         }
         Step::Delete { uid } => {
-            let preconditions = Preconditions { uid: Some(uid), resource_version: None };
+            let preconditions = Preconditions {
+                uid: Some(uid),
+                resource_version: None,
+            };
             let params = DeleteParams::default().preconditions(preconditions);
             match api.delete(&name, &params).await {
                 Ok(_) => tracing::info!(name, "no policy is in force: unregistered the webhook"),

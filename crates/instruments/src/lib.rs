@@ -1,1 +1,127 @@
-//! Placeholder.
+//! What Pharos says about itself: every instrument and every attribute, declared once, recorded
+//! from typed facts.
+//!
+//! Names, value types and label values are Kyverno's, so that its dashboards and alert rules read
+//! on. [`catalogue`] declares them; [`Instruments`] records them. No other crate names an instrument
+//! or an attribute, and recording never fails and never waits.
+
+pub mod catalogue;
+mod facts;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+use pharos_telemetry::Pipeline;
+
+use catalogue::{
+    ADMISSION_REQUESTS, ADMISSION_REVIEW_DURATION, BOUNDARIES, Declaration, SCOPE,
+    VALIDATING_POLICY_DURATION, VALIDATING_POLICY_RESULTS, key,
+};
+pub use facts::{
+    AdmissionReviewFacts, BackgroundMode, ExecutionCause, Operation, PolicyResult,
+    ValidatingPolicyFacts, ValidationMode, Webhook,
+};
+
+/// Every instrument of the engine. Cheap to clone; valid through every reload.
+#[derive(Clone, Debug)]
+pub struct Instruments {
+    admission_requests: Counter<u64>,
+    admission_review_duration: Histogram<f64>,
+    validating_policy_results: Counter<u64>,
+    validating_policy_duration: Histogram<f64>,
+}
+
+// === impl Instruments ===
+
+impl Instruments {
+    /// Makes the instruments, once per process.
+    pub fn new(pipeline: &Pipeline) -> Self {
+        let meter = pipeline.meter(SCOPE);
+        Self {
+            admission_requests: counter(&meter, &ADMISSION_REQUESTS),
+            admission_review_duration: histogram(&meter, &ADMISSION_REVIEW_DURATION),
+            validating_policy_results: counter(&meter, &VALIDATING_POLICY_RESULTS),
+            validating_policy_duration: histogram(&meter, &VALIDATING_POLICY_DURATION),
+        }
+    }
+
+    /// Records one answered AdmissionReview.
+    pub fn record_review(&self, facts: &AdmissionReviewFacts<'_>) {
+        let AdmissionReviewFacts {
+            webhook,
+            operation,
+            kind,
+            namespace,
+            allowed,
+            duration,
+        } = *facts;
+        let attributes = [
+            KeyValue::new(key::REQUEST_ALLOWED, allowed),
+            KeyValue::new(key::REQUEST_WEBHOOK, webhook.as_str()),
+            text(key::RESOURCE_KIND, kind),
+            text(key::RESOURCE_NAMESPACE, namespace),
+            KeyValue::new(key::RESOURCE_REQUEST_OPERATION, operation.as_str()),
+        ];
+        self.admission_requests.add(1, &attributes);
+        self.admission_review_duration
+            .record(seconds(duration), &attributes);
+    }
+
+    /// Records what one ValidatingPolicy said about one resource.
+    pub fn record_policy(&self, facts: &ValidatingPolicyFacts<'_>) {
+        let ValidatingPolicyFacts {
+            policy_name,
+            policy_namespace,
+            validation_mode,
+            background_mode,
+            kind,
+            namespace,
+            cause,
+            result,
+            duration,
+        } = *facts;
+        let attributes = [
+            KeyValue::new(key::EXECUTION_CAUSE, cause.as_str()),
+            KeyValue::new(key::POLICY_BACKGROUND_MODE, background_mode.as_str()),
+            text(key::POLICY_NAME, policy_name),
+            text(key::POLICY_NAMESPACE, policy_namespace),
+            KeyValue::new(key::POLICY_VALIDATION_MODE, validation_mode.as_str()),
+            text(key::RESOURCE_KIND, kind),
+            text(key::RESOURCE_NAMESPACE, namespace),
+            KeyValue::new(key::RESOURCE_REQUEST_OPERATION, cause.operation()),
+            KeyValue::new(key::RESULT, result.as_str()),
+        ];
+        self.validating_policy_results.add(1, &attributes);
+        self.validating_policy_duration
+            .record(seconds(duration), &attributes);
+    }
+}
+
+fn counter(meter: &Meter, declared: &Declaration) -> Counter<u64> {
+    meter
+        .u64_counter(declared.name)
+        .with_description(declared.description)
+        .build()
+}
+
+fn histogram(meter: &Meter, declared: &Declaration) -> Histogram<f64> {
+    meter
+        .f64_histogram(declared.name)
+        .with_description(declared.description)
+        .with_boundaries(BOUNDARIES.to_vec())
+        .build()
+}
+
+/// Shared text: the SDK clones the attributes of every series that it sees for the first time.
+fn text(key: &'static str, value: &str) -> KeyValue {
+    KeyValue::new(key, Arc::<str>::from(value))
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests;

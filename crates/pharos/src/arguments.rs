@@ -2,12 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pharos_admission::WebhookTarget;
+use pharos_admission::{TargetError, WebhookService, WebhookTarget, WebhookUrl};
 use pharos_api::telemetryconfig::Component;
+
+/// The port of the webhook's Service unless told otherwise.
+const SERVICE_PORT: NonZeroU16 = NonZeroU16::new(443).expect("443 is not zero");
 
 /// A Kubernetes policy engine whose telemetry is configured with `kubectl apply`.
 #[derive(Debug, Parser)]
@@ -45,11 +49,11 @@ pub(crate) struct ServeArguments {
 
     /// The Service by which the API server reaches the webhook. Default: NAMESPACE/pharos:443.
     #[arg(long, value_name = "NAMESPACE/NAME:PORT", conflicts_with = "webhook_url")]
-    webhook_service: Option<WebhookTarget>,
+    webhook_service: Option<WebhookService>,
 
     /// The https:// URL by which the API server reaches the webhook, where there is no Service.
     #[arg(long, value_name = "URL")]
-    webhook_url: Option<String>,
+    webhook_url: Option<WebhookUrl>,
 
     /// Where /metrics is served for Prometheus to scrape (HTTP).
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000")]
@@ -98,16 +102,16 @@ impl ServeArguments {
             .collect()
     }
 
-    pub(crate) fn webhook_target(&self) -> WebhookTarget {
-        match (&self.webhook_service, &self.webhook_url) {
-            (Some(service), _) => service.clone(),
+    pub(crate) fn webhook_target(&self) -> Result<WebhookTarget, TargetError> {
+        Ok(match (&self.webhook_service, &self.webhook_url) {
+            (Some(service), _) => WebhookTarget::Service(service.clone()),
             (None, Some(url)) => WebhookTarget::Url(url.clone()),
-            (None, None) => WebhookTarget::Service {
-                namespace: self.namespace.clone(),
-                name: "pharos".to_owned(),
-                port: 443,
-            },
-        }
+            (None, None) => WebhookTarget::Service(WebhookService::new(
+                &self.namespace,
+                "pharos",
+                SERVICE_PORT,
+            )?),
+        })
     }
 
     pub(crate) fn shutdown_delay(&self) -> Duration {
@@ -129,10 +133,8 @@ mod tests {
     fn the_service_form_is_the_default_target() {
         let arguments = Arguments::parse_from(["pharos", "serve", "--namespace", "engine"]);
         let Command::Serve(arguments) = arguments.command else { panic!("serve was asked for") };
-        assert_eq!(
-            arguments.webhook_target(),
-            WebhookTarget::Service { namespace: "engine".into(), name: "pharos".into(), port: 443 }
-        );
+        let target = arguments.webhook_target().unwrap();
+        assert_eq!(target.to_string(), "engine/pharos:443");
         assert_eq!(arguments.metrics_listen.to_string(), "0.0.0.0:8000");
         assert_eq!(arguments.shutdown_delay(), Duration::from_secs(5));
     }

@@ -66,7 +66,9 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
 
     let options = Options {
         listen: arguments.webhook_listen,
-        target: arguments.webhook_target(),
+        target: arguments
+            .webhook_target()
+            .context("--namespace cannot be that of the webhook's Service")?,
         namespace: arguments.namespace.clone(),
         shutdown_delay: arguments.shutdown_delay(),
     };

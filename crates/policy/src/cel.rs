@@ -29,7 +29,7 @@ pub(crate) use scope::{Bindings, Inputs, NamespaceObject, Scope};
 
 /// The longest expression, in bytes.
 const MAX_LENGTH: usize = 16 << 10;
-/// The deepest tree. Evaluation recurses, and needs at most 3 KiB of stack a level when optimized.
+/// The deepest tree; the interpreter recurses with it.
 const MAX_DEPTH: usize = 160;
 /// How many loops may stand inside of each other.
 const MAX_NESTED_LOOPS: usize = 4;

@@ -19,17 +19,27 @@ pub struct DebugSnapshot {
     /// The configuration in force.
     pub running: Arc<Config>,
     /// The state of every sink.
-    #[serde(flatten)]
     pub health: Health,
     /// What every sink that pushes did.
-    #[serde(rename = "exports")]
     pub sinks: BTreeMap<SinkName, SinkStats>,
     /// Reloads by outcome.
     pub reloads: Reloads,
+    /// What became of the last exports of sinks that are gone.
+    pub last_exports: LastExports,
     /// When something last changed.
     pub last_commit: Option<Timestamp>,
     /// How often the SDK could not be read.
     pub failed_collections: u64,
+}
+
+/// What became of the last exports of sinks that are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastExports {
+    /// The receiver has the last totals.
+    pub delivered: u64,
+    /// It has older ones, as far as we know.
+    pub lost: u64,
 }
 
 /// Reloads by outcome.

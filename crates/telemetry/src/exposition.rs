@@ -5,6 +5,7 @@
 //! No input makes a page that Prometheus rejects: what cannot stand beside something else is left
 //! out and named in a comment.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
@@ -114,13 +115,16 @@ impl<'a> Families<'a> {
         });
         for (attributes, value) in points {
             let labels = scope.with(attributes, kind);
-            if family.series.contains_key(&labels) {
-                family.left_out.push(format!(
-                    "{:?} of scope {:?}, a second {labels}",
-                    metric.name, scope.name
-                ));
-            } else {
-                family.series.insert(labels, value);
+            match family.series.entry(labels) {
+                Entry::Vacant(series) => {
+                    series.insert(value);
+                }
+                Entry::Occupied(series) => family.left_out.push(format!(
+                    "{:?} of scope {:?}, a second {}",
+                    metric.name,
+                    scope.name,
+                    series.key()
+                )),
             }
         }
     }
@@ -280,7 +284,11 @@ fn family_name(instrument: &str, kind: Kind) -> String {
         name.insert(0, '_');
     }
     if kind == Kind::Counter && !name.ends_with("_total") {
-        name.push_str(if name.ends_with('_') { "total" } else { "_total" });
+        name.push_str(if name.ends_with('_') {
+            "total"
+        } else {
+            "_total"
+        });
     }
     name
 }

@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -25,6 +25,8 @@ use crate::snapshot::Snapshot;
 pub(crate) struct Generation {
     provider: SdkMeterProvider,
     reader: Reader,
+    /// How often it was read. Held while reading, so that numbers tell what is newer.
+    reads: Mutex<u64>,
     last: ArcSwap<Snapshot>,
     failed: AtomicU64,
 }
@@ -50,6 +52,7 @@ impl Generation {
         Self {
             provider,
             reader,
+            reads: Mutex::new(0),
             last: ArcSwap::default(),
             failed: AtomicU64::new(0),
         }
@@ -70,8 +73,8 @@ impl Generation {
     /// is better than a series that ends, and [`Self::failed_collections`] tells.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         match self.collect() {
-            Ok(collected) => {
-                let snapshot = Arc::new(Snapshot::new(&collected));
+            Ok((sequence, collected)) => {
+                let snapshot = Arc::new(Snapshot::new(sequence, &collected));
                 self.last.store(Arc::clone(&snapshot));
                 snapshot
             }
@@ -89,12 +92,14 @@ impl Generation {
         self.failed.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn collect(&self) -> Result<ResourceMetrics, OTelSdkError> {
+    fn collect(&self) -> Result<(u64, ResourceMetrics), OTelSdkError> {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        *reads += 1;
         let mut collected = ResourceMetrics::default();
         // A panic in the callback of somebody's observable instrument must not end the exports.
         catch_unwind(AssertUnwindSafe(|| self.reader.collect(&mut collected)))
             .unwrap_or_else(|_| Err(OTelSdkError::InternalFailure("a callback panicked".into())))?;
-        Ok(collected)
+        Ok((*reads, collected))
     }
 }
 

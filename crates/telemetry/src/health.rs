@@ -19,6 +19,7 @@ const FAILING_FOR: Duration = Duration::from_secs(60);
 
 /// The state of every sink that runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Health {
     /// By the name of the sink.
     pub sinks: BTreeMap<SinkName, SinkHealth>,

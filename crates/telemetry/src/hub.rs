@@ -15,21 +15,25 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Endpoint, SinkName};
 use crate::generation::Generation;
 use crate::health::{FailureReason, Health, SinkHealth};
-use crate::sink::{Deadline, Farewell, Lane, LastExport, Report, Sink, SinkSpec, Ties};
+use crate::sink::{
+    Deadline, Farewell, Lane, LastExport, LastExportCounts, Report, Sink, SinkSpec, Ties,
+};
 use crate::snapshot::Snapshot;
 
 /// Reports that may wait for the hub, which is never busy for long.
 const REPORTS: usize = 64;
 
-/// What a commit changes.
-pub(crate) struct Change {
+/// What a commit switches.
+pub(crate) struct Switch {
     /// The sinks that end, and who waits for their last export.
     pub(crate) retire: Vec<(SinkName, oneshot::Sender<LastExport>)>,
     pub(crate) deadline: Deadline,
     /// The sinks that start.
     pub(crate) start: Vec<(Endpoint, SinkSpec)>,
-    /// The sinks that are scraped once the change is made.
+    /// The sinks that are scraped from then on.
     pub(crate) scraped: BTreeSet<SinkName>,
+    /// Told when all of that is so.
+    pub(crate) applied: oneshot::Sender<()>,
 }
 
 /// The totals at a commit, and when that was.
@@ -42,6 +46,7 @@ pub(crate) struct Commit {
 pub(crate) struct Published {
     pub(crate) health: watch::Sender<Health>,
     pub(crate) last_commit: ArcSwapOption<Commit>,
+    pub(crate) last_exports: Arc<LastExportCounts>,
 }
 
 /// The one owner of the sinks that run.
@@ -83,12 +88,12 @@ impl Hub {
         }
     }
 
-    /// Runs until nobody can send changes any more, and every sink has ended.
-    pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
+    /// Runs until nobody can send a switch any more, and every sink has ended.
+    pub(crate) async fn run(mut self, mut switches: mpsc::Receiver<Switch>) {
         loop {
             tokio::select! {
-                change = changes.recv() => match change {
-                    Some(change) => self.apply(change),
+                switch = switches.recv() => match switch {
+                    Some(switch) => self.apply(switch),
                     None => break,
                 },
                 Some(report) = self.reports.1.recv() => self.note(report),
@@ -104,8 +109,8 @@ impl Hub {
         }
     }
 
-    fn apply(&mut self, change: Change) {
-        let retiring: Vec<_> = change
+    fn apply(&mut self, switch: Switch) {
+        let retiring: Vec<_> = switch
             .retire
             .into_iter()
             .filter_map(|(name, reply)| Some((self.live.remove(&name)?, reply)))
@@ -129,21 +134,24 @@ impl Hub {
                 finished,
                 ..
             } = live;
-            let deadline = change.deadline.clone();
+            let deadline = switch.deadline.clone();
             // A sink that panicked hears nothing; its reply is dropped, which says so.
             let _ = farewell.send(Farewell {
                 last: Arc::clone(&snapshot),
                 deadline,
+                counts: Arc::clone(&self.published.last_exports),
                 reply,
             });
             self.leaving.push((endpoint, finished));
         }
-        for (endpoint, spec) in change.start {
+        for (endpoint, spec) in switch.start {
             self.start(endpoint, spec, Arc::clone(&snapshot));
         }
         self.lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
-        self.scraped = change.scraped;
+        self.scraped = switch.scraped;
         self.publish_health();
+        // Whoever committed need not wait.
+        let _ = switch.applied.send(());
     }
 
     fn start(&mut self, endpoint: Endpoint, spec: SinkSpec, first: Arc<Snapshot>) {
@@ -251,6 +259,7 @@ impl Published {
         Self {
             health: watch::Sender::new(Health::default()),
             last_commit: ArcSwapOption::empty(),
+            last_exports: Arc::default(),
         }
     }
 }

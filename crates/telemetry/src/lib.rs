@@ -44,7 +44,7 @@ mod snapshot;
 mod stats;
 
 pub use config::{Config, MetricSink, Metrics, OtlpSink, SinkName};
-pub use debug::{DebugSnapshot, Reloads};
+pub use debug::{DebugSnapshot, LastExports, Reloads};
 pub use exposition::Scrape;
 pub use health::{FailureReason, Health, SinkHealth};
 pub use identity::Identity;

@@ -47,7 +47,7 @@ pub(crate) struct Shared {
     pub(crate) published: Arc<Published>,
 }
 
-/// Reloads by outcome, and what became of last exports.
+/// Reloads by outcome.
 #[derive(Default)]
 pub(crate) struct ReloadCounts {
     pub(crate) committed: AtomicU64,
@@ -119,11 +119,8 @@ impl Pipeline {
                 .iter()
                 .map(|(name, stats)| (name.clone(), stats.read()))
                 .collect(),
-            reloads: Reloads {
-                committed: reloads.committed.load(Ordering::Relaxed),
-                refused: reloads.refused.load(Ordering::Relaxed),
-                abandoned: reloads.abandoned.load(Ordering::Relaxed),
-            },
+            reloads: reloads.read(),
+            last_exports: published.last_exports.read(),
             last_commit: published
                 .last_commit
                 .load()
@@ -145,13 +142,25 @@ impl Pipeline {
 }
 
 fn spawn_hub(runtime: Runtime, shared: Arc<Shared>) -> Reloader {
-    let (changes, receiver) = mpsc::channel(1);
+    let (switches, receiver) = mpsc::channel(1);
     let hub = Hub::new(
         Arc::clone(&shared.generation),
         Arc::clone(&shared.published),
     );
     let hub = runtime.spawn(hub.run(receiver));
-    Reloader::new(shared, changes, hub, runtime)
+    Reloader::new(shared, switches, hub, runtime)
+}
+
+// === impl ReloadCounts ===
+
+impl ReloadCounts {
+    fn read(&self) -> Reloads {
+        Reloads {
+            committed: self.committed.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            abandoned: self.abandoned.load(Ordering::Relaxed),
+        }
+    }
 }
 
 // === impl StartError ===

@@ -87,6 +87,9 @@ mod tests {
     use crate::config::{Compression, Endpoint, Header, OtlpSink};
     use std::time::Duration;
 
+    /// What it is about, from where, to where, and the changes in between.
+    type Row = (&'static str, Config, Config, Vec<(&'static str, Change)>);
+
     fn otlp(change: impl FnOnce(&mut OtlpSink)) -> Config {
         let mut sink = OtlpSink::new(Endpoint::parse("http://a:1").unwrap());
         change(&mut sink);
@@ -108,7 +111,7 @@ mod tests {
     fn each_sink_gets_the_least_change_that_leads_there() {
         use Change::{Add, Keep, Remove, Swap};
         let same = || otlp(|_| {});
-        let rows: Vec<(&str, Config, Config, Vec<(&str, Change)>)> = vec![
+        let rows: Vec<Row> = vec![
             ("nothing", Config::off(), Config::off(), vec![]),
             ("start", Config::off(), scraped("p"), vec![("p", Add)]),
             ("stop", scraped("p"), Config::off(), vec![("p", Remove)]),

@@ -5,29 +5,34 @@
 //! runtime, whether or not somebody waits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::client::ClientSpec;
 use crate::config::{Config, Endpoint, MetricSink, OtlpSink, SinkName};
-use crate::hub::Change;
-use crate::pipeline::Shared;
+use crate::hub::Switch;
+use crate::pipeline::{ReloadCounts, Shared};
 use crate::plan::Plan;
-use crate::sink::{Deadline, DeadlineSetter, LastExport, SinkSpec};
+use crate::sink::{Deadline, SinkSpec};
 use crate::stats::Stats;
+
+mod retired;
+
+pub use retired::{Drained, Retired, ShutdownReport};
 
 /// Changes what a pipeline runs. There is one, and it cannot be cloned.
 ///
 /// Dropping it ends all exports at once; [`Reloader::shutdown`] ends them in order.
 pub struct Reloader {
     shared: Arc<Shared>,
-    changes: mpsc::Sender<Change>,
+    switches: mpsc::Sender<Switch>,
     hub: JoinHandle<()>,
     runtime: Background,
 }
@@ -35,47 +40,28 @@ pub struct Reloader {
 /// A reload that is ready: everything that could fail has not. Dropping it undoes it.
 pub struct Prepared<'a> {
     shared: &'a Shared,
-    place: mpsc::Permit<'a, Change>,
+    place: mpsc::Permit<'a, Switch>,
     plan: Plan,
     wanted: Config,
     start: Vec<(Endpoint, SinkSpec)>,
-    committed: Committed,
+    fate: Fate<'a>,
 }
 
-/// Whether a prepared reload came to its commit; counts it if it did not.
-struct Committed(Option<Arc<Shared>>);
-
-/// What a commit removed. Its last exports are under way, and bounded, without anybody's help.
-#[derive(Debug)]
-#[must_use = "drain it to learn what became of the last exports"]
-pub struct Retired {
-    deadline: DeadlineSetter,
-    sinks: Vec<(SinkName, oneshot::Receiver<LastExport>)>,
-}
-
-/// What became of the last exports of removed and swapped sinks.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Drained {
-    /// By the name of the sink.
-    pub sinks: BTreeMap<SinkName, LastExport>,
-}
-
-/// How a pipeline ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ShutdownReport {
-    /// What became of the last exports.
-    pub drained: Drained,
+/// Counts what becomes of a prepared reload.
+struct Fate<'a> {
+    counts: &'a ReloadCounts,
+    committed: bool,
 }
 
 /// Why a configuration cannot be run. What runs stays as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
-    /// A sink would export without a pause.
-    #[error("sink {0}: the export period must be longer than zero")]
-    NoPeriod(SinkName),
-    /// No export of the sink could ever arrive.
-    #[error("sink {0}: the timeout must be longer than zero")]
-    NoTimeout(SinkName),
+    /// A sink would export all the time, or never.
+    #[error("sink {0}: the export period must be between a millisecond and a day")]
+    Period(SinkName),
+    /// No export of the sink could ever arrive, or fail.
+    #[error("sink {0}: the timeout must be between a millisecond and a day")]
+    Timeout(SinkName),
     /// No client can be built for the sink.
     #[error("sink {0}: no client can be built")]
     Client(SinkName, #[source] tonic::transport::Error),
@@ -87,18 +73,24 @@ pub enum PrepareError {
 /// A runtime that may be dropped anywhere: dropping a plain one in async code panics.
 struct Background(Option<Runtime>);
 
+/// Periods and timeouts that make sense, and with which no clock overflows.
+const SENSIBLE: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
+/// How long the tasks may take to end when there is nothing left for them to do.
+const JOIN_LIMIT: Duration = Duration::from_millis(500);
+
 // === impl Reloader ===
 
 impl Reloader {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        changes: mpsc::Sender<Change>,
+        switches: mpsc::Sender<Switch>,
         hub: JoinHandle<()>,
         runtime: Runtime,
     ) -> Self {
         Self {
             shared,
-            changes,
+            switches,
             hub,
             runtime: Background(Some(runtime)),
         }
@@ -119,24 +111,28 @@ impl Reloader {
         };
         let start = sinks_to_start(&plan, &wanted, shared).map_err(refuse)?;
         let place = self
-            .changes
+            .switches
             .reserve()
             .await
             .map_err(|_| refuse(PrepareError::Ended))?;
-        let committed = Committed(Some(Arc::clone(&self.shared)));
+        let fate = Fate {
+            counts: &shared.reloads,
+            committed: false,
+        };
         Ok(Prepared {
             shared,
             place,
             plan,
             wanted,
             start,
-            committed,
+            fate,
         })
     }
 
     /// Ends the pipeline: every sink exports once more, all of them within `deadline`, and every
     /// task is joined. Can be awaited anywhere.
     pub async fn shutdown(mut self, deadline: Duration) -> ShutdownReport {
+        let end = Instant::now() + deadline.min(*SENSIBLE.end());
         let drained = match self.prepare(Config::off()).await {
             Ok(prepared) => prepared.commit().drain(deadline).await,
             // The hub died, and its sinks with it.
@@ -147,15 +143,12 @@ impl Reloader {
         };
         let Self {
             shared: _,
-            changes,
+            switches,
             hub,
             runtime,
         } = self;
-        drop(changes);
-        if let Err(error) = hub.await {
-            tracing::error!(%error, "the telemetry pipeline died");
-        }
-        drop(runtime);
+        drop(switches);
+        runtime.join(hub, end + JOIN_LIMIT).await;
         ShutdownReport { drained }
     }
 }
@@ -194,11 +187,11 @@ fn sink_spec(
     shared: &Shared,
     stats: Arc<Stats>,
 ) -> Result<SinkSpec, PrepareError> {
-    if sink.period.is_zero() {
-        return Err(PrepareError::NoPeriod(name.clone()));
+    if !SENSIBLE.contains(&sink.period) {
+        return Err(PrepareError::Period(name.clone()));
     }
-    if sink.timeout.is_zero() {
-        return Err(PrepareError::NoTimeout(name.clone()));
+    if !SENSIBLE.contains(&sink.timeout) {
+        return Err(PrepareError::Timeout(name.clone()));
     }
     let resource = shared.identity.resource(&wanted.resource_attributes);
     let client = ClientSpec::new(sink, resource)
@@ -227,11 +220,11 @@ impl Prepared<'_> {
             plan,
             wanted,
             start,
-            mut committed,
+            mut fate,
         } = self;
-        committed.0 = None;
-        shared.reloads.committed.fetch_add(1, Ordering::Relaxed);
+        fate.committed = true;
         let (setter, deadline) = Deadline::start();
+        let (applied, when_applied) = oneshot::channel();
         let running = shared.running.load();
         let (retire, sinks) = plan
             .metrics()
@@ -247,14 +240,16 @@ impl Prepared<'_> {
         let scraped = wanted.scraped().cloned().collect();
         shared.running.store(Arc::new(wanted));
         if !plan.keeps_everything() {
-            place.send(Change {
+            place.send(Switch {
                 retire,
                 deadline,
                 start,
                 scraped,
+                applied,
             });
         }
         Retired {
+            applied: when_applied,
             deadline: setter,
             sinks,
         }
@@ -283,46 +278,16 @@ fn stats_after(
         .collect()
 }
 
-// === impl Committed ===
+// === impl Fate ===
 
-impl Drop for Committed {
+impl Drop for Fate<'_> {
     fn drop(&mut self) {
-        if let Some(shared) = &self.0 {
-            shared.reloads.abandoned.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-// === impl Retired ===
-
-impl Retired {
-    /// Waits until the removed sinks have made their last exports, `deadline` at most, and tells
-    /// what became of them.
-    pub async fn drain(self, deadline: Duration) -> Drained {
-        self.deadline.set(deadline);
-        let mut drained = Drained::default();
-        for (name, last_export) in self.sinks {
-            let died = LastExport::Lost {
-                points: 0,
-                reason: "sink_died",
-            };
-            drained
-                .sinks
-                .insert(name, last_export.await.unwrap_or(died));
-        }
-        drained
-    }
-}
-
-// === impl Drained ===
-
-impl Drained {
-    /// How many sinks ended without their last totals having arrived, as far as we know.
-    pub fn lost(&self) -> usize {
-        self.sinks
-            .values()
-            .filter(|last| matches!(last, LastExport::Lost { .. }))
-            .count()
+        let count = if self.committed {
+            &self.counts.committed
+        } else {
+            &self.counts.abandoned
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -332,8 +297,8 @@ impl PrepareError {
     /// The kind of the error, from a closed set.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::NoPeriod(_) => "NoPeriod",
-            Self::NoTimeout(_) => "NoTimeout",
+            Self::Period(_) => "Period",
+            Self::Timeout(_) => "Timeout",
             Self::Client(..) => "Client",
             Self::Ended => "Ended",
         }
@@ -341,6 +306,27 @@ impl PrepareError {
 }
 
 // === impl Background ===
+
+impl Background {
+    /// Waits for the hub, on this runtime's own clock, and ends both. A sink that left before may
+    /// have more time for its last export than there is now.
+    async fn join(self, hub: JoinHandle<()>, by: Instant) {
+        let Some(runtime) = &self.0 else { return };
+        let hub = async move {
+            let abort = hub.abort_handle();
+            let joined = tokio::time::timeout_at(by, hub).await;
+            abort.abort();
+            joined
+        };
+        match runtime.spawn(hub).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Err(_)) => tracing::warn!("last exports of earlier reloads were given up"),
+            Ok(Ok(Err(error))) | Err(error) => {
+                tracing::error!(%error, "the telemetry pipeline died");
+            }
+        }
+    }
+}
 
 impl Drop for Background {
     fn drop(&mut self) {

@@ -24,12 +24,13 @@ mod farewell;
 mod schedule;
 
 pub use farewell::LastExport;
-pub(crate) use farewell::{Deadline, DeadlineSetter, Farewell};
+pub(crate) use farewell::{Deadline, DeadlineSetter, Farewell, LastExportCounts};
 use schedule::Schedule;
 
 /// Exports to one endpoint take turns, whichever sinks they are of: a turn covers the snapshot and
-/// its export, so that totals arrive in the order in which they were read.
-pub(crate) type Lane = Arc<Mutex<()>>;
+/// its export. What it leaves behind is the newest snapshot that was sent there.
+pub(crate) type Lane = Arc<Mutex<Option<Arc<Snapshot>>>>;
+type Turn = OwnedMutexGuard<Option<Arc<Snapshot>>>;
 
 /// How often the last export is tried: once, and again over new connections.
 const LAST_ATTEMPTS: u32 = 3;
@@ -76,7 +77,7 @@ pub(crate) struct Sink {
 
 /// An export that was not answered yet, and the turn that it is made in.
 struct InFlight {
-    turn: OwnedMutexGuard<()>,
+    turn: Turn,
     began: Instant,
     points: u64,
     answer: Pin<Box<dyn Future<Output = Exported> + Send>>,
@@ -123,7 +124,7 @@ impl Sink {
             if stop.is_cancelled() {
                 return None;
             }
-            let mut in_flight = self.send(turn, &snapshot);
+            let mut in_flight = self.send(turn, snapshot);
             let exported = tokio::select! {
                 biased;
                 exported = &mut in_flight.answer => exported,
@@ -139,12 +140,20 @@ impl Sink {
         }
     }
 
-    fn send(&self, turn: OwnedMutexGuard<()>, snapshot: &Snapshot) -> InFlight {
+    /// Sends `snapshot`, or a newer one if another sink has sent that to the same endpoint since.
+    fn send(&self, mut turn: Turn, snapshot: Arc<Snapshot>) -> InFlight {
+        let snapshot = match turn.take() {
+            Some(sent) if sent.is_newer_than(&snapshot) => sent,
+            _ => snapshot,
+        };
+        let answer = Box::pin(self.client.export(&snapshot));
+        let (began, points) = (Instant::now(), snapshot.points());
+        *turn = Some(snapshot);
         InFlight {
             turn,
-            began: Instant::now(),
-            points: snapshot.points(),
-            answer: Box::pin(self.client.export(snapshot)),
+            began,
+            points,
+            answer,
         }
     }
 
@@ -157,7 +166,7 @@ impl Sink {
         }
         let now = Instant::now();
         tracing::debug!(
-            sink = %self.name, outcome = exported.outcome.reason(), points = exported.accepted,
+            sink = %self.name, outcome = ?exported.outcome, points = exported.accepted,
             took = ?(now - began), "exported"
         );
         let (next, retried) = self.schedule.after(retry, now, fastrand::f64());
@@ -186,6 +195,7 @@ impl Sink {
         let Farewell {
             last,
             mut deadline,
+            counts,
             reply,
         } = farewell;
         let turn = match in_flight {
@@ -214,7 +224,7 @@ impl Sink {
             }
         };
         let outcome = match turn {
-            Some(turn) => self.export_last(turn, &last, &mut deadline).await,
+            Some(turn) => self.export_last(turn, last, &mut deadline).await,
             None => LastExport::Lost {
                 points: last.points(),
                 reason: "no_turn",
@@ -223,19 +233,20 @@ impl Sink {
         if let LastExport::Lost { points, .. } = outcome {
             self.stats.lost(points);
         }
+        counts.count(&outcome);
         // Whoever asked may have stopped waiting.
         let _ = reply.send(outcome);
     }
 
     async fn export_last(
         &mut self,
-        mut turn: OwnedMutexGuard<()>,
-        last: &Snapshot,
+        mut turn: Turn,
+        last: Arc<Snapshot>,
         deadline: &mut Deadline,
     ) -> LastExport {
         let mut attempt = 1;
         loop {
-            let in_flight = self.send(turn, last);
+            let in_flight = self.send(turn, Arc::clone(&last));
             let abandoned = Exported::abandoned(in_flight.points);
             let exported = deadline
                 .whole()

@@ -13,13 +13,15 @@ const REQUEST_LIMIT: usize = 3_500_000;
 /// All totals at one moment. Shared by `Arc`: converted once, however many sinks there are.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
+    /// Later snapshots of a generation have higher ones.
+    sequence: u64,
     scopes: Vec<ScopeMetrics>,
 }
 
 // === impl Snapshot ===
 
 impl Snapshot {
-    pub(crate) fn new(collected: &data::ResourceMetrics) -> Self {
+    pub(crate) fn new(sequence: u64, collected: &data::ResourceMetrics) -> Self {
         let converted = ExportMetricsServiceRequest::from(collected);
         let mut scopes: Vec<ScopeMetrics> = converted
             .resource_metrics
@@ -28,12 +30,20 @@ impl Snapshot {
             .collect();
         let metrics = scopes.iter_mut().flat_map(|scope| &mut scope.metrics);
         metrics.for_each(drop_extremes);
-        Self { scopes }
+        Self { sequence, scopes }
     }
 
     #[cfg(test)]
     pub(crate) fn from_scopes(scopes: Vec<ScopeMetrics>) -> Self {
-        Self { scopes }
+        Self {
+            sequence: 0,
+            scopes,
+        }
+    }
+
+    /// Whether this was taken later: no total in it is below that in `other`.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        self.sequence > other.sequence
     }
 
     pub(crate) fn scopes(&self) -> &[ScopeMetrics] {

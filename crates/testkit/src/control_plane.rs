@@ -37,6 +37,14 @@ pub struct ControlPlane {
     client: Client,
 }
 
+/// A second API server over the etcd of a [`ControlPlane`], ended on drop.
+#[derive(Debug)]
+pub struct AnotherApiServer {
+    url: String,
+    kubectl: Kubectl,
+    _process: Process,
+}
+
 /// What a kube-apiserver is started with, again and again.
 #[derive(Debug)]
 struct Launch {
@@ -67,7 +75,7 @@ impl ControlPlane {
             credentials: Credentials::create(dir)?,
         };
         let (apiserver, client, port) = ports::with_free(async |[port]| {
-            let (apiserver, client) = launch.start(port).await?;
+            let (apiserver, client) = launch.start(port, "kube-apiserver").await?;
             Ok((apiserver, client, port))
         })
         .await
@@ -131,10 +139,21 @@ impl ControlPlane {
     /// Starts the API server again, on the same port. Does nothing when it runs.
     pub async fn start_apiserver(&mut self) -> anyhow::Result<()> {
         if self.apiserver.is_none() {
-            let (apiserver, client) = self.launch.start(self.port).await?;
+            let (apiserver, client) = self.launch.start(self.port, "kube-apiserver").await?;
             (self.apiserver, self.client) = (Some(apiserver), client);
         }
         Ok(())
+    }
+
+    /// Starts a second API server over the same etcd: where another client writes while the first
+    /// is away.
+    pub async fn start_another_apiserver(&self) -> anyhow::Result<AnotherApiServer> {
+        ports::with_free(async |[port]| {
+            let (process, _) = self.launch.start(port, "another-kube-apiserver").await?;
+            Ok(AnotherApiServer { url: url(port), kubectl: self.kubectl.clone(), _process: process })
+        })
+        .await
+        .context("another kube-apiserver does not start")
     }
 
     /// The child processes, to be recorded or left running.
@@ -157,10 +176,20 @@ impl AsRef<Kubectl> for ControlPlane {
     }
 }
 
+// === impl AnotherApiServer ===
+
+impl AnotherApiServer {
+    /// Applies a manifest through this API server.
+    pub async fn apply(&self, yaml: &str) -> anyhow::Result<String> {
+        let arguments = ["--server", &self.url, "apply", "-f", "-"];
+        self.kubectl.run_with_input(&arguments, yaml).await
+    }
+}
+
 // === impl Launch ===
 
 impl Launch {
-    async fn start(&self, port: u16) -> Result<(Process, Client), StartError> {
+    async fn start(&self, port: u16, name: &str) -> Result<(Process, Client), StartError> {
         let credentials = &self.credentials;
         let mut command = Command::new(&self.program);
         keep_to_this_machine(&mut command);
@@ -188,8 +217,8 @@ impl Launch {
             .arg("--service-cluster-ip-range=10.0.0.0/24")
             // No controller makes the default ServiceAccounts that it would ask for.
             .arg("--disable-admission-plugins=ServiceAccount");
-        let log = self.dir.join("kube-apiserver.log");
-        let mut process = Process::spawn("kube-apiserver", &mut command, &log)?;
+        let log = self.dir.join(format!("{name}.log"));
+        let mut process = Process::spawn(name, &mut command, &log)?;
         let readyz = format!("{}/readyz", url(port));
         let client = process
             .until("is ready", START, async || {

@@ -22,7 +22,7 @@ pub mod prometheus;
 
 pub use balancer::Balancer;
 pub use collector::{Collector, Export, Point, Series, Value};
-pub use control_plane::ControlPlane;
+pub use control_plane::{AnotherApiServer, ControlPlane};
 pub use eventually::eventually;
 pub use kubectl::{Kubectl, external_name_service};
 pub use pharos::{Builder, Pharos, Ports, WebhookTarget};

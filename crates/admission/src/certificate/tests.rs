@@ -1,4 +1,5 @@
 use super::*;
+use crate::testing::encoded;
 use rustls::crypto::aws_lc_rs::default_provider;
 
 fn at(days: u64) -> UnixTime {
@@ -6,11 +7,14 @@ fn at(days: u64) -> UnixTime {
 }
 
 fn names(names: &[&'static str]) -> Vec<ServerName<'static>> {
-    names.iter().map(|name| ServerName::try_from(*name).unwrap()).collect()
+    names
+        .iter()
+        .map(|name| ServerName::try_from(*name).unwrap())
+        .collect()
 }
 
 fn parse(issued: &Issued, now: UnixTime) -> Result<Material, Flaw> {
-    Material::parse(issued.encoded(), now, &default_provider())
+    Material::parse(encoded(&issued), now, &default_provider())
 }
 
 #[test]
@@ -39,7 +43,8 @@ fn a_certificate_is_renewed_before_it_ends() {
 #[test]
 fn a_clock_that_lags_an_hour_accepts_it() {
     let issued = issue(&names(&["a.b.svc"]), None, at(1)).unwrap();
-    let minutes = |minutes: u64| UnixTime::since_unix_epoch(DAY * 20_001 - Duration::from_secs(minutes * 60));
+    let minutes =
+        |minutes: u64| UnixTime::since_unix_epoch(DAY * 20_001 - Duration::from_secs(minutes * 60));
     assert!(parse(&issued, minutes(59)).is_ok());
     assert_eq!(parse(&issued, minutes(61)).unwrap_err(), Flaw::NoCa);
 }
@@ -94,17 +99,32 @@ fn a_successor_is_published_with_the_ca_of_its_predecessor() {
     assert!(second.bundle().trusts(&second, at(310)));
     assert!(!first.bundle().trusts(&second, at(310)));
 
-    let third = parse(&issue(&names(&["a.b.svc"]), Some(&second), at(620)).unwrap(), at(620)).unwrap();
+    let third = parse(
+        &issue(&names(&["a.b.svc"]), Some(&second), at(620)).unwrap(),
+        at(620),
+    )
+    .unwrap();
     assert!(third.bundle().trusts(&second, at(620)));
-    assert_eq!(third.bundle().certificates.len(), 2, "bundles do not grow for ever");
+    assert_eq!(
+        third.bundle().certificates.len(),
+        2,
+        "bundles do not grow for ever"
+    );
 }
 
 #[test]
 fn a_successor_for_other_names_keeps_the_names_of_its_predecessor() {
-    let first = parse(&issue(&names(&["a.b.svc", "10.0.0.1"]), None, at(0)).unwrap(), at(0)).unwrap();
+    let first = parse(
+        &issue(&names(&["a.b.svc", "10.0.0.1"]), None, at(0)).unwrap(),
+        at(0),
+    )
+    .unwrap();
     let second = issue(&names(&["c.d.svc", "a.b.svc"]), Some(&first), at(0)).unwrap();
     let second = parse(&second, at(0)).unwrap();
-    assert_eq!(second.server_names(), names(&["c.d.svc", "a.b.svc", "10.0.0.1"]));
+    assert_eq!(
+        second.server_names(),
+        names(&["c.d.svc", "a.b.svc", "10.0.0.1"])
+    );
 }
 
 #[test]
@@ -112,7 +132,10 @@ fn no_debug_output_shows_a_key() {
     let issued = issue(&names(&["a.b.svc"]), None, at(0)).unwrap();
     let material = parse(&issued, at(0)).unwrap();
     let shown = format!("{material:?}");
-    assert!(shown.contains("a.b.svc") && shown.contains("[redacted]"), "{shown}");
+    assert!(
+        shown.contains("a.b.svc") && shown.contains("[redacted]"),
+        "{shown}"
+    );
     let secret = issued.key.lines().nth(1).unwrap();
     assert!(!shown.contains(secret));
 }

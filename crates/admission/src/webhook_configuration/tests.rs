@@ -1,45 +1,29 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::certificate::issue;
-use rustls::crypto::aws_lc_rs::default_provider;
-
-fn bundle() -> CaBundle {
-    let names = [rustls::pki_types::ServerName::try_from("a.b.svc").unwrap()];
-    let issued = issue(&names, None, UnixTime::now()).unwrap();
-    let material =
-        Material::parse(issued.encoded(), UnixTime::now(), &default_provider()).unwrap();
-    material.bundle().clone()
-}
+use crate::testing::{material, policy};
 
 fn registration() -> Registration {
-    Registration { target: "pharos/webhook:443".parse().unwrap(), namespace: "pharos".to_owned() }
+    Registration {
+        target: "pharos/webhook:443".parse().unwrap(),
+        namespace: "pharos".to_owned(),
+    }
 }
 
-fn policy(failure_policy: Value, rules: Value) -> ValidatingPolicySpec {
-    serde_json::from_value(json!({
-        "failurePolicy": failure_policy,
-        "matchConstraints": {"resourceRules": rules},
-    }))
-    .unwrap()
-}
-
-fn pods(failure_policy: Value) -> ValidatingPolicySpec {
-    let rule = json!([{
-        "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"],
-    }]);
-    policy(failure_policy, rule)
-}
-
-fn desired(policies: &[ValidatingPolicySpec]) -> Option<ValidatingWebhookConfiguration> {
-    registration().desired(policies.iter(), &bundle())
+fn desired(specs: &[Value]) -> Option<ValidatingWebhookConfiguration> {
+    let named = specs.iter().enumerate();
+    let policies = named.map(|(index, spec)| policy(&format!("p{index}"), spec.clone()));
+    let policies = Policies::default().succeed(&crate::testing::observed(policies));
+    registration().desired(&policies, material().bundle())
 }
 
 fn merged(policies: &[Value]) -> Vec<String> {
-    let policies: Vec<_> =
-        policies.iter().map(|rules| policy(Value::Null, rules.clone())).collect();
+    let lists: Vec<Vec<NamedRuleWithOperations>> = policies
+        .iter()
+        .map(|rules| serde_json::from_value(rules.clone()).unwrap())
+        .collect();
     let line = |list: &Option<Vec<String>>| list.as_ref().unwrap().join(",");
-    rules(policies.iter())
+    rules(lists.iter().flatten())
         .iter()
         .map(|rule| {
             format!(
@@ -85,7 +69,12 @@ fn rules_are_united_per_resource() {
         ),
         (
             "lists that would be refused as they are",
-            vec![json!([rule(&["apps", "*"], &["v1"], &["pods", "*/*"], &["CREATE"])])],
+            vec![json!([rule(
+                &["apps", "*"],
+                &["v1"],
+                &["pods", "*/*"],
+                &["CREATE"]
+            )])],
             &[
                 "*/v1/*/* * CREATE",
                 "*/v1/pods * CREATE",
@@ -123,17 +112,46 @@ fn rules_are_united_per_resource() {
 #[test]
 fn without_a_policy_nothing_is_registered() {
     assert_eq!(desired(&[]), None);
-    assert_eq!(desired(&[policy(Value::Null, json!([]))]), None);
-    assert_eq!(desired(&[ValidatingPolicySpec::default()]), None);
+    let for_scans_only = json!({"evaluation": {"admission": {"enabled": false}}});
+    assert_eq!(desired(&[for_scans_only]), None);
+    let broken = json!({"validations": [{"expression": "object."}]});
+    assert_eq!(desired(&[broken]), None);
+}
+
+#[test]
+fn the_api_server_waits_as_long_as_any_policy_asks() {
+    let asking = |seconds: i32| json!({"webhookConfiguration": {"timeoutSeconds": seconds}});
+    for (policies, seconds) in [
+        (vec![json!({})], 10),
+        (vec![asking(5)], 5),
+        (vec![asking(5), json!({})], 10),
+        (vec![asking(20), json!({})], 20),
+    ] {
+        let webhooks = desired(&policies).unwrap().webhooks.unwrap();
+        assert_eq!(webhooks[0].timeout_seconds, Some(seconds), "{policies:?}");
+    }
 }
 
 #[test]
 fn each_failure_policy_in_use_has_its_webhook() {
-    let (unset, ignore, fail) = (Value::Null, json!("Ignore"), json!("Fail"));
+    let unset = json!({});
+    let (ignore, fail) = (
+        json!({"failurePolicy": "Ignore"}),
+        json!({"failurePolicy": "Fail"}),
+    );
     let cases: [(&[&Value], &[(&str, &str, &str)]); 4] = [
-        (&[&unset], &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")]),
-        (&[&ignore, &unset], &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")]),
-        (&[&fail], &[("fail.validate.pharos.dev", "Fail", "/validate/fail")]),
+        (
+            &[&unset],
+            &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")],
+        ),
+        (
+            &[&ignore, &unset],
+            &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")],
+        ),
+        (
+            &[&fail],
+            &[("fail.validate.pharos.dev", "Fail", "/validate/fail")],
+        ),
         (
             &[&fail, &ignore],
             &[
@@ -143,14 +161,18 @@ fn each_failure_policy_in_use_has_its_webhook() {
         ),
     ];
     for (asked, expected) in cases {
-        let policies: Vec<_> = asked.iter().map(|asked| pods((*asked).clone())).collect();
+        let policies: Vec<_> = asked.iter().map(|spec| (*spec).clone()).collect();
         let webhooks = desired(&policies).unwrap().webhooks.unwrap();
         let found: Vec<_> = webhooks
             .iter()
             .map(|webhook| {
                 let service = webhook.client_config.service.as_ref().unwrap();
                 let path = service.path.as_deref().unwrap();
-                (&*webhook.name, webhook.failure_policy.as_deref().unwrap(), path)
+                (
+                    &*webhook.name,
+                    webhook.failure_policy.as_deref().unwrap(),
+                    path,
+                )
             })
             .collect();
         assert_eq!(found, expected, "{asked:?}");
@@ -159,7 +181,7 @@ fn each_failure_policy_in_use_has_its_webhook() {
 
 #[test]
 fn what_keeps_the_cluster_alive_is_never_matched() {
-    let configuration = desired(&[pods(Value::Null)]).unwrap();
+    let configuration = desired(&[json!({})]).unwrap();
     let webhook = &configuration.webhooks.as_ref().unwrap()[0];
     let selector = serde_json::to_value(&webhook.namespace_selector).unwrap();
     assert_eq!(
@@ -169,15 +191,25 @@ fn what_keeps_the_cluster_alive_is_never_matched() {
         }]})
     );
     let expression = &webhook.match_conditions.as_ref().unwrap()[0].expression;
-    for part in ["policies.kyverno.io", "telemetry.pharos.dev", "'leases'", "admissionregistration"] {
+    for part in [
+        "policies.kyverno.io",
+        "telemetry.pharos.dev",
+        "'leases'",
+        "admissionregistration",
+    ] {
         assert!(expression.contains(part), "{expression}");
     }
     assert_eq!(webhook.timeout_seconds, Some(10));
     assert_eq!(webhook.side_effects, "None");
-    assert_eq!(configuration.metadata.name.as_deref(), Some("pharos-validating-pharos"));
+    assert_eq!(
+        configuration.metadata.name.as_deref(),
+        Some("pharos-validating-pharos")
+    );
 }
 
-fn observed(configuration: &ValidatingWebhookConfiguration) -> Observed<ValidatingWebhookConfiguration> {
+fn observed(
+    configuration: &ValidatingWebhookConfiguration,
+) -> Observed<ValidatingWebhookConfiguration> {
     Observed {
         metadata: ObjectMeta {
             uid: Some("u".to_owned()),
@@ -190,24 +222,35 @@ fn observed(configuration: &ValidatingWebhookConfiguration) -> Observed<Validati
 
 #[test]
 fn what_stands_is_written_only_if_it_differs() {
-    let registered = desired(&[pods(Value::Null)]).unwrap();
+    let registered = desired(&[json!({})]).unwrap();
     let edited = |edit: fn(&mut ValidatingWebhookConfiguration)| {
         let mut edited = registered.clone();
         edit(&mut edited);
         observed(&edited)
     };
     let apply = Step::Apply(Box::new(registered.clone()));
-    let broken = Observed { object: Err("broken".to_owned()), ..observed(&registered) };
+    let broken = Observed {
+        object: Err("broken".to_owned()),
+        ..observed(&registered)
+    };
     let cases = [
         ("nothing yet", None, &apply),
         ("the same", Some(observed(&registered)), &Step::Rest),
         ("unreadable", Some(broken), &apply),
         ("no webhook", Some(edited(|it| it.webhooks = None)), &apply),
-        ("no label", Some(edited(|it| it.metadata.labels = None)), &apply),
+        (
+            "no label",
+            Some(edited(|it| it.metadata.labels = None)),
+            &apply,
+        ),
         (
             "another label too",
             Some(edited(|it| {
-                it.metadata.labels.as_mut().unwrap().insert("a".to_owned(), "b".to_owned());
+                it.metadata
+                    .labels
+                    .as_mut()
+                    .unwrap()
+                    .insert("a".to_owned(), "b".to_owned());
             })),
             &Step::Rest,
         ),
@@ -224,7 +267,10 @@ fn what_stands_is_written_only_if_it_differs() {
             Some(edited(|it| {
                 let webhooks = it.webhooks.as_mut().unwrap();
                 let name = webhook::name(FailurePolicy::Fail).to_owned();
-                webhooks.push(ValidatingWebhook { name, ..webhooks[0].clone() });
+                webhooks.push(ValidatingWebhook {
+                    name,
+                    ..webhooks[0].clone()
+                });
             })),
             &apply,
         ),
@@ -233,25 +279,35 @@ fn what_stands_is_written_only_if_it_differs() {
             Some(edited(|it| {
                 let webhooks = it.webhooks.as_mut().unwrap();
                 let name = "theirs.example.com".to_owned();
-                webhooks.push(ValidatingWebhook { name, ..webhooks[0].clone() });
+                webhooks.push(ValidatingWebhook {
+                    name,
+                    ..webhooks[0].clone()
+                });
             })),
             &Step::Rest,
         ),
     ];
     for (what, found, expected) in cases {
-        assert_eq!(&step(Some(registered.clone()), found.as_ref()), expected, "{what}");
+        assert_eq!(
+            &step(Some(registered.clone()), found.as_ref()),
+            expected,
+            "{what}"
+        );
     }
     assert_eq!(step(None, None), Step::Rest);
     let found = observed(&registered);
-    assert_eq!(step(None, Some(&found)), Step::Delete { uid: "u".to_owned() });
+    assert_eq!(
+        step(None, Some(&found)),
+        Step::Delete {
+            uid: "u".to_owned()
+        }
+    );
 }
 
 #[test]
 fn a_bundle_is_trusted_where_every_webhook_publishes_it() {
-    let names = [rustls::pki_types::ServerName::try_from("a.b.svc").unwrap()];
     let now = UnixTime::now();
-    let issued = issue(&names, None, now).unwrap();
-    let ours = Material::parse(issued.encoded(), now, &default_provider()).unwrap();
+    let ours = material();
     let view = |bundles: &[&[u8]]| {
         let webhook = |bundle: &&[u8]| ValidatingWebhook {
             client_config: WebhookClientConfig {
@@ -261,18 +317,32 @@ fn a_bundle_is_trusted_where_every_webhook_publishes_it() {
             ..ValidatingWebhook::default()
         };
         let webhooks = Some(bundles.iter().map(webhook).collect());
-        let configuration =
-            ValidatingWebhookConfiguration { webhooks, ..ValidatingWebhookConfiguration::default() };
+        let configuration = ValidatingWebhookConfiguration {
+            webhooks,
+            ..ValidatingWebhookConfiguration::default()
+        };
         let objects = BTreeMap::from([("u".to_owned(), observed(&configuration))]);
-        View { objects: Some(Arc::new(objects)), trouble: None }
+        View {
+            objects: Some(Arc::new(objects)),
+            trouble: None,
+        }
     };
     let trusts = |view: &View<_>| Published::of(view, now).trusts(&ours, now);
-    let (own, other) = (ours.bundle().pem().to_owned(), bundle().pem().to_owned());
+    let (own, other) = (
+        ours.bundle().pem().to_owned(),
+        material().bundle().pem().to_owned(),
+    );
     assert_eq!(trusts(&view(&[&own])), Some(true));
     assert_eq!(trusts(&view(&[&own, &own])), Some(true));
     assert_eq!(trusts(&view(&[&own, &other])), Some(false));
     assert_eq!(trusts(&view(&[b"garbage"])), Some(false));
-    let empty = View { objects: Some(Arc::default()), trouble: None };
+    let empty = View {
+        objects: Some(Arc::default()),
+        trouble: None,
+    };
     assert_eq!(trusts(&empty), None);
-    assert!(matches!(Published::of(&View::default(), now), Published::Unknown));
+    assert!(matches!(
+        Published::of(&View::default(), now),
+        Published::Unknown
+    ));
 }

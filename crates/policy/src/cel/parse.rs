@@ -1,35 +1,24 @@
 //! From text to a tree that is small enough to be walked, evaluated and dropped by recursion.
 
-use std::thread;
-
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, SourceInfo};
 use cel::{ParseError, ParseErrors};
 
 use super::{MAX_DEPTH, MAX_LENGTH, Position, Problem, Reason, env};
 
-/// Enough for the deepest tree that [`MAX_LENGTH`] characters can spell. Only what is used is real.
-const PARSER_STACK: usize = 256 << 20;
+/// Enough for the deepest tree that [`MAX_LENGTH`] bytes can spell. Only what is used becomes real.
+const STACK: usize = 128 << 20;
 
 /// Parses an expression whose author is not trusted.
 ///
 /// The parser recurses with its input, and some forms that nest do not count against its own limit.
-/// A stack overflow cannot be caught, so parsing has a stack of its own, and a tree that is too deep
-/// is dropped on it.
+/// A stack overflow cannot be caught, so parsing gets a stack that it cannot overflow, and a tree
+/// that is too deep is dropped on it.
 pub(super) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>> {
     if source.len() > MAX_LENGTH {
         let message = format!("longer than {MAX_LENGTH} bytes");
         return Err(vec![Problem::new(Reason::TooComplex, message)]);
     }
-    let failed = |what: String| vec![Problem::new(Reason::CompileError, what)];
-    thread::scope(|scope| {
-        thread::Builder::new()
-            .name("cel-parser".to_owned())
-            .stack_size(PARSER_STACK)
-            .spawn_scoped(scope, || parse_within(source))
-            .map_err(|error| failed(format!("the parser could not be started: {error}")))?
-            .join()
-            .map_err(|_| failed("the parser failed".to_owned()))?
-    })
+    stacker::grow(STACK, || parse_within(source))
 }
 
 fn parse_within(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>> {

@@ -20,6 +20,13 @@ use super::{EvaluationError, Expression, Program, Slot, env};
 
 static NULL: Value = Value::Null;
 
+/// Enough for twice [`super::MAX_DEPTH`] levels, as rewriting can add a level to each.
+const STACK: usize = if cfg!(debug_assertions) {
+    24 << 20
+} else {
+    1 << 20
+};
+
 /// The variables of a request that every policy sees.
 pub(crate) struct Inputs<'r> {
     object: Json<'r>,
@@ -142,8 +149,7 @@ impl<'q, 'r> Scope<'q, 'r> {
     ) -> Result<Result<T, String>, EvaluationError> {
         let mut context = Context::with_env(env::shared().clone());
         context.set_variable_resolver(self);
-        let value = cel::Value::resolve_val(&expression.root, &context)
-            .map_err(|error| self.explain(error))?;
+        let value = resolve(expression, &context).map_err(|error| self.explain(error))?;
         Ok(read(&*value).ok_or_else(|| value.get_type().name().to_owned()))
     }
 
@@ -207,4 +213,15 @@ impl VariableResolver for Scope<'_, '_> {
             _ => self.bindings.resolve(name),
         }
     }
+}
+
+/// Evaluates an expression. The interpreter recurses with the tree, whose depth is bounded, so it
+/// needs no more stack than it is made sure to have here; mostly that is there already.
+fn resolve<'e, 'v>(
+    expression: &'e Expression,
+    context: &'e Context<'_, 'v>,
+) -> Result<CowVal<'e, 'v>, ExecutionError> {
+    stacker::maybe_grow(STACK, STACK, || {
+        cel::Value::resolve_val(&expression.root, context)
+    })
 }

@@ -1,6 +1,7 @@
 //! The end of a sink: its last totals, the time that it has for them, and what became of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -8,17 +9,21 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::client::Exported;
+use crate::debug::LastExports;
 use crate::outcome::ExportOutcome;
 use crate::snapshot::Snapshot;
 
 /// How long a last export may take where nobody says how long.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// Whoever says "for ever" means less than this.
+const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the hub says to a sink that has to end.
 pub(crate) struct Farewell {
     /// The totals of the commit that ends it.
     pub(crate) last: Arc<Snapshot>,
     pub(crate) deadline: Deadline,
+    pub(crate) counts: Arc<LastExportCounts>,
     pub(crate) reply: oneshot::Sender<LastExport>,
 }
 
@@ -59,6 +64,13 @@ pub enum LastExport {
     },
 }
 
+/// Last exports so far, of all the sinks that ever ended.
+#[derive(Debug, Default)]
+pub(crate) struct LastExportCounts {
+    delivered: AtomicU64,
+    lost: AtomicU64,
+}
+
 // === impl Deadline ===
 
 impl Deadline {
@@ -88,7 +100,8 @@ impl Deadline {
 
 impl DeadlineSetter {
     pub(crate) fn set(&self, limit: Duration) {
-        self.0.send_replace(Instant::now() + limit);
+        self.0
+            .send_replace(Instant::now() + limit.min(LONGEST_LIMIT));
     }
 }
 
@@ -113,6 +126,25 @@ impl Share<'_> {
                 Ok(()) = by.changed() => {}
             }
         }
+    }
+}
+
+// === impl LastExportCounts ===
+
+impl LastExportCounts {
+    pub(crate) fn read(&self) -> LastExports {
+        LastExports {
+            delivered: self.delivered.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn count(&self, last: &LastExport) {
+        let count = match last {
+            LastExport::Delivered { .. } => &self.delivered,
+            LastExport::Lost { .. } => &self.lost,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 

@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::*;
 use crate::generation::Generation;
 use opentelemetry::KeyValue;
 
-fn recorded(series: i64) -> Snapshot {
+fn recorded(series: i64) -> Arc<Snapshot> {
     let generation = Generation::start();
     for scope in ["one", "two"] {
         let meter = generation.meter(scope);
@@ -17,7 +18,7 @@ fn recorded(series: i64) -> Snapshot {
             histogram.record(0.1, &[KeyValue::new("n", number)]);
         }
     }
-    Snapshot::new(&generation.collect().unwrap())
+    generation.snapshot()
 }
 
 #[test]
@@ -83,7 +84,7 @@ fn labels<P>(
 #[test]
 fn a_point_that_is_too_large_is_sent_all_the_same() {
     let mut parts = Vec::new();
-    split(recorded(1).scopes, 1, &mut parts);
+    split(recorded(1).scopes.clone(), 1, &mut parts);
     assert_eq!(
         parts.iter().map(|part| points(part)).collect::<Vec<_>>(),
         [1, 1, 1, 1]

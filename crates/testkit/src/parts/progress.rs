@@ -81,6 +81,7 @@ impl Progress {
         let took = clock(self.started.elapsed());
         self.line(&match parts {
             0 => format!("another build left nothing to do ({took})"),
+            1 => format!("1 part built in {took}, kept for all clones"),
             _ => format!("{parts} parts built in {took}, kept for all clones"),
         });
     }

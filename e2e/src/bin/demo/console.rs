@@ -43,7 +43,7 @@ impl Console {
     /// What a command or a file says.
     pub(crate) fn output(&self, text: &str) {
         for line in text.trim_end().lines() {
-            self.line(&self.paint(DIM, &format!("     {line}")));
+            self.line(&self.paint(DIM, &format!("     {}", line.trim_end())));
         }
     }
 

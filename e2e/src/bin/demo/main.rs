@@ -88,11 +88,13 @@ async fn run(console: &Console, options: &Options) -> anyhow::Result<Outcome> {
     let mut session = Session::open(options.cluster).await?;
     // The loser of the race is dropped, and with it every process that it started.
     let outcome = tokio::select! {
-        outcome = up::up(console, &mut session, options.keep) => outcome.map(|()| Outcome::Done),
+        // Ctrl-C reaches a running kubectl too: its failure is then not the cause.
+        biased;
         () = interrupted => {
             console.note("\nInterrupted: ending everything.");
             Ok(Outcome::Interrupted)
         }
+        outcome = up::up(console, &mut session, options.keep) => outcome.map(|()| Outcome::Done),
     };
     match outcome {
         Ok(Outcome::Done) if options.keep => Ok(Outcome::Done),

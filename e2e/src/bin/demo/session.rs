@@ -32,6 +32,14 @@ pub(crate) struct State {
     pub(crate) processes: BTreeMap<String, Identity>,
 }
 
+/// What was found where a demo was to be ended.
+pub(crate) enum TakenOver {
+    Nothing,
+    /// The process that showed it ended all when it was asked to.
+    EndedByItself,
+    Session(Session),
+}
+
 // === impl Session ===
 
 impl Session {
@@ -64,11 +72,11 @@ impl Session {
         Ok(session)
     }
 
-    /// Takes over from whoever runs a demo, ending it; `None` where there is nothing to end.
-    pub(crate) async fn take_over(patience: Duration) -> anyhow::Result<Option<Self>> {
+    /// Takes over from whoever runs a demo, ending its process.
+    pub(crate) async fn take_over(patience: Duration) -> anyhow::Result<TakenOver> {
         let dir = directory();
         let Some(state) = State::read(&dir)? else {
-            return Ok(None);
+            return Ok(TakenOver::Nothing);
         };
         let lock = match lock(&dir)? {
             Some(lock) => lock,
@@ -81,15 +89,15 @@ impl Session {
                 .await?
             }
         };
-        // The owner may have ended some or all of it by itself.
-        let Some(state) = State::read(&dir)? else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            dir,
-            state,
-            _lock: lock,
-        }))
+        // What the owner ended by itself it took out of the record.
+        Ok(match State::read(&dir)? {
+            Some(state) => TakenOver::Session(Self {
+                dir,
+                state,
+                _lock: lock,
+            }),
+            None => TakenOver::EndedByItself,
+        })
     }
 
     /// Where logs and data of this run are.

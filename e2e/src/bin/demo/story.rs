@@ -16,8 +16,8 @@ use crate::switch::timed;
 const SOON: Duration = Duration::from_secs(30);
 const POLICY: &str = "e2e/manifests/policy.yaml";
 const TO_PROMETHEUS: &str = "e2e/manifests/telemetryconfig-prometheus.yaml";
-const CONDITIONS: &str = "jsonpath={range .status.conditions[*]}\
-    {.type}={.status} {.reason}: {.message}{\"\\n\"}{end}";
+const CONDITIONS: &str =
+    r#"jsonpath={range .status.conditions[*]}{.type}={.status} ({.reason}) {.message}{"\n"}{end}"#;
 
 /// Who takes part, and how long things took so far.
 pub(crate) struct Story<'a> {
@@ -135,6 +135,17 @@ impl Story<'_> {
 
     async fn show_status(&self) -> anyhow::Result<()> {
         self.shell.console.step("The status of the TelemetryConfig");
+        let settled = self.wait_for_status().await;
+        // Shown also where it did not settle: it says why.
+        self.shell
+            .kubectl(&["get", "telcfg", "-n", "pharos"])
+            .await?;
+        let conditions = ["get", "telcfg", "default", "-n", "pharos", "-o", CONDITIONS];
+        self.shell.kubectl(&conditions).await?;
+        settled
+    }
+
+    async fn wait_for_status(&self) -> anyhow::Result<()> {
         for condition in ["Ready", "ExportHealthy"] {
             let wanted = format!("--for=condition={condition}");
             let wait = [
@@ -147,11 +158,7 @@ impl Story<'_> {
             ];
             self.shell.kubectl.run(&wait).await?;
         }
-        self.shell
-            .kubectl(&["get", "telcfg", "-n", "pharos"])
-            .await?;
-        let conditions = ["get", "telcfg", "default", "-n", "pharos", "-o", CONDITIONS];
-        self.shell.kubectl(&conditions).await
+        Ok(())
     }
 
     async fn judge_more_objects(&self, before: &Totals) -> anyhow::Result<Totals> {
@@ -217,7 +224,13 @@ impl Story<'_> {
                 [counter.label(), a, b, c, d]
             })
             .collect();
-        let head = ["counter", "/metrics", "Collector", "+ objects", "/metrics"];
+        let head = [
+            "counter",
+            "scraped",
+            "exported",
+            "with more objects",
+            "scraped again",
+        ];
         console.table(head, &rows);
         console.note("");
         let took = self
@@ -226,8 +239,9 @@ impl Story<'_> {
             .map(|(what, took)| [(*what).to_owned(), spoken(*took)]);
         console.table(["step", "took"], &took.collect::<Vec<_>>());
         let (allowed, denied) = scraped_again.requests();
+        console.note("");
         console.say(&format!(
-            "\n{allowed} requests allowed, {denied} denied by one `pharos serve` that never restarted.\n\
+            "{allowed} requests allowed, {denied} denied by one `pharos serve` that never restarted.\n\
              Times of switches count from the end of `kubectl apply`."
         ));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pharos_testkit::Kubectl;
 
 use crate::console::Console;
-use crate::session::{Session, State};
+use crate::session::{Session, State, TakenOver};
 use crate::{ClusterKind, kind};
 
 /// The name under which Pharos registers itself in the namespace `pharos`.
@@ -18,13 +18,17 @@ const LET_GO: Duration = Duration::from_secs(60);
 /// `make down`.
 pub(crate) async fn down(console: &Console) -> anyhow::Result<()> {
     match Session::take_over(LET_GO).await? {
-        Some(mut session) => {
+        TakenOver::Nothing => {
+            console.note("No demo is running.");
+            return Ok(());
+        }
+        TakenOver::EndedByItself => {}
+        TakenOver::Session(mut session) => {
             session.end().await?;
             session.discard()?;
-            console.note("The demo is ended: no process, no webhook configuration is left.");
         }
-        None => console.note("No demo is running."),
     }
+    console.note("The demo is ended: no process and no webhook configuration is left.");
     Ok(())
 }
 

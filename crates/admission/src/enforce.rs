@@ -1,0 +1,203 @@
+//! From what the policies say to what the API server is told. Pure.
+
+use pharos_api::policy::{FailurePolicy, ValidationAction};
+use pharos_policy::{Evaluation, PolicyOutcome, PolicyResult, StatusReason};
+
+/// What the API server is told.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) decision: Decision,
+    /// For whoever made the request.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Whether the request passes.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Decision {
+    Allow,
+    Deny {
+        /// What every policy that denies says.
+        message: String,
+        /// The reason of the first of them.
+        reason: StatusReason,
+    },
+}
+
+/// Applies each policy's actions to what came out of it.
+///
+/// A policy that cannot be evaluated acts like one that is violated if its webhook fails closed, as
+/// if the webhook could not be called; otherwise it does nothing. Auditing shows in the metrics.
+pub(crate) fn enforce(evaluation: &Evaluation<'_>, failure_policy: FailurePolicy) -> Verdict {
+    let mut denials = Vec::new();
+    let mut warnings = Vec::new();
+    let mut first_reason = None;
+    for outcome in &evaluation.outcomes {
+        let Some((message, reason)) = violation(outcome, failure_policy) else {
+            continue;
+        };
+        for action in outcome.policy.actions() {
+            match action {
+                ValidationAction::Deny => {
+                    first_reason.get_or_insert(reason);
+                    denials.push(message.clone());
+                }
+                ValidationAction::Warn => warnings.push(message.replace(char::is_control, " ")),
+                ValidationAction::Audit => {}
+            }
+        }
+    }
+    let decision = match first_reason {
+        Some(reason) => Decision::Deny {
+            message: denials.join("; "),
+            reason,
+        },
+        None => Decision::Allow,
+    };
+    Verdict { decision, warnings }
+}
+
+fn violation(
+    outcome: &PolicyOutcome<'_>,
+    failure_policy: FailurePolicy,
+) -> Option<(String, StatusReason)> {
+    let (message, reason) = match (&outcome.result, failure_policy) {
+        (
+            PolicyResult::Fail {
+                message, reason, ..
+            },
+            _,
+        ) => (message, *reason),
+        (PolicyResult::Error { message, .. }, FailurePolicy::Fail) => {
+            (message, StatusReason::default())
+        }
+        (PolicyResult::Error { .. }, FailurePolicy::Ignore)
+        | (PolicyResult::Pass | PolicyResult::Skip, _) => return None,
+    };
+    Some((
+        format!("policy {}: {message}", outcome.policy.name()),
+        reason,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::testing::policy;
+    use pharos_policy::CompiledPolicy;
+    use serde_json::json;
+
+    fn compiled(name: &str, actions: &[&str]) -> CompiledPolicy {
+        let policy = policy(name, json!({"validationActions": actions}));
+        pharos_policy::compile(&policy).unwrap()
+    }
+
+    fn fail(message: &str, reason: StatusReason) -> PolicyResult {
+        PolicyResult::Fail {
+            message: message.to_owned(),
+            validation: 0,
+            reason,
+        }
+    }
+
+    fn error(message: &str) -> PolicyResult {
+        PolicyResult::Error {
+            message: message.to_owned(),
+            validation: Some(0),
+        }
+    }
+
+    #[test]
+    fn actions_and_failure_policy_decide() {
+        use FailurePolicy::{Fail, Ignore};
+        use StatusReason::{Forbidden, Invalid};
+        let (unset, deny) = (compiled("u", &[]), compiled("d", &["Deny"]));
+        let (warn, audit) = (compiled("w", &["Warn"]), compiled("a", &["Audit"]));
+        let both = compiled("b", &["Deny", "Warn"]);
+        let no = || fail("no", Invalid);
+        let cases = [
+            ("nothing", vec![], Ignore, None, &[][..]),
+            ("pass", vec![(&deny, PolicyResult::Pass)], Fail, None, &[]),
+            ("skip", vec![(&deny, PolicyResult::Skip)], Fail, None, &[]),
+            (
+                "deny",
+                vec![(&deny, no())],
+                Ignore,
+                Some(("policy d: no", Invalid)),
+                &[],
+            ),
+            (
+                "deny is the default",
+                vec![(&unset, no())],
+                Ignore,
+                Some(("policy u: no", Invalid)),
+                &[],
+            ),
+            ("warn", vec![(&warn, no())], Fail, None, &["policy w: no"]),
+            ("audit", vec![(&audit, no())], Fail, None, &[]),
+            (
+                "both",
+                vec![(&both, no())],
+                Ignore,
+                Some(("policy b: no", Invalid)),
+                &["policy b: no"],
+            ),
+            (
+                "the first reason, all messages",
+                vec![(&warn, no()), (&both, fail("x", Forbidden)), (&deny, no())],
+                Ignore,
+                Some(("policy b: x; policy d: no", Forbidden)),
+                &["policy w: no", "policy b: x"],
+            ),
+            (
+                "an error, open",
+                vec![(&deny, error("e"))],
+                Ignore,
+                None,
+                &[],
+            ),
+            (
+                "an error, closed",
+                vec![(&deny, error("e"))],
+                Fail,
+                Some(("policy d: e", Invalid)),
+                &[],
+            ),
+            (
+                "an error of a warning, closed",
+                vec![(&warn, error("e"))],
+                Fail,
+                None,
+                &["policy w: e"],
+            ),
+            (
+                "a warning is one line",
+                vec![(&warn, fail("a\nb", Invalid))],
+                Fail,
+                None,
+                &["policy w: a b"],
+            ),
+        ];
+        for (what, outcomes, failure_policy, denial, warnings) in cases {
+            let outcomes = outcomes
+                .into_iter()
+                .map(|(policy, result)| PolicyOutcome {
+                    policy,
+                    result,
+                    elapsed: Duration::ZERO,
+                })
+                .collect();
+            let verdict = enforce(&Evaluation { outcomes }, failure_policy);
+            let decision = match denial {
+                None => Decision::Allow,
+                Some((message, reason)) => Decision::Deny {
+                    message: message.to_owned(),
+                    reason,
+                },
+            };
+            assert_eq!(verdict.decision, decision, "{what}");
+            assert_eq!(verdict.warnings, warnings, "{what}");
+        }
+    }
+}

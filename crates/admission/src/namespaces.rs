@@ -1,0 +1,147 @@
+//! Namespaces as policies see them, for `namespaceSelector` and `namespaceObject`.
+//!
+//! [`keep`] holds them as JSON, from the moment that a policy needs them. [`Namespaces::find`] asks
+//! the API server itself for one that is not there: a Pod may come a moment after its namespace,
+//! before the watch has told of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher;
+use pharos_cluster::view::{self, Observed, Uid, View};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long a review waits for a namespace that the watch has not told of.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Namespaces by name.
+pub(crate) type Known = Arc<BTreeMap<String, Entry>>;
+
+/// One namespace, and the version that it was rendered from.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    resource_version: Option<String>,
+    object: Arc<Value>,
+}
+
+/// Finds namespaces.
+pub(crate) struct Namespaces {
+    api: Api<Namespace>,
+    known: watch::Receiver<Known>,
+}
+
+// === impl Namespaces ===
+
+impl Namespaces {
+    pub(crate) fn new(api: Api<Namespace>, known: watch::Receiver<Known>) -> Self {
+        Self { api, known }
+    }
+
+    /// The namespace of that name, if there is one and the API server can be asked.
+    pub(crate) async fn find(&self, name: &str) -> Option<Arc<Value>> {
+        if let Some(entry) = self.known.borrow().get(name) {
+            return Some(entry.object.clone());
+        }
+        match timeout(LOOKUP_TIMEOUT, self.api.get_opt(name)).await {
+            Ok(Ok(found)) => rendered(&found?),
+            Ok(Err(error)) => {
+                tracing::debug!(namespace = name, %error, "cannot read a namespace");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+/// Keeps `known` what the API server holds, once somebody `needs` it, for as long as it is polled.
+pub(crate) async fn keep(
+    api: Api<DeserializeGuard<Namespace>>,
+    needs: impl Future<Output = ()>,
+    known: watch::Sender<Known>,
+) {
+    needs.await;
+    let (sender, mut view) = watch::channel(View::default());
+    let watching = view::keep(api, watcher::Config::default(), "Namespaces", sender);
+    let indexing = async {
+        while view.changed().await.is_ok() {
+            if let Some(objects) = view.borrow_and_update().objects.clone() {
+                let next = index(&known.borrow(), &objects);
+                known.send_replace(Arc::new(next));
+            }
+        }
+    };
+    tokio::join!(watching, indexing);
+}
+
+/// Renders what changed since `before`, and keeps the rest.
+fn index(
+    before: &BTreeMap<String, Entry>,
+    objects: &BTreeMap<Uid, Observed<Namespace>>,
+) -> BTreeMap<String, Entry> {
+    let entry = |observed: &Observed<Namespace>| {
+        let name = observed.name();
+        let resource_version = observed.metadata.resource_version.clone();
+        let same = before
+            .get(name)
+            .filter(|entry| entry.resource_version.is_some())
+            .filter(|entry| entry.resource_version == resource_version);
+        let entry = match same {
+            Some(entry) => entry.clone(),
+            None => Entry {
+                resource_version,
+                object: rendered(observed.object.as_ref().ok()?)?,
+            },
+        };
+        Some((name.to_owned(), entry))
+    };
+    objects.values().filter_map(entry).collect()
+}
+
+fn rendered(namespace: &Namespace) -> Option<Arc<Value>> {
+    serde_json::to_value(namespace).ok().map(Arc::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn observed(name: &str, version: &str) -> (Uid, Observed<Namespace>) {
+        let namespace: Namespace = serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "uid": name, "resourceVersion": version, "labels": {"a": version}},
+        }))
+        .unwrap();
+        let metadata = namespace.metadata.clone();
+        (
+            name.to_owned(),
+            Observed {
+                metadata,
+                object: Ok(Arc::new(namespace)),
+            },
+        )
+    }
+
+    #[test]
+    fn only_what_changed_is_rendered_again() {
+        let first = index(
+            &BTreeMap::new(),
+            &[observed("a", "1"), observed("b", "1")].into(),
+        );
+        let second = index(&first, &[observed("a", "1"), observed("b", "2")].into());
+        assert!(Arc::ptr_eq(&first["a"].object, &second["a"].object));
+        assert_eq!(first["b"].object["metadata"]["labels"]["a"], "1");
+        assert_eq!(second["b"].object["metadata"]["labels"]["a"], "2");
+        assert!(
+            index(&second, &[observed("a", "1")].into())
+                .get("b")
+                .is_none()
+        );
+    }
+}

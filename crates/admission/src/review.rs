@@ -1,0 +1,247 @@
+//! The AdmissionReview on the wire: bytes to a request, a verdict to bytes.
+//!
+//! The body is parsed once; [`request`] only points into it, and every policy reads it there.
+
+use pharos_policy::{MalformedRequest, Request};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::enforce::{Decision, Verdict};
+
+const API_VERSION: &str = "admission.k8s.io/v1";
+const KIND: &str = "AdmissionReview";
+/// How much of what a client sent is repeated to it.
+const QUOTED: usize = 64;
+
+/// Why bytes are not a review that can be judged, and whose review it is, if that much is known.
+#[derive(Debug, thiserror::Error)]
+#[error("{}{problem}", .uid.as_ref().map(|uid| format!("AdmissionReview {uid}: ")).unwrap_or_default())]
+pub(crate) struct Malformed {
+    uid: Option<String>,
+    problem: Problem,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Problem {
+    #[error("the body is not JSON: {0}")]
+    Json(serde_json::Error),
+    #[error(
+        "the body must be an AdmissionReview of admission.k8s.io/v1, is {kind:?} of {version:?}"
+    )]
+    Type { kind: String, version: String },
+    #[error("an AdmissionReview must have a request")]
+    NoRequest,
+    #[error(transparent)]
+    Request(MalformedRequest),
+}
+
+/// The answer, as `AdmissionReview.response`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Review<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    code: u16,
+    reason: &'static str,
+    message: &'a str,
+}
+
+/// Parses a body, whatever it is.
+pub(crate) fn parse(body: &[u8]) -> Result<Value, Malformed> {
+    serde_json::from_slice(body).map_err(|error| Malformed {
+        uid: None,
+        problem: Problem::Json(error),
+    })
+}
+
+/// The request in a body.
+pub(crate) fn request(document: &Value) -> Result<Request<'_>, Malformed> {
+    let malformed = |problem| {
+        let uid = document
+            .pointer("/request/uid")
+            .and_then(Value::as_str)
+            .map(quoted);
+        Malformed { uid, problem }
+    };
+    let text = |field| {
+        document
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    if (text("kind"), text("apiVersion")) != (KIND, API_VERSION) {
+        let (kind, version) = (quoted(text("kind")), quoted(text("apiVersion")));
+        return Err(malformed(Problem::Type { kind, version }));
+    }
+    let request = document
+        .get("request")
+        .filter(|request| request.is_object());
+    let request = request.ok_or_else(|| malformed(Problem::NoRequest))?;
+    Request::parse(request).map_err(|error| malformed(Problem::Request(error)))
+}
+
+/// The answer to a request.
+pub(crate) fn answer<'a>(request: &Request<'a>, verdict: &'a Verdict) -> Review<'a> {
+    let status = match &verdict.decision {
+        Decision::Allow => None,
+        Decision::Deny { message, reason } => Some(Status {
+            code: reason.code(),
+            reason: reason.as_str(),
+            message,
+        }),
+    };
+    let response = Response {
+        uid: request.uid,
+        allowed: status.is_none(),
+        status,
+        warnings: &verdict.warnings,
+    };
+    Review {
+        api_version: API_VERSION,
+        kind: KIND,
+        response,
+    }
+}
+
+fn quoted(text: &str) -> String {
+    text.chars().take(QUOTED).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pharos_policy::StatusReason;
+    use serde_json::json;
+
+    fn review() -> Value {
+        json!({
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {
+                "uid": "705ab4f5",
+                "kind": {"group": "", "version": "v1", "kind": "Pod"},
+                "resource": {"group": "", "version": "v1", "resource": "pods"},
+                "name": "web", "namespace": "shop", "operation": "CREATE",
+                "userInfo": {"username": "jane"},
+                "object": {"metadata": {"name": "web"}}, "oldObject": null,
+            },
+        })
+    }
+
+    #[test]
+    fn a_request_points_into_the_body() {
+        let review = review();
+        let request = request(&review).unwrap();
+        assert_eq!(request.uid, "705ab4f5");
+        assert!(std::ptr::eq(request.object, &review["request"]["object"]));
+    }
+
+    #[test]
+    fn what_cannot_be_judged_is_refused_with_the_uid_where_known() {
+        let cases: [(&str, &dyn Fn(&mut Value), &str); 7] = [
+            (
+                "another version",
+                &|it| it["apiVersion"] = json!("admission.k8s.io/v1beta1"),
+                "AdmissionReview 705ab4f5: the body must be an AdmissionReview of admission.k8s.io/v1, is \"AdmissionReview\" of \"admission.k8s.io/v1beta1\"",
+            ),
+            (
+                "another kind",
+                &|it| it["kind"] = json!("Pod"),
+                "is \"Pod\" of",
+            ),
+            ("no object", &|it| *it = json!([1]), "is \"\" of \"\""),
+            (
+                "no request",
+                &|it| it["request"] = Value::Null,
+                "must have a request",
+            ),
+            (
+                "no uid",
+                &|it| it["request"]["uid"] = Value::Null,
+                "request.uid must be a string",
+            ),
+            (
+                "a number as kind",
+                &|it| it["request"]["kind"]["kind"] = json!(1),
+                "AdmissionReview 705ab4f5: request.kind.kind must be a string",
+            ),
+            (
+                "another operation",
+                &|it| it["request"]["operation"] = json!("PATCH"),
+                "AdmissionReview 705ab4f5: request.operation must be",
+            ),
+        ];
+        for (what, spoil, part) in cases {
+            let mut review = review();
+            spoil(&mut review);
+            let error = request(&review).unwrap_err().to_string();
+            assert!(error.contains(part), "{what}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        let deep = "[".repeat(100_000);
+        for body in ["", "{", "\u{0}", "{\"a\": 1} x", &deep] {
+            let error = parse(body.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("not JSON"), "{error}");
+        }
+        assert!(parse(b"{\"a\": \"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn a_refusal_does_not_repeat_all_that_was_sent() {
+        let mut review = review();
+        review["kind"] = json!("x".repeat(1 << 20));
+        review["request"]["uid"] = json!("y".repeat(1 << 20));
+        assert!(request(&review).unwrap_err().to_string().len() < 500);
+    }
+
+    #[test]
+    fn the_answer_is_an_admission_review_with_the_uid() {
+        let review = review();
+        let request = request(&review).unwrap();
+        let shown = |verdict: &Verdict| serde_json::to_value(answer(&request, verdict)).unwrap();
+        let allow = Verdict {
+            decision: Decision::Allow,
+            warnings: Vec::new(),
+        };
+        assert_eq!(
+            shown(&allow),
+            json!({
+                "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+                "response": {"uid": "705ab4f5", "allowed": true},
+            })
+        );
+        let message = "policy p: no".to_owned();
+        let deny = Verdict {
+            decision: Decision::Deny {
+                message,
+                reason: StatusReason::Forbidden,
+            },
+            warnings: vec!["policy w: hm".to_owned()],
+        };
+        assert_eq!(
+            shown(&deny)["response"],
+            json!({
+                "uid": "705ab4f5", "allowed": false, "warnings": ["policy w: hm"],
+                "status": {"code": 403, "reason": "Forbidden", "message": "policy p: no"},
+            })
+        );
+    }
+}

@@ -1,0 +1,291 @@
+use std::sync::Mutex;
+
+use axum::body::Body;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+use pharos_instruments::{AdmissionReviewFacts, PolicyResult, ValidatingPolicyFacts};
+use tokio::sync::watch;
+
+use super::*;
+use crate::namespaces::Known;
+use crate::server::{self, Patience, Server};
+use crate::testing::{Connection, material, observed, policy, serving};
+
+/// The facts of a test, as far as it looks at them.
+#[derive(Default)]
+struct Noted {
+    reviews: Mutex<Vec<(String, String, bool)>>,
+    policies: Mutex<Vec<(String, PolicyResult)>>,
+}
+
+impl Facts for Noted {
+    fn review(&self, facts: &AdmissionReviewFacts<'_>) {
+        let noted = (
+            facts.kind.to_owned(),
+            facts.namespace.to_owned(),
+            facts.allowed,
+        );
+        self.reviews.lock().unwrap().push(noted);
+    }
+
+    fn policy(&self, facts: &ValidatingPolicyFacts<'_>) {
+        self.policies
+            .lock()
+            .unwrap()
+            .push((facts.policy_name.to_owned(), facts.result));
+    }
+}
+
+struct Scene {
+    server: Server,
+    client: Connection,
+    noted: Arc<Noted>,
+    webhook: Arc<Webhook>,
+    policies: watch::Sender<Option<Arc<Policies>>>,
+}
+
+impl Scene {
+    /// A server over TLS with these policies, and an API server that knows one namespace.
+    async fn with(policies: Option<Vec<Value>>) -> Self {
+        let policies = policies.map(compiled);
+        let (sender, policies) = watch::channel(policies);
+        let shop = axum::routing::get(async || {
+            Json(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))
+        });
+        let api = Router::new().route("/api/v1/namespaces/shop", shop);
+        let api: Api<Namespace> = Api::all(Client::new(api, "default"));
+        let (_, known) = watch::channel(Known::default());
+        let noted = Arc::new(Noted::default());
+        let webhook = Webhook::new(policies, Namespaces::new(api, known), noted.clone());
+        let material = material();
+        let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let tls = serving(&material);
+        let server = Server::start(listener, tls, router(&webhook), Patience::DEFAULT).unwrap();
+        let client = Connection::open(address, material.bundle()).await.unwrap();
+        Self {
+            server,
+            client,
+            noted,
+            webhook,
+            policies: sender,
+        }
+    }
+
+    async fn review(&mut self, path: &str, labels: Value) -> Value {
+        let (status, body) = self.client.post(path, &review(labels)).await.unwrap();
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// Sends a request that is no review and expects a `Status` with these.
+    async fn refused(&mut self, request: &str, code: u16, reason: &str, part: &str) {
+        self.client.send(request).await.unwrap();
+        let (status, body) = self.client.response().await.unwrap();
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(status, code, "{body}");
+        assert_eq!(
+            (&body["kind"], &body["code"]),
+            (&json!("Status"), &json!(code))
+        );
+        assert_eq!(body["reason"], reason);
+        assert!(body["message"].as_str().unwrap().contains(part), "{body}");
+    }
+}
+
+fn compiled(specs: Vec<Value>) -> Arc<Policies> {
+    let named = specs.into_iter().enumerate();
+    let policies = named.map(|(index, spec)| policy(&format!("p{index}"), spec));
+    Arc::new(Policies::default().succeed(&observed(policies)))
+}
+
+fn review(labels: Value) -> String {
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "name": "web", "namespace": "shop", "operation": "CREATE",
+            "userInfo": {"username": "jane"},
+            "object": {"metadata": {"name": "web", "labels": labels}}, "oldObject": null,
+        },
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn a_review_is_allowed_or_denied_and_recorded_once() {
+    let mut scene = Scene::with(Some(vec![json!({})])).await;
+    let allowed = scene
+        .review("/validate/ignore", json!({"app": "web"}))
+        .await;
+    assert_eq!(
+        allowed["response"],
+        json!({"uid": "705ab4f5", "allowed": true})
+    );
+    let denied = scene
+        .review("/validate/ignore?timeout=10s", json!({}))
+        .await;
+    assert_eq!(denied["response"]["allowed"], false);
+    assert_eq!(
+        denied["response"]["status"]["message"],
+        "policy p0: a label app is needed"
+    );
+
+    let reviews = scene.noted.reviews.lock().unwrap().clone();
+    let pod = |allowed| ("Pod".to_owned(), "shop".to_owned(), allowed);
+    assert_eq!(reviews, [pod(true), pod(false)]);
+    let policies = scene.noted.policies.lock().unwrap().clone();
+    let p0 = |result| ("p0".to_owned(), result);
+    assert_eq!(policies, [p0(PolicyResult::Pass), p0(PolicyResult::Fail)]);
+    assert_eq!(scene.webhook.refused.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn each_path_evaluates_only_its_own_policies() {
+    let mut scene = Scene::with(Some(vec![json!({"failurePolicy": "Fail"})])).await;
+    let open = scene.review("/validate/ignore", json!({})).await;
+    assert_eq!(open["response"]["allowed"], true);
+    assert!(scene.noted.policies.lock().unwrap().is_empty());
+    let closed = scene.review("/validate/fail", json!({})).await;
+    assert_eq!(closed["response"]["allowed"], false);
+    assert_eq!(
+        scene.noted.reviews.lock().unwrap().len(),
+        2,
+        "each call is a review"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_review_is_refused_clearly_and_harms_nothing() {
+    let mut scene = Scene::with(Some(vec![json!({})])).await;
+    let post = |path: &str, media_type: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {media_type}\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let json_post = |body: &str| post("/validate/ignore", "application/json; charset=utf-8", body);
+    let without_kind = review(json!({})).replace("\"Pod\"", "1");
+    let cases = [
+        (json_post("{"), 400, "BadRequest", "not JSON"),
+        (json_post("{}"), 400, "BadRequest", "admission.k8s.io/v1"),
+        (
+            json_post(&without_kind),
+            400,
+            "BadRequest",
+            "AdmissionReview 705ab4f5: request.kind.kind",
+        ),
+        (
+            post("/validate/ignore", "text/plain", "{}"),
+            415,
+            "UnsupportedMediaType",
+            "application/json",
+        ),
+        (
+            post("/validate", "application/json", "{}"),
+            404,
+            "NotFound",
+            "/validate/ignore",
+        ),
+        (
+            "GET /validate/fail HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
+            405,
+            "MethodNotAllowed",
+            "POST",
+        ),
+    ];
+    for (request, code, reason, part) in &cases {
+        scene.refused(request, *code, reason, part).await;
+    }
+    let refused = scene.webhook.refused.load(Ordering::Relaxed);
+    assert_eq!(refused, cases.len() as u64, "each is counted");
+    let allowed = scene
+        .review("/validate/ignore", json!({"app": "web"}))
+        .await;
+    assert_eq!(allowed["response"]["allowed"], true);
+    assert_eq!(
+        scene.noted.reviews.lock().unwrap().len(),
+        1,
+        "only the answered one is a review"
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_refused_announced_or_not() {
+    let mut announced = Scene::with(Some(vec![])).await;
+    let head = "POST /validate/ignore HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    let length = BODY_LIMIT + 1;
+    let request = format!("{head}content-length: {length}\r\n\r\n");
+    announced
+        .refused(&request, 413, "RequestEntityTooLarge", "longer than")
+        .await;
+
+    let endless =
+        futures::stream::repeat_with(|| Ok::<_, axum::Error>(Bytes::from_static(&[b' '; 1024])));
+    let refusal = body(streamed(Body::from_stream(endless)))
+        .await
+        .unwrap_err();
+    assert!(matches!(refusal, Refusal::TooLong), "{refusal}");
+    announced.server.end(async {}).await.unwrap();
+}
+
+fn streamed(body: Body) -> HttpRequest {
+    let request = HttpRequest::post("/validate/ignore").header(CONTENT_TYPE, "application/json");
+    request.body(body).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_refused() {
+    let never = futures::stream::pending::<Result<Bytes, axum::Error>>();
+    let refusal = body(streamed(Body::from_stream(never))).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::TooSlow), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_policy_that_asks_about_the_namespace_gets_it_even_if_the_watch_lags() {
+    let asking = |name: &str| {
+        let expression = format!("namespaceObject.metadata.name == '{name}'");
+        json!({"validations": [{"expression": expression}]})
+    };
+    let mut scene = Scene::with(Some(vec![asking("shop")])).await;
+    let allowed = scene.review("/validate/ignore", json!({})).await;
+    assert_eq!(allowed["response"]["allowed"], true);
+    scene
+        .policies
+        .send_replace(Some(compiled(vec![asking("else")])));
+    let denied = scene.review("/validate/ignore", json!({})).await;
+    assert_eq!(
+        denied["response"]["allowed"], false,
+        "a new snapshot is used at once"
+    );
+}
+
+#[tokio::test]
+async fn a_review_waits_for_the_first_list_of_policies() {
+    let mut scene = Scene::with(None).await;
+    let (policies, mut seen) = (scene.policies.clone(), scene.policies.subscribe());
+    let reviewing = scene.review("/validate/ignore", json!({}));
+    let listing = async move {
+        policies.send_replace(Some(compiled(vec![json!({})])));
+        seen.changed().await.unwrap();
+    };
+    let (review, ()) = tokio::join!(reviewing, listing);
+    assert_eq!(review["response"]["allowed"], false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_policies_a_review_is_refused_rather_than_allowed() {
+    let (_sender, policies) = watch::channel(None);
+    let api: Api<Namespace> = Api::all(Client::new(Router::new(), "default"));
+    let (_, known) = watch::channel(Known::default());
+    let namespaces = Namespaces::new(api, known);
+    let webhook = Webhook::new(policies, namespaces, Arc::new(Noted::default()));
+    let Err(refusal) = webhook.policies().await else {
+        panic!("there are no policies")
+    };
+    assert!(matches!(refusal, Refusal::NoPolicies), "{refusal}");
+}

@@ -1,0 +1,161 @@
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use futures::stream;
+use http::{Method, StatusCode};
+use pharos_instruments::{AdmissionReviewFacts, ValidatingPolicyFacts};
+use rustls::pki_types::UnixTime;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::certificate::CaBundle;
+use crate::testing::{Connection, policy};
+
+const NAMESPACE: &str = "pharos";
+
+/// An API server that holds policies, keeps a Secret, and notes what is applied.
+#[derive(Clone)]
+struct FakeApi {
+    policies: Vec<Value>,
+    secret: Arc<Mutex<Option<Value>>>,
+    applied: mpsc::UnboundedSender<(String, Value)>,
+}
+
+async fn serve(State(api): State<FakeApi>, request: Request) -> Response {
+    let path = request.uri().path().to_owned();
+    let watching = request
+        .uri()
+        .query()
+        .is_some_and(|query| query.contains("watch=true"));
+    let method = request.method().clone();
+    let body = to_bytes(request.into_body(), usize::MAX).await.unwrap();
+    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let list = |kind: &str, items: &[Value]| {
+        let metadata = json!({"resourceVersion": "1"});
+        Json(json!({"kind": kind, "apiVersion": "v1", "metadata": metadata, "items": items}))
+    };
+    if watching {
+        return Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()).into_response();
+    }
+    match (method, path.rsplit('/').next().unwrap_or_default()) {
+        (Method::GET, "secrets") => list("SecretList", &[]).into_response(),
+        (Method::GET, "validatingwebhookconfigurations") => list("X", &[]).into_response(),
+        (Method::GET, "validatingpolicies") => list("X", &api.policies).into_response(),
+        (Method::GET, SECRET_NAME) => match &*api.secret.lock().unwrap() {
+            Some(secret) => Json(secret.clone()).into_response(),
+            None => {
+                let status = json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "message": "none"});
+                (StatusCode::NOT_FOUND, Json(status)).into_response()
+            }
+        },
+        (Method::POST, "secrets") => {
+            *api.secret.lock().unwrap() = Some(body.clone());
+            Json(body).into_response()
+        }
+        (Method::PATCH, _) => {
+            api.applied.send((path, body.clone())).unwrap();
+            Json(body).into_response()
+        }
+        unexpected => panic!("{unexpected:?}"),
+    }
+}
+
+struct Unnoted;
+
+impl Facts for Unnoted {
+    fn review(&self, _: &AdmissionReviewFacts<'_>) {}
+    fn policy(&self, _: &ValidatingPolicyFacts<'_>) {}
+}
+
+#[tokio::test]
+async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
+    let (applied, mut applications) = mpsc::unbounded_channel();
+    let policies = vec![serde_json::to_value(policy("labels", json!({}))).unwrap()];
+    let api = FakeApi {
+        policies,
+        secret: Arc::default(),
+        applied,
+    };
+    let client = Client::new(
+        Router::new().fallback(serve).with_state(api.clone()),
+        "default",
+    );
+    let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let options = Options {
+        listen: address,
+        target: "pharos/webhook:443".parse().unwrap(),
+        namespace: NAMESPACE.to_owned(),
+        shutdown_delay: Duration::ZERO,
+    };
+    let (_leading, leadership) = watch::channel(Leadership::Leader);
+    let admission = Admission::recording_to(Arc::new(Unnoted), client, options, leadership);
+    let mut readiness = admission.readiness();
+    let shutdown = CancellationToken::new();
+    let running = tokio::spawn(admission.run_on(listener, shutdown.clone()));
+
+    readiness
+        .wait_for(|now| *now == Readiness::Ready)
+        .await
+        .unwrap();
+    let mut written = BTreeMap::from([applications.recv().await.unwrap()]);
+    written.extend([applications.recv().await.unwrap()]);
+    let status = &written["/apis/policies.kyverno.io/v1/validatingpolicies/labels/status"];
+    assert_eq!(status["status"]["conditionStatus"]["ready"], true);
+    let registered = &written["/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/pharos-validating-pharos"];
+    let secret = api.secret.lock().unwrap().clone().unwrap();
+    let published = &registered["webhooks"][0]["clientConfig"]["caBundle"];
+    assert_eq!(published, &secret["data"]["ca.crt"]);
+
+    let published: k8s_openapi::ByteString = serde_json::from_value(published.clone()).unwrap();
+    let bundle = CaBundle::parse(&published.0, UnixTime::now()).unwrap();
+    let mut caller = Connection::open(address, &bundle).await.unwrap();
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "1", "operation": "CREATE",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "object": {"metadata": {"labels": {}}},
+        },
+    });
+    let (_, answer) = caller
+        .post("/validate/ignore", &review.to_string())
+        .await
+        .unwrap();
+    assert!(
+        answer.contains("policy labels: a label app is needed"),
+        "{answer}"
+    );
+
+    shutdown.cancel();
+    let left = readiness
+        .wait_for(|now| *now != Readiness::Ready)
+        .await
+        .unwrap()
+        .clone();
+    assert!(matches!(left, Readiness::NotReady(_)));
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_port_in_use_ends_it_before_anything_is_asked_of_the_api_server() {
+    let taken = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let untouched = async || -> StatusCode { panic!("the API server was asked") };
+    let client = Client::new(Router::new().fallback(untouched), "default");
+    let options = Options {
+        listen: taken.local_addr().unwrap(),
+        target: "pharos/webhook:443".parse().unwrap(),
+        namespace: NAMESPACE.to_owned(),
+        shutdown_delay: Duration::ZERO,
+    };
+    let (_leading, leadership) = watch::channel(Leadership::Leader);
+    let admission = Admission::recording_to(Arc::new(Unnoted), client, options, leadership);
+    let error = admission.run(CancellationToken::new()).await.unwrap_err();
+    assert_eq!(error.reason(), "Listen");
+}

@@ -1,0 +1,117 @@
+//! Every instrument that there is, with every attribute that it has.
+
+/// The instrumentation scope of all of them: Kyverno's, without a version.
+pub const SCOPE: &str = "kyverno";
+
+/// Kyverno's bucket boundaries, in seconds.
+pub const BOUNDARIES: [f64; 15] = [
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0,
+];
+
+/// One instrument. None has a unit: Kyverno's have none, and a unit would change exposed names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// The name; Prometheus shows counters with `_total`.
+    pub name: &'static str,
+    /// What it counts or measures.
+    pub kind: Kind,
+    /// What it is for.
+    pub description: &'static str,
+    /// The attributes of every measurement, sorted.
+    pub attributes: &'static [&'static str],
+}
+
+/// The kind of an instrument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Counts, from 0, in whole numbers.
+    Counter,
+    /// Distributes seconds over [`BOUNDARIES`].
+    Histogram,
+}
+
+/// Every attribute key.
+pub mod key {
+    /// `admission_request` or `background_scan`.
+    pub const EXECUTION_CAUSE: &str = "execution_cause";
+    /// Whether the policy is part of background scans: `true` or `false`, as text.
+    pub const POLICY_BACKGROUND_MODE: &str = "policy_background_mode";
+    /// The policy.
+    pub const POLICY_NAME: &str = "policy_name";
+    /// The namespace of the policy; empty for a cluster-scoped one.
+    pub const POLICY_NAMESPACE: &str = "policy_namespace";
+    /// `Deny` or `Audit`.
+    pub const POLICY_VALIDATION_MODE: &str = "policy_validation_mode";
+    /// Whether the request was allowed, as a boolean.
+    pub const REQUEST_ALLOWED: &str = "request_allowed";
+    /// The kind of configuration that brought the request.
+    pub const REQUEST_WEBHOOK: &str = "request_webhook";
+    /// The kind of the resource.
+    pub const RESOURCE_KIND: &str = "resource_kind";
+    /// The namespace of the resource; empty for a cluster-scoped one.
+    pub const RESOURCE_NAMESPACE: &str = "resource_namespace";
+    /// `create`, `update`, `delete` or `connect`; empty in a scan.
+    pub const RESOURCE_REQUEST_OPERATION: &str = "resource_request_operation";
+    /// `pass`, `fail`, `warning`, `error` or `skip`.
+    pub const RESULT: &str = "result";
+}
+
+const REVIEW: &[&str] = &[
+    key::REQUEST_ALLOWED,
+    key::REQUEST_WEBHOOK,
+    key::RESOURCE_KIND,
+    key::RESOURCE_NAMESPACE,
+    key::RESOURCE_REQUEST_OPERATION,
+];
+
+const VALIDATING_POLICY: &[&str] = &[
+    key::EXECUTION_CAUSE,
+    key::POLICY_BACKGROUND_MODE,
+    key::POLICY_NAME,
+    key::POLICY_NAMESPACE,
+    key::POLICY_VALIDATION_MODE,
+    key::RESOURCE_KIND,
+    key::RESOURCE_NAMESPACE,
+    key::RESOURCE_REQUEST_OPERATION,
+    key::RESULT,
+];
+
+/// AdmissionReviews answered.
+pub const ADMISSION_REQUESTS: Declaration = Declaration {
+    name: "kyverno_admission_requests",
+    kind: Kind::Counter,
+    description: "Admission reviews that the engine answered.",
+    attributes: REVIEW,
+};
+
+/// How long AdmissionReviews took.
+pub const ADMISSION_REVIEW_DURATION: Declaration = Declaration {
+    name: "kyverno_admission_review_duration_seconds",
+    kind: Kind::Histogram,
+    description: "Seconds from reading an admission review to its answer, over all policies.",
+    attributes: REVIEW,
+};
+
+/// Results of ValidatingPolicies.
+pub const VALIDATING_POLICY_RESULTS: Declaration = Declaration {
+    name: "kyverno_validating_policy_results",
+    kind: Kind::Counter,
+    description: "Results of validating policies, one for each policy and resource.",
+    attributes: VALIDATING_POLICY,
+};
+
+/// How long ValidatingPolicies took.
+pub const VALIDATING_POLICY_DURATION: Declaration = Declaration {
+    name: "kyverno_validating_policy_execution_duration_seconds",
+    kind: Kind::Histogram,
+    description: "Seconds that one validating policy took for one resource.",
+    attributes: VALIDATING_POLICY,
+};
+
+/// All of them.
+pub const ALL: [&Declaration; 4] = [
+    &ADMISSION_REQUESTS,
+    &ADMISSION_REVIEW_DURATION,
+    &VALIDATING_POLICY_RESULTS,
+    &VALIDATING_POLICY_DURATION,
+];

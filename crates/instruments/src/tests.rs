@@ -1,0 +1,142 @@
+use super::*;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pharos_telemetry::{Config, Identity, Scrape};
+use pharos_testkit::prometheus::{Sample, parse};
+
+/// What a Kyverno 1.19.1 answered to a scrape after the same kind of requests.
+const KYVERNO: &str = include_str!("../../telemetry/tests/golden/kyverno-1.19.1.prom");
+
+const REVIEW: AdmissionReviewFacts<'_> = AdmissionReviewFacts {
+    webhook: Webhook::Validating,
+    operation: Operation::Create,
+    kind: "Pod",
+    namespace: "t1",
+    allowed: true,
+    duration: Duration::from_millis(3),
+};
+
+const POLICY: ValidatingPolicyFacts<'_> = ValidatingPolicyFacts {
+    policy_name: "require-labels",
+    policy_namespace: "",
+    validation_mode: ValidationMode::Deny,
+    background_mode: BackgroundMode::Enabled,
+    kind: "Pod",
+    namespace: "t1",
+    cause: ExecutionCause::AdmissionRequest(Operation::Create),
+    result: PolicyResult::Pass,
+    duration: Duration::from_micros(400),
+};
+
+async fn exposition(record: impl FnOnce(&Instruments)) -> String {
+    let identity = Identity::from_environment("1.0.0", &|_| None);
+    let (pipeline, mut reloader) = Pipeline::start(identity).unwrap();
+    record(&Instruments::new(&pipeline));
+    let prepared = reloader.prepare(Config::prometheus()).await.unwrap();
+    prepared.commit().drain(Duration::ZERO).await;
+    match pipeline.scrape() {
+        Scrape::Text(page) => page,
+        Scrape::Off => panic!("nothing to scrape"),
+    }
+}
+
+/// The families of a page that this crate declares, with their types.
+fn types(page: &str) -> BTreeMap<&str, &str> {
+    page.lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .filter(|(family, _)| declared(family))
+        .collect()
+}
+
+fn declared(name: &str) -> bool {
+    catalogue::ALL
+        .iter()
+        .any(|declaration| name.starts_with(declaration.name))
+}
+
+/// Every series of these families, without its value.
+fn series(page: &str) -> BTreeSet<(String, BTreeMap<String, String>)> {
+    let samples: Vec<Sample> = parse(page).unwrap();
+    let declared = samples.into_iter().filter(|sample| declared(&sample.name));
+    declared
+        .map(|sample| (sample.name, sample.labels))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_series_of_a_real_kyverno_is_recorded_with_the_same_name_type_and_labels() {
+    let page = exposition(|instruments| {
+        let policy = AdmissionReviewFacts {
+            kind: "ClusterPolicy",
+            namespace: "",
+            ..REVIEW
+        };
+        for review in [
+            REVIEW,
+            AdmissionReviewFacts {
+                allowed: false,
+                ..REVIEW
+            },
+            policy,
+            AdmissionReviewFacts {
+                webhook: Webhook::Mutating,
+                ..policy
+            },
+            AdmissionReviewFacts {
+                kind: "ValidatingPolicy",
+                ..policy
+            },
+        ] {
+            instruments.record_review(&review);
+        }
+        for result in [PolicyResult::Pass, PolicyResult::Fail] {
+            instruments.record_policy(&ValidatingPolicyFacts { result, ..POLICY });
+        }
+    })
+    .await;
+    assert_eq!(types(&page), types(KYVERNO));
+    assert_eq!(series(&page), series(KYVERNO));
+}
+
+#[tokio::test]
+async fn what_is_recorded_has_the_attributes_that_are_declared() {
+    let page = exposition(|instruments| {
+        instruments.record_review(&REVIEW);
+        instruments.record_policy(&POLICY);
+    })
+    .await;
+    let samples = parse(&page).unwrap();
+    for declaration in catalogue::ALL {
+        let suffix = match declaration.kind {
+            catalogue::Kind::Counter => "_total",
+            catalogue::Kind::Histogram => "_count",
+        };
+        let name = format!("{}{suffix}", declaration.name);
+        let sample = samples
+            .iter()
+            .find(|sample| sample.name == name)
+            .expect(&name);
+        let keys = sample
+            .labels
+            .keys()
+            .filter(|key| !key.starts_with("otel_scope_"));
+        assert_eq!(keys.collect::<Vec<_>>(), declaration.attributes, "{name}");
+        assert!(page.contains(declaration.description), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_background_scan_is_told_from_a_request() {
+    let page = exposition(|instruments| {
+        let cause = ExecutionCause::BackgroundScan;
+        instruments.record_policy(&ValidatingPolicyFacts { cause, ..POLICY });
+    })
+    .await;
+    let samples = parse(&page).unwrap();
+    let labels = [
+        ("execution_cause", "background_scan"),
+        ("resource_request_operation", ""),
+    ];
+    assert!(samples.iter().all(|sample| sample.has(&labels)), "{page}");
+}

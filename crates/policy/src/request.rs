@@ -1,0 +1,159 @@
+//! The request of an AdmissionReview, read in place.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A request to judge. Everything is borrowed from the review, which is parsed once.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The API server's name for this request.
+    pub uid: &'a str,
+    /// What is done.
+    pub operation: Operation,
+    /// The kind of the object.
+    pub kind: GroupVersionKind<'a>,
+    /// What it is done to. The API server has already converted it to a version that the webhook
+    /// was registered for, so policies compare it as it is, whatever their `matchPolicy`.
+    pub resource: GroupVersionResource<'a>,
+    /// The part of the resource, as in `pods/eviction`.
+    pub sub_resource: Option<&'a str>,
+    /// The name; empty where the API server has yet to generate one.
+    pub name: &'a str,
+    /// The namespace, which for a Namespace is its own name.
+    pub namespace: Option<&'a str>,
+    /// The object afterwards; null for a deletion.
+    pub object: &'a Value,
+    /// The object before; null for a creation.
+    pub old_object: &'a Value,
+    /// The Namespace object, if the caller knows it. A policy that asks about a namespace which is
+    /// not known cannot be evaluated; [`crate::PolicySet::needs_namespace`] says when to look.
+    pub namespace_object: Option<&'a Value>,
+    /// The whole request, which expressions see as `request`.
+    pub raw: &'a Value,
+}
+
+/// What is done to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "Kubernetes' own names")]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+/// A kind of object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "Kubernetes' own names")]
+pub struct GroupVersionKind<'a> {
+    pub group: &'a str,
+    pub version: &'a str,
+    pub kind: &'a str,
+}
+
+/// A resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "Kubernetes' own names")]
+pub struct GroupVersionResource<'a> {
+    pub group: &'a str,
+    pub version: &'a str,
+    pub resource: &'a str,
+}
+
+/// Why a request cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedRequest {
+    /// A field is missing, or no string.
+    #[error("request.{0} must be a string")]
+    NotAString(&'static str),
+    /// The operation is none of Kubernetes'.
+    #[error("request.operation must be CREATE, UPDATE, DELETE or CONNECT")]
+    UnknownOperation,
+}
+
+static NULL: Value = Value::Null;
+
+// === impl Request ===
+
+impl<'a> Request<'a> {
+    /// Reads the `request` of an AdmissionReview. The namespace object is the caller's to add.
+    pub fn parse(raw: &'a Value) -> Result<Self, MalformedRequest> {
+        let text = |pointer, field| string(raw, pointer).ok_or(MalformedRequest::NotAString(field));
+        let non_empty = |pointer| string(raw, pointer).filter(|text| !text.is_empty());
+        let operation = text("/operation", "operation")?;
+        Ok(Self {
+            uid: text("/uid", "uid")?,
+            operation: Operation::parse(operation).ok_or(MalformedRequest::UnknownOperation)?,
+            kind: GroupVersionKind {
+                group: text("/kind/group", "kind.group")?,
+                version: text("/kind/version", "kind.version")?,
+                kind: text("/kind/kind", "kind.kind")?,
+            },
+            resource: GroupVersionResource {
+                group: text("/resource/group", "resource.group")?,
+                version: text("/resource/version", "resource.version")?,
+                resource: text("/resource/resource", "resource.resource")?,
+            },
+            sub_resource: non_empty("/subResource"),
+            name: string(raw, "/name").unwrap_or_default(),
+            namespace: non_empty("/namespace"),
+            object: raw.get("object").unwrap_or(&NULL),
+            old_object: raw.get("oldObject").unwrap_or(&NULL),
+            namespace_object: None,
+            raw,
+        })
+    }
+
+    /// Whether the object is a Namespace itself, which counts as a cluster's resource although the
+    /// request carries a namespace.
+    pub(crate) fn is_namespace(&self) -> bool {
+        self.resource.group.is_empty() && self.resource.resource == "namespaces"
+    }
+}
+
+fn string<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
+}
+
+// === impl MalformedRequest ===
+
+impl MalformedRequest {
+    /// What kind of problem it is, from a closed set.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NotAString(_) => "NotAString",
+            Self::UnknownOperation => "UnknownOperation",
+        }
+    }
+}
+
+// === impl Operation ===
+
+impl Operation {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "CREATE" => Some(Self::Create),
+            "UPDATE" => Some(Self::Update),
+            "DELETE" => Some(Self::Delete),
+            "CONNECT" => Some(Self::Connect),
+            _ => None,
+        }
+    }
+
+    /// The name that Kubernetes uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,147 @@
+//! The policies in force: a snapshot that never changes, indexed so that a request finds the
+//! policies about its resource without asking the others.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use pharos_api::policy::{FailurePolicy, NamedRuleWithOperations};
+
+use crate::matching::Term;
+use crate::policy::{CompiledPolicy, Origin};
+use crate::request::GroupVersionResource;
+
+/// Policies, in the order of their names. A new set is made for every change; it shares the
+/// policies that did not change.
+#[derive(Clone, Debug, Default)]
+pub struct PolicySet {
+    policies: Arc<[Arc<CompiledPolicy>]>,
+    /// Positions in `policies`, ascending, by group and resource; `*` where a rule says so.
+    index: Arc<Index>,
+}
+
+type Index = HashMap<Box<str>, HashMap<Box<str>, Vec<usize>>>;
+
+/// A rule that the webhook must be registered for, or else a policy would miss requests.
+#[derive(Clone, Copy, Debug)]
+pub struct RegisteredRule<'p> {
+    /// The policy that has the rule.
+    pub policy: &'p CompiledPolicy,
+    /// What is to happen if the webhook cannot be called.
+    pub failure_policy: FailurePolicy,
+    /// The rule, as it was written.
+    pub rule: &'p NamedRuleWithOperations,
+}
+
+const ALL: &str = "*";
+
+// === impl PolicySet ===
+
+impl PolicySet {
+    /// The policies that are evaluated for that reason. Of two with one name, the later one counts.
+    pub fn new(origin: Origin, policies: impl IntoIterator<Item = Arc<CompiledPolicy>>) -> Self {
+        let by_name: BTreeMap<String, Arc<CompiledPolicy>> = policies
+            .into_iter()
+            .filter(|policy| policy.is_evaluated_for(origin))
+            .map(|policy| (policy.name().to_owned(), policy))
+            .collect();
+        let policies: Arc<[_]> = by_name.into_values().collect();
+        let index = index(&policies);
+        Self {
+            policies,
+            index: Arc::new(index),
+        }
+    }
+
+    /// The policies.
+    pub fn iter(&self) -> impl Iterator<Item = &CompiledPolicy> {
+        self.policies.iter().map(AsRef::as_ref)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
+    }
+
+    /// Every rule of every policy: what a webhook configuration must cover.
+    pub fn rules(&self) -> impl Iterator<Item = RegisteredRule<'_>> {
+        self.iter().flat_map(|policy| {
+            policy
+                .match_constraints()
+                .resource_rules
+                .iter()
+                .map(|rule| RegisteredRule {
+                    policy,
+                    failure_policy: policy.failure_policy(),
+                    rule,
+                })
+        })
+    }
+
+    /// Whether a policy about that resource needs to know the request's namespace.
+    pub fn needs_namespace(&self, resource: GroupVersionResource<'_>) -> bool {
+        self.about(resource).any(CompiledPolicy::needs_namespace)
+    }
+
+    /// The policies with a rule about that group and resource, each once, in order.
+    pub(crate) fn about(
+        &self,
+        resource: GroupVersionResource<'_>,
+    ) -> impl Iterator<Item = &CompiledPolicy> {
+        let mut lists: [&[usize]; 4] = [
+            self.listed(resource.group, resource.resource),
+            self.listed(resource.group, ALL),
+            self.listed(ALL, resource.resource),
+            self.listed(ALL, ALL),
+        ];
+        std::iter::from_fn(move || {
+            let next = *lists.iter().filter_map(|list| list.first()).min()?;
+            for list in &mut lists {
+                if list.first() == Some(&next) {
+                    *list = &list[1..];
+                }
+            }
+            self.policies.get(next).map(AsRef::as_ref)
+        })
+    }
+
+    fn listed(&self, group: &str, resource: &str) -> &[usize] {
+        let resources = self.index.get(group);
+        resources
+            .and_then(|resources| resources.get(resource))
+            .map_or(&[], Vec::as_slice)
+    }
+}
+
+fn index(policies: &[Arc<CompiledPolicy>]) -> Index {
+    let mut index = Index::new();
+    for (position, policy) in policies.iter().enumerate() {
+        let keys: BTreeSet<_> = policy
+            .matcher
+            .rules()
+            .iter()
+            .flat_map(|rule| rule.keys())
+            .map(|(group, resource)| (key(group), key(resource)))
+            .collect();
+        for (group, resource) in keys {
+            index
+                .entry(group.into())
+                .or_default()
+                .entry(resource.into())
+                .or_default()
+                .push(position);
+        }
+    }
+    index
+}
+
+fn key(term: &Term) -> &str {
+    match term {
+        Term::All => ALL,
+        Term::Exactly(name) => name,
+    }
+}

@@ -1,0 +1,133 @@
+//! The end of a pipeline: the last totals arrive, or it is known that they did not.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail anywhere"
+)]
+
+mod support;
+
+use std::time::Duration;
+
+use pharos_telemetry::{Config, LastExport, OtlpSink, SinkName};
+use support::{Answer, PATIENCE, Receiver, commit, start};
+
+const NEVER: Duration = Duration::from_secs(3600);
+
+fn otlp(sink: OtlpSink) -> Config {
+    Config::off().with_sink("gateway", sink)
+}
+
+#[tokio::test]
+async fn the_last_value_arrives_even_on_a_runtime_with_one_thread() {
+    let receiver = Receiver::start();
+    let (pipeline, mut reloader) = start();
+    let counter = pipeline.meter("test").u64_counter("requests").build();
+    commit(&mut reloader, otlp(receiver.sink(NEVER)))
+        .await
+        .drain(PATIENCE)
+        .await;
+    receiver
+        .until("the first export", |all| !all.is_empty())
+        .await;
+    counter.add(42, &[]);
+    let report = reloader.shutdown(PATIENCE).await;
+    let delivered = LastExport::Delivered {
+        points: 1,
+        rejected: 0,
+    };
+    assert_eq!(report.drained.sinks[&SinkName::new("gateway")], delivered);
+    assert_eq!(receiver.exports().pop().unwrap().total("requests"), 42.0);
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_holds_it_up_no_longer_than_the_deadline() {
+    let receiver = Receiver::start();
+    receiver.answers(Answer::Nothing);
+    let (pipeline, mut reloader) = start();
+    pipeline
+        .meter("test")
+        .u64_counter("requests")
+        .build()
+        .add(1, &[]);
+    let sink = OtlpSink {
+        timeout: NEVER,
+        ..receiver.sink(NEVER)
+    };
+    commit(&mut reloader, otlp(sink))
+        .await
+        .drain(PATIENCE)
+        .await;
+    receiver
+        .until("the export that is never answered", |all| !all.is_empty())
+        .await;
+    let report = reloader.shutdown(Duration::from_millis(20)).await;
+    assert_eq!(report.drained.lost(), 1);
+}
+
+#[tokio::test]
+async fn sinks_that_left_before_do_not_hold_it_up_either() {
+    let receiver = Receiver::start();
+    receiver.answers(Answer::Nothing);
+    let (_pipeline, mut reloader) = start();
+    let sink = OtlpSink {
+        timeout: NEVER,
+        ..receiver.sink(NEVER)
+    };
+    commit(&mut reloader, otlp(sink))
+        .await
+        .drain(PATIENCE)
+        .await;
+    receiver
+        .until("the export that is never answered", |all| !all.is_empty())
+        .await;
+    let patient = commit(&mut reloader, Config::off()).await;
+    let drain = tokio::spawn(patient.drain(NEVER));
+    reloader.shutdown(Duration::ZERO).await;
+    assert_eq!(drain.await.unwrap().lost(), 1);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_not_there_is_reported() {
+    let receiver = Receiver::start();
+    let sink = receiver.sink(NEVER);
+    receiver.die().await;
+    let (pipeline, mut reloader) = start();
+    pipeline
+        .meter("test")
+        .u64_counter("requests")
+        .build()
+        .add(1, &[]);
+    commit(&mut reloader, otlp(sink))
+        .await
+        .drain(PATIENCE)
+        .await;
+    let report = reloader.shutdown(PATIENCE).await;
+    let lost = LastExport::Lost {
+        points: 1,
+        reason: "unreachable",
+    };
+    assert_eq!(report.drained.sinks[&SinkName::new("gateway")], lost);
+}
+
+#[tokio::test]
+async fn a_pipeline_that_is_dropped_takes_nobody_down() {
+    let receiver = Receiver::start();
+    let (pipeline, mut reloader) = start();
+    let counter = pipeline.meter("test").u64_counter("requests").build();
+    drop(commit(&mut reloader, otlp(receiver.sink(NEVER))).await);
+    drop(reloader);
+    counter.add(1, &[]);
+    assert!(pipeline.debug().sinks.contains_key("gateway"));
+}
+
+#[test]
+fn it_ends_without_a_runtime_of_the_caller() {
+    let (_, reloader) = start();
+    let report = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(reloader.shutdown(PATIENCE));
+    assert!(report.drained.sinks.is_empty());
+}
