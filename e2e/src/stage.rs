@@ -142,7 +142,7 @@ impl Stage {
 
     /// The TelemetryConfig `default` as the API server holds it.
     pub async fn telemetryconfig(&self) -> anyhow::Result<Value> {
-        let arguments = ["get", "telcfg", "default", "-n", ENGINE, "-o", "json"];
+        let arguments = ["get", "telcfg", "default", "-n", ENGINE, "-o", "json", "--show-managed-fields"];
         Ok(serde_json::from_str(
             &self.cluster.kubectl(&arguments).await?,
         )?)

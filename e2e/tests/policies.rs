@@ -72,7 +72,7 @@ async fn a_policy_that_does_not_compile_says_so_and_the_others_keep_working() ->
         &stage,
         "broken",
         false,
-        &["spec.validations[0].expression", "object.metadata.name == "],
+        &["CompileError", "spec.validations[0].expression"],
     )
     .await?;
     said(&stage, "unsupported", false, &["spec.auditAnnotations"]).await?;

@@ -16,10 +16,10 @@ const SWITCHES: usize = 20;
 async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()> {
     let stage = Arc::new(Stage::set().await?);
     let pharos = stage.pharos().await?;
-    let traffic = Traffic::start(&stage);
+    let traffic = Traffic::start(&stage, "switches");
 
     let mut first_exports = Vec::new();
-    let mut committed = 0.0;
+    let mut committed_before = 0.0;
     for switch in 0..SWITCHES {
         let at_commit = if switch % 2 == 0 {
             let (at_commit, took) = to_otlp(&stage, &pharos).await?;
@@ -29,13 +29,13 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
             to_prometheus(&stage, &pharos).await?
         };
         ensure!(
-            at_commit >= committed,
-            "the total went down: {committed} to {at_commit}"
+            at_commit >= committed_before,
+            "the total went down: {committed_before} to {at_commit}"
         );
-        committed = at_commit;
+        committed_before = at_commit;
     }
 
-    let admitted = traffic.stop().await?;
+    let created = traffic.stop().await?;
     let answered = stage.reviews_answered().await?;
     let total = reviews_scraped(&pharos.metrics().await?);
     ensure!(
@@ -47,6 +47,7 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
     to_otlp(&stage, &pharos).await?;
     stage.create("last", 10).await?;
     let answered = stage.reviews_answered().await?;
+    stage.condition("ExportHealthy", "True", "Healthy").await?;
     let status = pharos.terminate(PATIENCE).await?;
     ensure!(status.success(), "pharos ended with {status}");
     eventually("the last flush at the Collector", PATIENCE, async || {
@@ -57,7 +58,7 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
     series_hold_together(&stage)?;
     first_exports.sort();
     println!(
-        "{SWITCHES} switches, {admitted} objects admitted, {answered} reviews answered; \
+        "{SWITCHES} switches, {created:?}, {answered} reviews answered; \
          kubectl apply returning to first export at the Collector: p50 {:?}, max {:?}",
         first_exports[first_exports.len() / 2],
         first_exports[first_exports.len() - 1],
@@ -86,36 +87,36 @@ async fn to_otlp(stage: &Stage, pharos: &Pharos) -> anyhow::Result<(f64, Duratio
     .await?;
     let took = applied.elapsed();
     stage.condition("Programmed", "True", "Programmed").await?;
-    let at_commit = reviews_at_commit(pharos).await?;
     let total = first.total(REVIEWS).unwrap_or_default();
-    ensure!(
-        total == at_commit,
-        "the Collector's first total is {total}, at the commit it was {at_commit}"
-    );
+    committed(pharos, total).await?;
     let (status, body) = pharos.scrape().await?;
     ensure!(
         status == 404,
         "/metrics answers {status} while it is off: {body}"
     );
-    Ok((at_commit, took))
+    Ok((total, took))
 }
 
 /// Switches to Prometheus; says what the total was at the commit.
 async fn to_prometheus(stage: &Stage, pharos: &Pharos) -> anyhow::Result<f64> {
     stage.configure(TELEMETRYCONFIG_PROMETHEUS).await?;
-    let at_commit = reviews_at_commit(pharos).await?;
-    eventually(
-        "the Collector to hold the total of the commit",
-        PATIENCE,
-        async || last_export(stage, at_commit),
-    )
-    .await?;
     let total = reviews_scraped(&pharos.metrics().await?);
-    ensure!(
-        total >= at_commit,
-        "/metrics shows {total}, at the commit it was {at_commit}"
-    );
+    let at_commit = eventually("the Collector to hold the total of the commit", PATIENCE, async || {
+        let at_commit = reviews_at_commit(pharos).await.map_err(|error| error.to_string())?;
+        last_export(stage, at_commit).map(|()| at_commit)
+    })
+    .await?;
+    ensure!(total >= at_commit, "/metrics shows {total}, at the commit it was {at_commit}");
     Ok(at_commit)
+}
+
+/// Waits until the total at the last commit is this one.
+async fn committed(pharos: &Pharos, total: f64) -> anyhow::Result<()> {
+    eventually("the Collector's first total to be that of the commit", PATIENCE, async || {
+        let at_commit = reviews_at_commit(pharos).await.map_err(|error| error.to_string())?;
+        if total == at_commit { Ok(()) } else { Err(format!("{total}, not {at_commit}")) }
+    })
+    .await
 }
 
 fn last_export(stage: &Stage, expected: f64) -> Result<(), String> {

@@ -10,6 +10,7 @@
 mod certificate;
 mod certificate_secret;
 mod enforce;
+mod error;
 mod namespaces;
 mod policies;
 mod policy_status;
@@ -27,5 +28,6 @@ mod tls;
 mod webhook;
 mod webhook_configuration;
 
-pub use run::{Admission, Error, Options};
+pub use error::Error;
+pub use run::{Admission, Options};
 pub use target::{TargetError, WebhookService, WebhookTarget, WebhookUrl};

@@ -151,9 +151,11 @@ mod tests {
         assert!(std::ptr::eq(request.object, &review["request"]["object"]));
     }
 
+    type Spoil = &'static dyn Fn(&mut Value);
+
     #[test]
     fn what_cannot_be_judged_is_refused_with_the_uid_where_known() {
-        let cases: [(&str, &dyn Fn(&mut Value), &str); 7] = [
+        let cases: [(&str, Spoil, &str); 7] = [
             (
                 "another version",
                 &|it| it["apiVersion"] = json!("admission.k8s.io/v1beta1"),

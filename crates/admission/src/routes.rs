@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, FromRequest, Request as HttpRequest, State};
+use axum::body::Body;
+use axum::extract::{Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
+use futures::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use pharos_api::policy::FailurePolicy;
@@ -32,6 +33,9 @@ use crate::webhook;
 /// makes 4 MiB for the new object, and 2 MiB for an old one of the 1.5 MiB that etcd stores. The
 /// rest is for the envelope and for escaped characters.
 const BODY_LIMIT: usize = 8 * 1024 * 1024;
+/// How much of a longer one is read, and dropped: a client that is answered while it still writes
+/// sees a broken connection and not the answer.
+const READ_LIMIT: usize = 4 * BODY_LIMIT;
 /// How long a body may take to arrive: after that the API server has given up by itself.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a review waits for the first list of policies after a start. Without it a registered
@@ -130,22 +134,34 @@ impl Route {
     }
 }
 
-async fn body(mut request: HttpRequest) -> Result<Bytes, Refusal> {
-    let headers = request.headers();
-    if !is_json(headers) {
+async fn body(request: HttpRequest) -> Result<Vec<u8>, Refusal> {
+    if !is_json(request.headers()) {
         return Err(Refusal::MediaType);
     }
-    if announced_length(headers).is_some_and(|length| length > BODY_LIMIT) {
-        return Err(Refusal::TooLong);
-    }
-    DefaultBodyLimit::max(BODY_LIMIT).apply(&mut request);
-    match timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
-        Err(_) => Err(Refusal::TooSlow),
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(refused)) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(Refusal::TooLong)
+    let announced = announced_length(request.headers());
+    let whole = read(request.into_body(), announced.unwrap_or_default());
+    let read = timeout(BODY_TIMEOUT, whole).await;
+    read.unwrap_or(Err(Refusal::TooSlow))
+}
+
+/// Reads a body to its end, keeping it if it is not too long.
+async fn read(body: Body, announced: usize) -> Result<Vec<u8>, Refusal> {
+    let mut whole = Vec::with_capacity(announced.min(BODY_LIMIT));
+    let mut length = 0_usize;
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Refusal::Interrupted)?;
+        length = length.saturating_add(chunk.len());
+        if length <= BODY_LIMIT {
+            whole.extend_from_slice(&chunk);
+        } else if length > READ_LIMIT {
+            break;
         }
-        Ok(Err(_)) => Err(Refusal::Interrupted),
+    }
+    if length <= BODY_LIMIT {
+        Ok(whole)
+    } else {
+        Err(Refusal::TooLong)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The whole of the component: wired, run, and ended in order.
 
-use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +18,7 @@ use rustls::crypto::aws_lc_rs;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::Error;
 use crate::certificate_secret::{self, SECRET_NAME};
 use crate::namespaces::{Known, Namespaces};
 use crate::policies::Policies;
@@ -53,32 +53,6 @@ pub struct Admission {
     readiness: watch::Sender<Readiness>,
 }
 
-/// Why the webhook ended without having been told to.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The address is taken, or not ours.
-    #[error("cannot listen on {address}; choose another address with --webhook-listen")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's reason.
-        #[source]
-        source: io::Error,
-    },
-    /// The TLS library refused our settings.
-    #[error("cannot set up TLS")]
-    Tls(#[from] rustls::Error),
-    /// The server stopped.
-    #[error("the webhook server stopped")]
-    Serve(#[source] io::Error),
-    /// A task ended that never should.
-    #[error("the task that {0} ended by itself")]
-    Ended(&'static str),
-    /// A task panicked.
-    #[error("a task of the webhook died")]
-    Died(#[source] tokio::task::JoinError),
-}
-
 /// What the API server holds, as it is watched.
 #[derive(Clone)]
 struct Views {
@@ -95,21 +69,6 @@ struct Means {
     newest: tls::Served,
     served: tls::Served,
     tls: ServerConfig,
-}
-
-// === impl Error ===
-
-impl Error {
-    /// A closed word for logs and metrics.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Listen { .. } => "Listen",
-            Self::Tls(_) => "Tls",
-            Self::Serve(_) => "Serve",
-            Self::Ended(_) => "TaskEnded",
-            Self::Died(_) => "TaskDied",
-        }
-    }
 }
 
 // === impl Admission ===
@@ -165,7 +124,7 @@ impl Admission {
         self.tell(&mut tasks, views, &means, &shutdown);
         let namespaces = Namespaces::new(Api::all(self.client), means.namespaces);
         let webhook = Webhook::new(means.policies, namespaces, self.facts);
-        let router = routes::router(&webhook);
+        let router = server::parting(routes::router(&webhook), shutdown.clone());
         let mut server = Server::start(listener, means.tls, router, Patience::DEFAULT)?;
         let Options {
             listen,

@@ -1,6 +1,6 @@
 //! HTTPS for the API server: connections, limits, and the end in order.
 //!
-//! What a request means is [`crate::respond`]'s; here is only how it comes in. Every wait for a
+//! What a request means is [`crate::routes`]'s; here is only how it comes in. Every wait for a
 //! client is bounded: handshake, header, body, and silence on a kept-alive connection.
 
 use std::io;
@@ -9,11 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use axum_server::Handle;
 use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use http::header::CONNECTION;
+use http::{HeaderValue, Version};
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 
@@ -42,6 +48,27 @@ pub(crate) struct Server {
 /// Takes the address, before anything tells the API server of it.
 pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).map_err(|source| Error::Listen { address, source })
+}
+
+/// While we leave, every answer asks its client to bring the next request to somebody else.
+///
+/// HTTP/1.1 only: there, closing a connection that a request is just being written to looks like a
+/// failed call. HTTP/2 says GOAWAY.
+pub(crate) fn parting(router: Router, leaving: CancellationToken) -> Router {
+    router.layer(middleware::from_fn_with_state(leaving, part))
+}
+
+async fn part(
+    State(leaving): State<CancellationToken>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let version = request.version();
+    let mut response = next.run(request).await;
+    if leaving.is_cancelled() && version == Version::HTTP_11 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 // === impl Patience ===

@@ -47,7 +47,7 @@ impl Tasks {
         self.stop.cancel();
         let mut joined = Ok(());
         while let Some(ended) = self.running.join_next().await {
-            joined = joined.and(outcome(ended));
+            joined = joined.and_then(|()| outcome(ended));
         }
         joined
     }

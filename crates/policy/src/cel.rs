@@ -21,6 +21,7 @@ mod check;
 mod env;
 mod equality;
 mod json;
+mod optional;
 mod parse;
 mod pattern;
 mod scope;
@@ -155,12 +156,7 @@ impl Compiler {
             });
             return Err(located.collect());
         }
-        let named = || {
-            found
-                .variables
-                .iter()
-                .filter_map(|index| self.variables[*index].as_ref())
-        };
+        let named = || found.variables.iter().filter_map(|index| self.variables[*index].as_ref());
         let mut needs = found.variables.clone();
         needs.extend(named().flat_map(|variable| &variable.needs));
         Ok(Expression {
@@ -175,11 +171,7 @@ impl Compiler {
     /// The program, if every variable compiled.
     pub(crate) fn finish(self) -> Option<Program> {
         let variables = self.variables.into_iter().collect::<Option<_>>()?;
-        Some(Program {
-            names: self.names,
-            variables,
-            patterns: self.patterns,
-        })
+        Some(Program { names: self.names, variables, patterns: self.patterns })
     }
 }
 
@@ -201,11 +193,7 @@ impl Expression {
 
 impl Problem {
     fn new(reason: Reason, message: String) -> Self {
-        Self {
-            position: None,
-            reason,
-            message,
-        }
+        Self { position: None, reason, message }
     }
 }
 
@@ -257,16 +245,9 @@ impl Slot {
 
     fn parse(name: &str) -> Option<Self> {
         let name = name.strip_prefix('@')?;
-        let variable = name
-            .strip_prefix("variable")
-            .and_then(|index| index.parse().ok());
-        let pattern = || {
-            name.strip_prefix("pattern")
-                .and_then(|index| index.parse().ok())
-        };
-        variable
-            .map(Self::Variable)
-            .or_else(|| pattern().map(Self::Pattern))
+        let variable = name.strip_prefix("variable").and_then(|index| index.parse().ok());
+        let pattern = || name.strip_prefix("pattern").and_then(|index| index.parse().ok());
+        variable.map(Self::Variable).or_else(|| pattern().map(Self::Pattern))
     }
 }
 

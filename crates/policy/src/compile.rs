@@ -92,14 +92,9 @@ impl Compilation {
     fn conditions(&mut self, conditions: &[MatchCondition]) -> Vec<Condition> {
         let compile = |(index, condition): (usize, &MatchCondition)| {
             let path = format!("spec.matchConditions[{index}].expression");
-            let compiled = self
-                .compiler
-                .expression(&condition.expression, Variables::Hidden);
+            let compiled = self.compiler.expression(&condition.expression, Variables::Hidden);
             let expression = self.keep(&path, &condition.expression, compiled)?;
-            Some(Condition {
-                name: condition.name.clone(),
-                expression,
-            })
+            Some(Condition { name: condition.name.clone(), expression })
         };
         conditions.iter().enumerate().filter_map(compile).collect()
     }
@@ -112,10 +107,7 @@ impl Compilation {
                 self.invalid(format!("{path}.name"), "must be a CEL identifier");
             }
             if !names.insert(name) {
-                self.invalid(
-                    format!("{path}.name"),
-                    "there is another variable of that name",
-                );
+                self.invalid(format!("{path}.name"), "there is another variable of that name");
             }
             let compiled = self.compiler.variable(name, expression);
             self.keep(&format!("{path}.expression"), expression, compiled);
@@ -134,12 +126,7 @@ impl Compilation {
     }
 
     fn validation(&mut self, index: usize, validation: &ValidationSpec) -> Option<Validation> {
-        let ValidationSpec {
-            expression,
-            message,
-            message_expression,
-            reason,
-        } = validation;
+        let ValidationSpec { expression, message, message_expression, reason } = validation;
         let path = format!("spec.validations[{index}]");
         let compiled = self.visible(&format!("{path}.expression"), expression);
         let message_expression = message_expression
@@ -163,30 +150,19 @@ impl Compilation {
     }
 
     fn origins(&mut self, evaluation: Option<&Evaluation>) -> Vec<Origin> {
-        let Evaluation {
-            mode,
-            admission,
-            background,
-        } = evaluation.cloned().unwrap_or_default();
+        let Evaluation { mode, admission, background } = evaluation.cloned().unwrap_or_default();
         if mode == Some(EvaluationMode::Json) {
             self.unsupported("spec.evaluation.mode", "mode JSON");
         }
-        [
-            (Origin::Admission, admission),
-            (Origin::BackgroundScan, background),
-        ]
-        .into_iter()
-        .filter(|(_, toggle)| toggle.is_none_or(|Toggle { enabled }| enabled))
-        .map(|(origin, _)| origin)
-        .collect()
+        [(Origin::Admission, admission), (Origin::BackgroundScan, background)]
+            .into_iter()
+            .filter(|(_, toggle)| toggle.is_none_or(|Toggle { enabled }| enabled))
+            .map(|(origin, _)| origin)
+            .collect()
     }
 
     fn autogen(&mut self, autogen: Option<&Autogen>) {
-        let Some(Autogen {
-            pod_controllers,
-            validating_admission_policy,
-        }) = autogen
-        else {
+        let Some(Autogen { pod_controllers, validating_admission_policy }) = autogen else {
             return;
         };
         let controllers = pod_controllers
@@ -196,10 +172,7 @@ impl Compilation {
             let what = "generating rules for the controllers of Pods";
             self.unsupported("spec.autogen.podControllers.controllers", what);
         }
-        if let Some(VapAutogen {
-            enabled: Some(true),
-        }) = validating_admission_policy
-        {
+        if let Some(VapAutogen { enabled: Some(true) }) = validating_admission_policy {
             let what = "generating a ValidatingAdmissionPolicy";
             self.unsupported("spec.autogen.validatingAdmissionPolicy.enabled", what);
         }
@@ -210,10 +183,7 @@ impl Compilation {
         match u64::try_from((*timeout_seconds)?) {
             Ok(seconds @ 1..=30) => Some(Duration::from_secs(seconds)),
             _ => {
-                self.invalid(
-                    "spec.webhookConfiguration.timeoutSeconds",
-                    "must be from 1 to 30",
-                );
+                self.invalid("spec.webhookConfiguration.timeoutSeconds", "must be from 1 to 30");
                 None
             }
         }
@@ -240,21 +210,17 @@ impl Compilation {
     }
 
     fn invalid(&mut self, path: impl Into<String>, message: &str) {
-        self.errors
-            .push(CompileError::field(path, Reason::Invalid, message));
+        self.errors.push(CompileError::field(path, Reason::Invalid, message));
     }
 
     fn unsupported(&mut self, path: &str, what: &str) {
         let message = format!("{what} is not something that this version does");
-        self.errors
-            .push(CompileError::field(path, Reason::Unsupported, message));
+        self.errors.push(CompileError::field(path, Reason::Unsupported, message));
     }
 }
 
 fn is_identifier(name: &str) -> bool {
     !name.starts_with(|first: char| first.is_ascii_digit())
         && !name.is_empty()
-        && name
-            .chars()
-            .all(|char| char == '_' || char.is_ascii_alphanumeric())
+        && name.chars().all(|char| char == '_' || char.is_ascii_alphanumeric())
 }

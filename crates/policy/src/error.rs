@@ -98,9 +98,7 @@ impl CompileErrors {
 
     /// The kind of the first problem, from a closed set.
     pub fn reason(&self) -> &'static str {
-        self.0
-            .first()
-            .map_or(Reason::Invalid.as_str(), CompileError::reason)
+        self.0.first().map_or(Reason::Invalid.as_str(), CompileError::reason)
     }
 }
 

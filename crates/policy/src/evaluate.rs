@@ -74,25 +74,15 @@ pub fn evaluate<'p>(
         let result = match policy.matcher.matches(request) {
             Ok(false) => return None,
             Ok(true) => None,
-            Err(error) => Some(PolicyResult::Error {
-                message: error.to_string(),
-                validation: None,
-            }),
+            Err(error) => {
+                Some(PolicyResult::Error { message: error.to_string(), validation: None })
+            }
         };
         let start = clock();
         let result = result.unwrap_or_else(|| judge(policy, &inputs));
-        Some(PolicyOutcome {
-            policy,
-            result,
-            elapsed: clock().saturating_duration_since(start),
-        })
+        Some(PolicyOutcome { policy, result, elapsed: clock().saturating_duration_since(start) })
     };
-    Evaluation {
-        outcomes: policies
-            .about(request.resource)
-            .filter_map(outcome)
-            .collect(),
-    }
+    Evaluation { outcomes: policies.about(request.resource).filter_map(outcome).collect() }
 }
 
 fn judge(policy: &CompiledPolicy, inputs: &Inputs<'_>) -> PolicyResult {
@@ -100,10 +90,7 @@ fn judge(policy: &CompiledPolicy, inputs: &Inputs<'_>) -> PolicyResult {
     let scope = Scope::new(&bindings);
     match meets_conditions(policy, &scope) {
         Err(message) => {
-            return PolicyResult::Error {
-                message,
-                validation: None,
-            };
+            return PolicyResult::Error { message, validation: None };
         }
         Ok(false) => return PolicyResult::Skip,
         Ok(true) => {}
@@ -138,10 +125,7 @@ fn meets_conditions(policy: &CompiledPolicy, scope: &Scope<'_, '_>) -> Result<bo
             Ok(false) => return Ok(false),
             Err(error) => {
                 first_error.get_or_insert_with(|| {
-                    format!(
-                        "spec.matchConditions[{}].expression: {error}",
-                        condition.name
-                    )
+                    format!("spec.matchConditions[{}].expression: {error}", condition.name)
                 });
             }
         }
@@ -160,12 +144,7 @@ fn message(validation: &Validation, scope: &Scope<'_, '_>) -> String {
         .filter(|text| !text.is_empty() && !text.contains('\n') && text.len() <= MAX_MESSAGE);
     evaluated
         .or_else(|| validation.message.clone())
-        .unwrap_or_else(|| {
-            format!(
-                "failed expression: {}",
-                validation.expression.source().trim()
-            )
-        })
+        .unwrap_or_else(|| format!("failed expression: {}", validation.expression.source().trim()))
 }
 
 // === impl PolicyResult ===

@@ -46,11 +46,7 @@ impl Matcher {
         } = constraints;
         if resource_rules.is_empty() {
             let path = format!("{PATH}.resourceRules");
-            errors.push(CompileError::field(
-                path,
-                Reason::Invalid,
-                "at least one rule is needed",
-            ));
+            errors.push(CompileError::field(path, Reason::Invalid, "at least one rule is needed"));
         }
         let mut compile = |field: &str, rules: &[_]| {
             let compile =
@@ -64,12 +60,7 @@ impl Matcher {
         };
         let namespaces = select("namespaceSelector", namespace_selector);
         let objects = select("objectSelector", object_selector);
-        Self {
-            rules,
-            excluded,
-            namespaces,
-            objects,
-        }
+        Self { rules, excluded, namespaces, objects }
     }
 
     /// Whether the policy is about the request.

@@ -95,16 +95,10 @@ impl CompiledPolicy {
     pub fn needs_namespace(&self) -> bool {
         let validation = |validation: &Validation| {
             validation.expression.needs_namespace()
-                || validation
-                    .message_expression
-                    .as_ref()
-                    .is_some_and(Expression::needs_namespace)
+                || validation.message_expression.as_ref().is_some_and(Expression::needs_namespace)
         };
         self.matcher.needs_namespace()
-            || self
-                .conditions
-                .iter()
-                .any(|condition| condition.expression.needs_namespace())
+            || self.conditions.iter().any(|condition| condition.expression.needs_namespace())
             || self.validations.iter().any(validation)
     }
 }

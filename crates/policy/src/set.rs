@@ -46,10 +46,7 @@ impl PolicySet {
             .collect();
         let policies: Arc<[_]> = by_name.into_values().collect();
         let index = index(&policies);
-        Self {
-            policies,
-            index: Arc::new(index),
-        }
+        Self { policies, index: Arc::new(index) }
     }
 
     /// The policies.
@@ -70,15 +67,11 @@ impl PolicySet {
     /// Every rule of every policy: what a webhook configuration must cover.
     pub fn rules(&self) -> impl Iterator<Item = RegisteredRule<'_>> {
         self.iter().flat_map(|policy| {
-            policy
-                .match_constraints()
-                .resource_rules
-                .iter()
-                .map(|rule| RegisteredRule {
-                    policy,
-                    failure_policy: policy.failure_policy(),
-                    rule,
-                })
+            policy.match_constraints().resource_rules.iter().map(|rule| RegisteredRule {
+                policy,
+                failure_policy: policy.failure_policy(),
+                rule,
+            })
         })
     }
 
@@ -111,9 +104,7 @@ impl PolicySet {
 
     fn listed(&self, group: &str, resource: &str) -> &[usize] {
         let resources = self.index.get(group);
-        resources
-            .and_then(|resources| resources.get(resource))
-            .map_or(&[], Vec::as_slice)
+        resources.and_then(|resources| resources.get(resource)).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -156,7 +156,10 @@ impl Client {
 }
 
 fn connect(spec: &ClientSpec) -> MetricsServiceClient<Channel> {
-    let service = MetricsServiceClient::new(spec.endpoint.connect_lazy());
+    // A server may compress its answer the way we compressed the request.
+    let service = MetricsServiceClient::new(spec.endpoint.connect_lazy())
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Zstd);
     match spec.compression {
         Some(encoding) => service.send_compressed(encoding),
         None => service,

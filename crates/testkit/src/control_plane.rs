@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 
 use crate::http;
 use crate::kubectl::Kubectl;
@@ -117,6 +117,16 @@ impl ControlPlane {
     /// Installs the CRDs of a file or folder and waits until they are served.
     pub async fn install_crds(&self, crds: &Path) -> anyhow::Result<()> {
         self.kubectl.install_crds(crds).await
+    }
+
+    /// Creates an object without kubectl, which is slow: POSTs it to a path such as
+    /// `/api/v1/namespaces/default/configmaps`. The answer, whatever its status.
+    pub async fn create(
+        &self,
+        path: &str,
+        object: &serde_json::Value,
+    ) -> anyhow::Result<(StatusCode, String)> {
+        http::post(&self.client, &format!("{}{path}", self.url()), object).await
     }
 
     /// The API server's own metrics. They start from zero with every start of it.

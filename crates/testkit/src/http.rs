@@ -1,10 +1,10 @@
-//! GET over loopback, bounded in time and past any proxy.
+//! GET and POST over loopback, bounded in time and past any proxy.
 
 use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, ClientBuilder, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, StatusCode};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -24,19 +24,21 @@ pub(crate) fn authenticated(ca_pem: &[u8], token: &str) -> anyhow::Result<Client
 
 /// The answer, whatever its status.
 pub(crate) async fn get(client: &Client, url: &str) -> anyhow::Result<(StatusCode, String)> {
-    let response = client
-        .get(url)
-        .send()
-        .await
-        .with_context(|| format!("GET {url}"))?;
-    let status = response.status();
-    Ok((
-        status,
-        response
-            .text()
-            .await
-            .with_context(|| format!("GET {url}"))?,
-    ))
+    answer(client.get(url)).await.with_context(|| format!("GET {url}"))
+}
+
+/// The answer to a JSON document, whatever its status.
+pub(crate) async fn post(
+    client: &Client,
+    url: &str,
+    document: &serde_json::Value,
+) -> anyhow::Result<(StatusCode, String)> {
+    answer(client.post(url).json(document)).await.with_context(|| format!("POST {url}"))
+}
+
+async fn answer(request: RequestBuilder) -> anyhow::Result<(StatusCode, String)> {
+    let response = request.send().await?;
+    Ok((response.status(), response.text().await?))
 }
 
 /// The body of a 200; any other answer is an error that holds it.

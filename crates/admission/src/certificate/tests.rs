@@ -14,7 +14,7 @@ fn names(names: &[&'static str]) -> Vec<ServerName<'static>> {
 }
 
 fn parse(issued: &Issued, now: UnixTime) -> Result<Material, Flaw> {
-    Material::parse(encoded(&issued), now, &default_provider())
+    Material::parse(encoded(issued), now, &default_provider())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use pharos_instruments::{AdmissionReviewFacts, PolicyResult, ValidatingPolicyFacts};
@@ -219,7 +219,10 @@ async fn a_body_that_is_too_long_is_refused_announced_or_not() {
     let mut announced = Scene::with(Some(vec![])).await;
     let head = "POST /validate/ignore HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
     let length = BODY_LIMIT + 1;
-    let request = format!("{head}content-length: {length}\r\n\r\n");
+    let request = format!(
+        "{head}content-length: {length}\r\n\r\n{}",
+        " ".repeat(length)
+    );
     announced
         .refused(&request, 413, "RequestEntityTooLarge", "longer than")
         .await;

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Mutex;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -23,7 +24,7 @@ const NAMESPACE: &str = "pharos";
 struct FakeApi {
     policies: Vec<Value>,
     secret: Arc<Mutex<Option<Value>>>,
-    applied: mpsc::UnboundedSender<(String, Value)>,
+    applied: mpsc::Sender<(String, Value)>,
 }
 
 async fn serve(State(api): State<FakeApi>, request: Request) -> Response {
@@ -58,7 +59,7 @@ async fn serve(State(api): State<FakeApi>, request: Request) -> Response {
             Json(body).into_response()
         }
         (Method::PATCH, _) => {
-            api.applied.send((path, body.clone())).unwrap();
+            api.applied.send((path, body.clone())).await.unwrap();
             Json(body).into_response()
         }
         unexpected => panic!("{unexpected:?}"),
@@ -74,7 +75,7 @@ impl Facts for Unnoted {
 
 #[tokio::test]
 async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
-    let (applied, mut applications) = mpsc::unbounded_channel();
+    let (applied, mut applications) = mpsc::channel(8);
     let policies = vec![serde_json::to_value(policy("labels", json!({}))).unwrap()];
     let api = FakeApi {
         policies,

@@ -75,6 +75,21 @@ async fn what_is_in_flight_finishes_and_the_delay_still_accepts() {
 }
 
 #[tokio::test]
+async fn while_we_leave_clients_are_asked_to_go_elsewhere() {
+    let leaving = CancellationToken::new();
+    let router = parting(quick(), leaving.clone());
+    let (server, address, material) = start(router, Patience::DEFAULT);
+    let mut client = Connection::open(address, material.bundle()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(client.get("/quick").await.unwrap().0, 200);
+    }
+    leaving.cancel();
+    assert_eq!(client.get("/quick").await.unwrap().0, 200, "the answer still comes");
+    client.response().await.unwrap_err();
+    server.end(async {}).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_client_that_never_speaks_is_cut_off() {
     let (server, address, _) = start(
         quick(),

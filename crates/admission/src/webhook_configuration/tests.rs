@@ -1,5 +1,11 @@
+use std::sync::Arc;
+
+use pharos_api::policy::NamedRuleWithOperations;
+use pharos_cluster::view::Observed;
 use serde_json::{Value, json};
 
+use super::leader::{Step, step};
+use super::rules::union;
 use super::*;
 use crate::testing::{material, policy};
 
@@ -23,7 +29,7 @@ fn merged(policies: &[Value]) -> Vec<String> {
         .map(|rules| serde_json::from_value(rules.clone()).unwrap())
         .collect();
     let line = |list: &Option<Vec<String>>| list.as_ref().unwrap().join(",");
-    rules(lists.iter().flatten())
+    union(lists.iter().flatten())
         .iter()
         .map(|rule| {
             format!(
@@ -132,6 +138,8 @@ fn the_api_server_waits_as_long_as_any_policy_asks() {
     }
 }
 
+type Registered = &'static [(&'static str, &'static str, &'static str)];
+
 #[test]
 fn each_failure_policy_in_use_has_its_webhook() {
     let unset = json!({});
@@ -139,7 +147,7 @@ fn each_failure_policy_in_use_has_its_webhook() {
         json!({"failurePolicy": "Ignore"}),
         json!({"failurePolicy": "Fail"}),
     );
-    let cases: [(&[&Value], &[(&str, &str, &str)]); 4] = [
+    let cases: [(&[&Value], Registered); 4] = [
         (
             &[&unset],
             &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")],

@@ -3,9 +3,9 @@
 //!
 //! The interpreter looks names up while it evaluates, so a misspelt function in a branch that is
 //! seldom taken would pass unseen until then. [`Check`] walks the tree once, finds every name that
-//! does not exist, and rewrites three things on the way: `variables.NAME` to a numbered name,
-//! `matches` so that it finds its pattern compiled, and `==` and `in` between what may be lists or
-//! maps (see [`super::equality`]).
+//! does not exist, and rewrites a few things on the way: `variables.NAME` to a numbered name,
+//! `matches` so that it finds its pattern compiled, `orValue` to Kyverno's, and `==` and `in` between
+//! what may be lists or maps (see [`super::equality`]).
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -14,7 +14,7 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators,
 };
 
-use super::env::{CONTAINS, EQUALS, GLOBAL, MATCHES, MEMBER, TYPES};
+use super::env::{CONTAINS, EQUALS, GLOBAL, MATCHES, MEMBER, OR_VALUE, TYPES};
 use super::pattern::Pattern;
 use super::{MAX_NESTED_LOOPS, Reason, Slot};
 
@@ -80,13 +80,7 @@ pub(super) struct Flaw {
 
 impl<'a> Check<'a> {
     pub(super) fn new(variables: &'a [String], patterns: &'a mut Vec<Pattern>) -> Self {
-        Self {
-            variables,
-            patterns,
-            locals: Vec::new(),
-            loops: 0,
-            found: Found::default(),
-        }
+        Self { variables, patterns, locals: Vec::new(), loops: 0, found: Found::default() }
     }
 
     pub(super) fn run(mut self, root: &mut IdedExpr) -> Found {
@@ -108,10 +102,7 @@ impl<'a> Check<'a> {
                 self.call(id, call);
                 rewrite_equality(node);
             }
-            Expr::List(list) => list
-                .elements
-                .iter_mut()
-                .for_each(|element| self.walk(element)),
+            Expr::List(list) => list.elements.iter_mut().for_each(|element| self.walk(element)),
             Expr::Map(map) => {
                 for entry in &mut map.entries {
                     match &mut entry.expr {
@@ -146,19 +137,12 @@ impl<'a> Check<'a> {
                 "variables can only be used one at a time, as variables.NAME".to_owned(),
             ),
             name if MISSING.contains(&name) => {
-                self.flaw(
-                    id,
-                    Reason::Unsupported,
-                    format!("this version has no {name}"),
-                );
+                self.flaw(id, Reason::Unsupported, format!("this version has no {name}"));
             }
             name => self.flaw(
                 id,
                 Reason::UnknownVariable,
-                format!(
-                    "there is no variable {name}, but {} and variables",
-                    VARIABLES.join(", ")
-                ),
+                format!("there is no variable {name}, but {} and variables", VARIABLES.join(", ")),
             ),
         }
     }
@@ -206,9 +190,7 @@ impl<'a> Check<'a> {
             Some(target) => {
                 let mut qualified = Vec::new();
                 let is_name = spell(target, &mut qualified)
-                    && qualified
-                        .first()
-                        .is_some_and(|root| !self.is_variable(root));
+                    && qualified.first().is_some_and(|root| !self.is_variable(root));
                 if is_name {
                     qualified.push(name);
                     let name = qualified.join(".");
@@ -219,11 +201,14 @@ impl<'a> Check<'a> {
                 }
             }
         }
-        call.args
-            .iter_mut()
-            .for_each(|argument| self.walk(argument));
-        if call.func_name == "matches" {
-            self.compile_pattern(call);
+        call.args.iter_mut().for_each(|argument| self.walk(argument));
+        match (call.func_name.as_str(), &call.target) {
+            ("matches", _) => {
+                make_global(call, MATCHES);
+                self.compile_pattern(call);
+            }
+            ("orValue", Some(_)) => make_global(call, OR_VALUE),
+            _ => {}
         }
     }
 
@@ -232,32 +217,23 @@ impl<'a> Check<'a> {
         if name.contains('@') {
             return;
         }
-        match known
-            .iter()
-            .find(|(known, _)| *known == name.trim_start_matches('.'))
-        {
+        match known.iter().find(|(known, _)| *known == name.trim_start_matches('.')) {
             None => {
                 let message = format!("there is no function {name} in this version");
                 self.flaw(id, Reason::UnknownFunction, message);
             }
             Some((_, counts)) if !counts.contains(&arguments) => {
                 let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
-                let message = format!(
-                    "{name} takes {} arguments, not {arguments}",
-                    counts.join(" or ")
-                );
+                let message =
+                    format!("{name} takes {} arguments, not {arguments}", counts.join(" or "));
                 self.flaw(id, Reason::CompileError, message);
             }
             Some(_) => {}
         }
     }
 
-    /// Turns `text.matches(pattern)` and `matches(text, pattern)` into a call of our own function.
+    /// Puts a compiled pattern in the place of a literal one.
     fn compile_pattern(&mut self, call: &mut CallExpr) {
-        if let Some(text) = call.target.take() {
-            call.args.insert(0, *text);
-        }
-        call.func_name = MATCHES.to_owned();
         let Some(pattern) = call.args.last_mut() else {
             return;
         };
@@ -317,19 +293,11 @@ impl<'a> Check<'a> {
     }
 
     fn broken(&mut self, id: u64) {
-        self.flaw(
-            id,
-            Reason::CompileError,
-            "the parser left a gap here".to_owned(),
-        );
+        self.flaw(id, Reason::CompileError, "the parser left a gap here".to_owned());
     }
 
     fn flaw(&mut self, node: u64, reason: Reason, message: String) {
-        self.found.flaws.push(Flaw {
-            node,
-            reason,
-            message,
-        });
+        self.found.flaws.push(Flaw { node, reason, message });
     }
 }
 
@@ -343,6 +311,14 @@ fn spell<'e>(node: &'e IdedExpr, segments: &mut Vec<&'e str>) -> bool {
         _ => return false,
     }
     true
+}
+
+/// Turns a method into a call of one of our own functions.
+fn make_global(call: &mut CallExpr, name: &str) {
+    if let Some(target) = call.target.take() {
+        call.args.insert(0, *target);
+    }
+    call.func_name = name.to_owned();
 }
 
 /// Replaces `==`, `!=` and `in` by our own functions where both sides may be lists or maps.
@@ -359,10 +335,7 @@ fn rewrite_equality(node: &mut IdedExpr) {
         }
         operators::NOT_EQUALS if !is_scalar(left) && !is_scalar(right) => {
             call.func_name = EQUALS.to_owned();
-            let equals = IdedExpr {
-                id: node.id,
-                expr: mem::take(&mut node.expr),
-            };
+            let equals = IdedExpr { id: node.id, expr: mem::take(&mut node.expr) };
             node.expr = Expr::Call(CallExpr {
                 func_name: operators::LOGICAL_NOT.to_owned(),
                 target: None,

@@ -10,7 +10,7 @@ use cel::common::functions::Function;
 use cel::common::types::DYN_TYPE;
 use cel::{DeclarationError, Env, extensions};
 
-use super::{equality, pattern};
+use super::{equality, optional, pattern};
 
 /// What `==` between possible containers is rewritten to.
 pub(super) const EQUALS: &str = "@equals";
@@ -18,6 +18,8 @@ pub(super) const EQUALS: &str = "@equals";
 pub(super) const CONTAINS: &str = "@contains";
 /// What `matches` is rewritten to.
 pub(super) const MATCHES: &str = "@matches";
+/// What `orValue` is rewritten to.
+pub(super) const OR_VALUE: &str = "@orValue";
 
 /// Type names, which are values in CEL.
 pub(super) const TYPES: &[&str] = &[
@@ -128,10 +130,11 @@ fn env() -> Result<Env, DeclarationError> {
     env.add_extension(extensions::lists)?;
     env.add_extension(extensions::math)?;
     env.add_extension(extensions::strings)?;
-    let own: [(&str, Function); 3] = [
+    let own: [(&str, Function); 4] = [
         (EQUALS, equality::equals),
         (CONTAINS, equality::contains),
         (MATCHES, pattern::matches),
+        (OR_VALUE, optional::or_value),
     ];
     for (name, function) in own {
         env.add_overload(name, name, vec![DYN_TYPE, DYN_TYPE], function)?;

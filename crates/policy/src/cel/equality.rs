@@ -15,6 +15,8 @@ pub(super) fn equal(left: &dyn Val, right: &dyn Val) -> bool {
     match (left.get_type().kind(), right.get_type().kind()) {
         (Kind::List, Kind::List) => equal_lists(left, right),
         (Kind::Map, Kind::Map) => equal_maps(left, right),
+        // Decided here: our own containers answer `equals` by asking this function.
+        (Kind::List | Kind::Map, _) | (_, Kind::List | Kind::Map) => false,
         (Kind::Opaque, Kind::Opaque) => equal_optionals(left, right),
         _ => left.equals(right),
     }
@@ -32,10 +34,7 @@ pub(super) fn contains<'b, 'v>(
 ) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let [value, container] = two(args)?;
     let contains = match container.downcast_ref::<CelList>() {
-        Some(list) => list
-            .inner()
-            .iter()
-            .any(|element| equal(element.as_ref(), &*value)),
+        Some(list) => list.inner().iter().any(|element| equal(element.as_ref(), &*value)),
         None => container
             .as_container()
             .ok_or_else(|| no_in(&*value, &*container))?
@@ -46,7 +45,7 @@ pub(super) fn contains<'b, 'v>(
 
 fn equal_lists(left: &dyn Val, right: &dyn Val) -> bool {
     let (Some(lefts), Some(rights)) = (left.as_iterable(), right.as_iterable()) else {
-        return left.equals(right);
+        return false;
     };
     if len(left) != len(right) {
         return false;
@@ -64,7 +63,7 @@ fn equal_maps(left: &dyn Val, right: &dyn Val) -> bool {
     let (Some(keys), Some(lefts), Some(rights)) =
         (left.as_iterable(), left.as_indexer(), right.as_indexer())
     else {
-        return left.equals(right);
+        return false;
     };
     if len(left) != len(right) {
         return false;
@@ -80,10 +79,7 @@ fn equal_maps(left: &dyn Val, right: &dyn Val) -> bool {
 }
 
 fn equal_optionals(left: &dyn Val, right: &dyn Val) -> bool {
-    match (
-        left.downcast_ref::<CelOptional>(),
-        right.downcast_ref::<CelOptional>(),
-    ) {
+    match (left.downcast_ref::<CelOptional>(), right.downcast_ref::<CelOptional>()) {
         (Some(left), Some(right)) => match (left.option(), right.option()) {
             (Some(left), Some(right)) => equal(left, right),
             (left, right) => left.is_none() && right.is_none(),
@@ -102,6 +98,5 @@ fn no_in(value: &dyn Val, container: &dyn Val) -> ExecutionError {
 }
 
 fn two<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<[CowVal<'b, 'v>; 2], ExecutionError> {
-    args.try_into()
-        .map_err(|args: Vec<_>| ExecutionError::invalid_argument_count(2, args.len()))
+    args.try_into().map_err(|args: Vec<_>| ExecutionError::invalid_argument_count(2, args.len()))
 }

@@ -22,10 +22,7 @@ pub(super) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>
 }
 
 fn parse_within(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>> {
-    let (root, info) = env::shared()
-        .parser()
-        .parse_with_source_info(source)
-        .map_err(problems)?;
+    let (root, info) = env::shared().parser().parse_with_source_info(source).map_err(problems)?;
     if depth(&root) > MAX_DEPTH {
         let message = format!("nested more than {MAX_DEPTH} deep");
         return Err(vec![Problem::new(Reason::TooComplex, message)]);
@@ -40,15 +37,9 @@ fn problems(errors: ParseErrors) -> Vec<Problem> {
 /// Where a node was written.
 pub(super) fn position(info: &SourceInfo, node: u64) -> Option<Position> {
     let offset = usize::try_from(info.offset_for(node)?.0).ok()?;
-    let before: Vec<char> = info.source.chars().take(offset).collect();
-    let line_start = before
-        .iter()
-        .rposition(|char| *char == '\n')
-        .map_or(0, |newline| newline + 1);
-    Some(Position {
-        line: 1 + before.iter().filter(|char| **char == '\n').count(),
-        column: 1 + before.len() - line_start,
-    })
+    let before = info.source.get(..offset)?;
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    Some(Position { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() })
 }
 
 fn depth(root: &IdedExpr) -> usize {
@@ -65,22 +56,11 @@ fn each_child<'e>(expr: &'e Expr, visit: &mut dyn FnMut(&'e IdedExpr)) {
     match expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         Expr::Select(select) => visit(&select.operand),
-        Expr::Call(call) => call
-            .target
-            .as_deref()
-            .into_iter()
-            .chain(&call.args)
-            .for_each(visit),
+        Expr::Call(call) => call.target.as_deref().into_iter().chain(&call.args).for_each(visit),
         Expr::List(list) => list.elements.iter().for_each(visit),
-        Expr::Map(map) => map
-            .entries
-            .iter()
-            .for_each(|entry| each_value(&entry.expr, visit)),
+        Expr::Map(map) => map.entries.iter().for_each(|entry| each_value(&entry.expr, visit)),
         Expr::Struct(literal) => {
-            literal
-                .entries
-                .iter()
-                .for_each(|entry| each_value(&entry.expr, visit));
+            literal.entries.iter().for_each(|entry| each_value(&entry.expr, visit));
         }
         Expr::Comprehension(comprehension) => {
             let parts = [
@@ -114,11 +94,7 @@ impl From<ParseError> for Problem {
             _ => None,
         };
         // The parser's cause is its own internals, spelt out.
-        Self {
-            position,
-            reason: Reason::CompileError,
-            message: first_line(&error.msg).to_owned(),
-        }
+        Self { position, reason: Reason::CompileError, message: first_line(&error.msg).to_owned() }
     }
 }
 

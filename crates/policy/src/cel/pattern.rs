@@ -4,7 +4,7 @@
 use std::any::Any;
 
 use cel::ExecutionError;
-use cel::common::types::{CelBool, CelString, Type};
+use cel::common::types::{CelBool, CelString, STRING_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
 use regex::{Regex, RegexBuilder};
 
@@ -22,10 +22,7 @@ pub(super) struct Pattern(Regex);
 
 impl Pattern {
     pub(super) fn compile(source: &str) -> Result<Self, regex::Error> {
-        RegexBuilder::new(source)
-            .size_limit(MAX_COMPILED_BYTES)
-            .build()
-            .map(Self)
+        RegexBuilder::new(source).size_limit(MAX_COMPILED_BYTES).build().map(Self)
     }
 }
 
@@ -54,16 +51,18 @@ pub(super) fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v
     let [string, pattern] = <[_; 2]>::try_from(args)
         .map_err(|args| ExecutionError::invalid_argument_count(2, args.len()))?;
     let no_overload = || {
-        let types = [&string, &pattern].map(|arg| arg.get_type().name().to_owned());
+        let pattern = match pattern.downcast_ref::<Pattern>() {
+            Some(_) => STRING_TYPE.name(),
+            None => pattern.get_type().name(),
+        };
+        let types = [string.get_type().name(), pattern].map(str::to_owned);
         ExecutionError::no_such_overload("matches", types.to_vec())
     };
     let string = string.downcast_ref::<CelString>().ok_or_else(no_overload)?;
     let matches = if let Some(Pattern(regex)) = pattern.downcast_ref() {
         regex.is_match(string.inner())
     } else {
-        let source = pattern
-            .downcast_ref::<CelString>()
-            .ok_or_else(no_overload)?;
+        let source = pattern.downcast_ref::<CelString>().ok_or_else(no_overload)?;
         let Pattern(regex) = Pattern::compile(source.inner())
             .map_err(|error| ExecutionError::function_error("matches", error))?;
         regex.is_match(string.inner())

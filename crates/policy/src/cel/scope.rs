@@ -21,11 +21,7 @@ use super::{EvaluationError, Expression, Program, Slot, env};
 static NULL: Value = Value::Null;
 
 /// Enough for twice [`super::MAX_DEPTH`] levels, as rewriting can add a level to each.
-const STACK: usize = if cfg!(debug_assertions) {
-    24 << 20
-} else {
-    1 << 20
-};
+const STACK: usize = if cfg!(debug_assertions) { 24 << 20 } else { 1 << 20 };
 
 /// The variables of a request that every policy sees.
 pub(crate) struct Inputs<'r> {
@@ -111,16 +107,8 @@ impl VariableResolver for Bindings<'_, '_> {
 
 impl<'q, 'r> Scope<'q, 'r> {
     pub(crate) fn new(bindings: &'q Bindings<'q, 'r>) -> Self {
-        let variables = bindings
-            .program
-            .variables
-            .iter()
-            .map(|_| OnceLock::new())
-            .collect();
-        Self {
-            bindings,
-            variables,
-        }
+        let variables = bindings.program.variables.iter().map(|_| OnceLock::new()).collect();
+        Self { bindings, variables }
     }
 
     /// Evaluates an expression that is either true or false.
@@ -134,9 +122,7 @@ impl<'q, 'r> Scope<'q, 'r> {
     /// Evaluates an expression that gives a text.
     pub(crate) fn text(&self, expression: &Expression) -> Result<String, EvaluationError> {
         self.evaluate(expression, |value| {
-            value
-                .downcast_ref::<CelString>()
-                .map(|string| string.inner().to_owned())
+            value.downcast_ref::<CelString>().map(|string| string.inner().to_owned())
         })?
         .map_err(|got| EvaluationError::new(format!("must be a string, is a {got}")))
     }
@@ -162,10 +148,7 @@ impl<'q, 'r> Scope<'q, 'r> {
     }
 
     fn evaluated(&self, index: usize) -> Option<&(dyn Val + 'q)> {
-        let value = self
-            .variables
-            .get(index)?
-            .get_or_init(|| self.evaluate_variable(index));
+        let value = self.variables.get(index)?.get_or_init(|| self.evaluate_variable(index));
         value.as_deref().ok()
     }
 
@@ -179,9 +162,7 @@ impl<'q, 'r> Scope<'q, 'r> {
             }
         }
         let value = cel::Value::resolve_val(&variable.root, &context);
-        value
-            .map(CowVal::into_owned)
-            .map_err(|error| self.explain(error))
+        value.map(CowVal::into_owned).map_err(|error| self.explain(error))
     }
 
     fn explain(&self, error: ExecutionError) -> EvaluationError {
@@ -221,7 +202,5 @@ fn resolve<'e, 'v>(
     expression: &'e Expression,
     context: &'e Context<'_, 'v>,
 ) -> Result<CowVal<'e, 'v>, ExecutionError> {
-    stacker::maybe_grow(STACK, STACK, || {
-        cel::Value::resolve_val(&expression.root, context)
-    })
+    stacker::maybe_grow(STACK, STACK, || cel::Value::resolve_val(&expression.root, context))
 }

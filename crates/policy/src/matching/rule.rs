@@ -64,14 +64,8 @@ impl Rule {
         }
         Self {
             groups: api_groups.iter().map(|group| Term::parse(group)).collect(),
-            versions: api_versions
-                .iter()
-                .map(|version| Term::parse(version))
-                .collect(),
-            resources: resources
-                .iter()
-                .map(|resource| Resource::parse(resource))
-                .collect(),
+            versions: api_versions.iter().map(|version| Term::parse(version)).collect(),
+            resources: resources.iter().map(|resource| Resource::parse(resource)).collect(),
             operations: operations.clone(),
             names: resource_names.clone(),
             scope: scope.unwrap_or_default(),
@@ -81,28 +75,15 @@ impl Rule {
     /// The groups and resources that a request must be about for this rule to match.
     pub(crate) fn keys(&self) -> impl Iterator<Item = (&Term, &Term)> {
         self.groups.iter().flat_map(|group| {
-            self.resources
-                .iter()
-                .map(move |resource| (group, &resource.resource))
+            self.resources.iter().map(move |resource| (group, &resource.resource))
         })
     }
 
     pub(super) fn matches(&self, request: &Request<'_>) -> bool {
-        self.operations
-            .iter()
-            .any(|operation| is(*operation, request.operation))
-            && self
-                .groups
-                .iter()
-                .any(|group| group.matches(request.resource.group))
-            && self
-                .versions
-                .iter()
-                .any(|version| version.matches(request.resource.version))
-            && self
-                .resources
-                .iter()
-                .any(|resource| resource.matches(request))
+        self.operations.iter().any(|operation| is(*operation, request.operation))
+            && self.groups.iter().any(|group| group.matches(request.resource.group))
+            && self.versions.iter().any(|version| version.matches(request.resource.version))
+            && self.resources.iter().any(|resource| resource.matches(request))
             && (self.names.is_empty() || self.names.iter().any(|name| name == request.name))
             && self.is_in_scope(request)
     }
@@ -150,16 +131,11 @@ impl Term {
 impl Resource {
     fn parse(name: &str) -> Self {
         let (resource, sub_resource) = name.split_once('/').unwrap_or((name, ""));
-        Self {
-            resource: Term::parse(resource),
-            sub_resource: Term::parse(sub_resource),
-        }
+        Self { resource: Term::parse(resource), sub_resource: Term::parse(sub_resource) }
     }
 
     fn matches(&self, request: &Request<'_>) -> bool {
         self.resource.matches(request.resource.resource)
-            && self
-                .sub_resource
-                .matches(request.sub_resource.unwrap_or_default())
+            && self.sub_resource.matches(request.sub_resource.unwrap_or_default())
     }
 }

@@ -36,10 +36,7 @@ impl Selector {
         path: &str,
         errors: &mut Vec<CompileError>,
     ) -> Option<Self> {
-        let LabelSelector {
-            match_labels,
-            match_expressions,
-        } = selector?;
+        let LabelSelector { match_labels, match_expressions } = selector?;
         let mut requirements: Vec<_> = match_labels
             .iter()
             .flatten()
@@ -51,10 +48,9 @@ impl Selector {
         for (index, expression) in match_expressions.iter().flatten().enumerate() {
             let values = expression.values.clone().unwrap_or_default();
             match Values::parse(&expression.operator, values) {
-                Ok(values) => requirements.push(Requirement {
-                    key: expression.key.clone(),
-                    values,
-                }),
+                Ok(values) => {
+                    requirements.push(Requirement { key: expression.key.clone(), values })
+                }
                 Err(message) => errors.push(CompileError::field(
                     format!("{path}.matchExpressions[{index}]"),
                     Reason::Invalid,
@@ -69,10 +65,7 @@ impl Selector {
     pub(super) fn selects(&self, object: &Value) -> bool {
         let label = |key: &str| object.pointer("/metadata/labels")?.get(key)?.as_str();
         object.is_object()
-            && self
-                .0
-                .iter()
-                .all(|requirement| requirement.values.allow(label(&requirement.key)))
+            && self.0.iter().all(|requirement| requirement.values.allow(label(&requirement.key)))
     }
 }
 

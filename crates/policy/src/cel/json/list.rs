@@ -22,15 +22,11 @@ pub(in crate::cel) struct JsonList<'a> {
 
 impl<'a> JsonList<'a> {
     pub(super) fn new(elements: &'a [Value]) -> Self {
-        Self {
-            elements,
-            views: OnceLock::new(),
-        }
+        Self { elements, views: OnceLock::new() }
     }
 
     fn views(&self) -> &[Json<'a>] {
-        self.views
-            .get_or_init(|| self.elements.iter().map(Json::of).collect())
+        self.views.get_or_init(|| self.elements.iter().map(Json::of).collect())
     }
 
     fn index(&self, index: &dyn Val) -> Result<usize, ExecutionError> {
@@ -43,11 +39,9 @@ impl<'a> JsonList<'a> {
         } else {
             return Err(unexpected(index, "int"));
         };
-        position
-            .filter(|position| *position < self.elements.len())
-            .ok_or_else(|| {
-                ExecutionError::IndexOutOfBounds(index.try_into().unwrap_or(cel::Value::Null))
-            })
+        position.filter(|position| *position < self.elements.len()).ok_or_else(|| {
+            ExecutionError::IndexOutOfBounds(index.try_into().unwrap_or(cel::Value::Null))
+        })
     }
 }
 
@@ -116,15 +110,9 @@ impl Adder for JsonList<'_> {
     where
         Self: 'v,
     {
-        let mut rhs = rhs
-            .as_iterable()
-            .ok_or_else(|| unexpected(rhs, "list"))?
-            .iter();
-        let mut sum: Vec<Box<dyn Val + 'v>> = self
-            .elements
-            .iter()
-            .map(|element| Json::of(element).into_val().into_owned())
-            .collect();
+        let mut rhs = rhs.as_iterable().ok_or_else(|| unexpected(rhs, "list"))?.iter();
+        let mut sum: Vec<Box<dyn Val + 'v>> =
+            self.elements.iter().map(|element| Json::of(element).into_val().into_owned()).collect();
         while let Some(element) = rhs.next() {
             sum.push(element.clone_as_boxed());
         }
@@ -134,10 +122,7 @@ impl Adder for JsonList<'_> {
 
 impl Container for JsonList<'_> {
     fn contains(&self, value: &dyn Val) -> Result<bool, ExecutionError> {
-        Ok(self
-            .elements
-            .iter()
-            .any(|element| equal(Json::of(element).as_val(), value)))
+        Ok(self.elements.iter().any(|element| equal(Json::of(element).as_val(), value)))
     }
 }
 
@@ -164,17 +149,13 @@ impl Iterable for JsonList<'_> {
     where
         Self: 'v,
     {
-        Box::new(Views {
-            rest: self.views().iter(),
-        })
+        Box::new(Views { rest: self.views().iter() })
     }
 }
 
 impl<'b, 'v, 'a: 'v> Iterator<'b, 'v> for Views<'b, Json<'a>> {
     fn next(&mut self) -> Option<&'b (dyn Val + 'v)> {
-        self.rest
-            .next()
-            .map(|view| view.as_val() as &(dyn Val + 'v))
+        self.rest.next().map(|view| view.as_val() as &(dyn Val + 'v))
     }
 }
 

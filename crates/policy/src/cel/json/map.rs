@@ -22,24 +22,16 @@ pub(in crate::cel) struct JsonMap<'a> {
 
 impl<'a> JsonMap<'a> {
     pub(super) fn new(fields: &'a Map<String, Value>) -> Self {
-        Self {
-            fields,
-            keys: OnceLock::new(),
-        }
+        Self { fields, keys: OnceLock::new() }
     }
 
     fn keys(&self) -> &[CelString<'a>] {
-        self.keys
-            .get_or_init(|| self.fields.keys().map(|key| key.as_str().into()).collect())
+        self.keys.get_or_init(|| self.fields.keys().map(|key| key.as_str().into()).collect())
     }
 
     fn field(&self, key: &dyn Val) -> Result<&'a Value, ExecutionError> {
-        let key = key
-            .downcast_ref::<CelString>()
-            .ok_or_else(|| unexpected(key, "string"))?;
-        self.fields
-            .get(key.inner())
-            .ok_or_else(|| ExecutionError::no_such_key(key.inner()))
+        let key = key.downcast_ref::<CelString>().ok_or_else(|| unexpected(key, "string"))?;
+        self.fields.get(key.inner()).ok_or_else(|| ExecutionError::no_such_key(key.inner()))
     }
 }
 
@@ -98,9 +90,7 @@ impl Val for JsonMap<'_> {
 
 impl Container for JsonMap<'_> {
     fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
-        Ok(key
-            .downcast_ref::<CelString>()
-            .is_some_and(|key| self.fields.contains_key(key.inner())))
+        Ok(key.downcast_ref::<CelString>().is_some_and(|key| self.fields.contains_key(key.inner())))
     }
 }
 
@@ -116,8 +106,7 @@ impl Indexer for JsonMap<'_> {
     where
         Self: 'v,
     {
-        self.field(key)
-            .map(|value| Json::of(value).into_val().into_owned())
+        self.field(key).map(|value| Json::of(value).into_val().into_owned())
     }
 }
 
@@ -126,9 +115,7 @@ impl Iterable for JsonMap<'_> {
     where
         Self: 'v,
     {
-        Box::new(Views {
-            rest: self.keys().iter(),
-        })
+        Box::new(Views { rest: self.keys().iter() })
     }
 }
 

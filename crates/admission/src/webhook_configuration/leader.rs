@@ -1,0 +1,198 @@
+//! The leader's part: what should stand in the API server is made to stand there.
+//!
+//! [`step`] says, purely, what to do about what stands; [`keep`] does it. Written by server-side
+//! apply and only when it differs, so that what somebody edits or deletes is repaired and nothing
+//! else is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingWebhook, ValidatingWebhookConfiguration,
+};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use pharos_cluster::election::Leadership;
+use pharos_cluster::trouble::Trouble;
+use pharos_cluster::view::{Observed, View};
+use tokio::sync::watch;
+
+use super::{MANAGED_BY, Registration};
+use crate::certificate::Material;
+use crate::policies::Policies;
+use crate::webhook;
+
+/// The owner of the fields that we apply, the same for every leader.
+const FIELD_MANAGER: &str = "pharos-admission";
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// What [`keep`] derives the configuration from.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) leadership: watch::Receiver<Leadership>,
+    pub(crate) policies: watch::Receiver<Option<Arc<Policies>>>,
+    /// What the Secret holds: its bundle is what is published.
+    pub(crate) newest: watch::Receiver<Option<Arc<Material>>>,
+    /// What this process serves: nothing is registered before it serves.
+    pub(crate) served: watch::Receiver<Option<Arc<Material>>>,
+    pub(crate) view: watch::Receiver<View<ValidatingWebhookConfiguration>>,
+}
+
+/// What the leader does next.
+#[derive(Debug, PartialEq)]
+pub(super) enum Step {
+    Rest,
+    Apply(Box<ValidatingWebhookConfiguration>),
+    Delete { uid: String },
+}
+
+// === impl Sources ===
+
+impl Sources {
+    /// What to do, and about which version of what stands.
+    fn step(&mut self, registration: &Registration) -> (Step, Option<String>) {
+        if *self.leadership.borrow_and_update() == Leadership::Follower {
+            return (Step::Rest, None);
+        }
+        let policies = self.policies.borrow_and_update().clone();
+        let newest = self.newest.borrow_and_update().clone();
+        let serving = self.served.borrow_and_update().is_some();
+        let objects = self.view.borrow_and_update().objects.clone();
+        match (policies, newest, objects) {
+            (Some(policies), Some(newest), Some(objects)) if serving => {
+                let desired = registration.desired(&policies, newest.bundle());
+                let found = objects.values().next();
+                let version = found.and_then(|found| found.metadata.resource_version.clone());
+                (step(desired, found), version)
+            }
+            _ => (Step::Rest, None),
+        }
+    }
+
+    async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        tokio::select! {
+            changed = self.leadership.changed() => changed,
+            changed = self.policies.changed() => changed,
+            changed = self.newest.changed() => changed,
+            changed = self.served.changed() => changed,
+            changed = self.view.changed() => changed,
+        }
+    }
+}
+
+// === step, keep ===
+
+pub(super) fn step(
+    desired: Option<ValidatingWebhookConfiguration>,
+    found: Option<&Observed<ValidatingWebhookConfiguration>>,
+) -> Step {
+    match (desired, found) {
+        (None, None) => Step::Rest,
+        (None, Some(found)) => Step::Delete {
+            uid: found.uid().to_owned(),
+        },
+        (Some(desired), Some(found)) if stands(&desired, found) => Step::Rest,
+        (Some(desired), _) => Step::Apply(Box::new(desired)),
+    }
+}
+
+/// Whether all that we would apply stands there. Labels that others add are theirs; webhooks that
+/// others add are not, but apply cannot remove them.
+fn stands(
+    desired: &ValidatingWebhookConfiguration,
+    found: &Observed<ValidatingWebhookConfiguration>,
+) -> bool {
+    let Ok(object) = &found.object else {
+        return false;
+    };
+    let ours = |webhook: &&ValidatingWebhook| {
+        webhook::GROUPS
+            .into_iter()
+            .any(|group| webhook::name(group) == webhook.name)
+    };
+    let labelled = found
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(MANAGED_BY.0));
+    labelled.is_some_and(|by| by == MANAGED_BY.1)
+        && object
+            .webhooks
+            .iter()
+            .flatten()
+            .filter(ours)
+            .eq(desired.webhooks.iter().flatten())
+}
+
+/// Keeps what stands in the API server equal to what should, while this process leads.
+pub(crate) async fn keep(
+    api: Api<ValidatingWebhookConfiguration>,
+    registration: Registration,
+    mut sources: Sources,
+) {
+    let mut failing = None;
+    // A watch that lags shows what stood before: the same again would be written in vain.
+    let mut last = (Step::Rest, None);
+    loop {
+        let next = sources.step(&registration);
+        let written = if next == last {
+            Ok(())
+        } else {
+            write(&api, &registration, &next.0).await
+        };
+        match written {
+            Ok(()) => {
+                failing = None;
+                last = next;
+            }
+            Err(error) => {
+                let trouble = Trouble::of(&error);
+                if failing.replace(trouble) != Some(trouble) {
+                    tracing::warn!(
+                        reason = trouble.reason(),
+                        %error,
+                        "cannot write the ValidatingWebhookConfiguration {}, retrying",
+                        registration.name(),
+                    );
+                }
+                last = (Step::Rest, None);
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
+            }
+        }
+        if sources.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write(
+    api: &Api<ValidatingWebhookConfiguration>,
+    registration: &Registration,
+    step: &Step,
+) -> Result<(), kube::Error> {
+    let name = registration.name();
+    match step {
+        Step::Rest => Ok(()),
+        Step::Apply(desired) => {
+            let params = PatchParams::apply(FIELD_MANAGER).force();
+            api.patch(&name, &params, &Patch::Apply(desired)).await?;
+            tracing::info!(name, "registered the webhook");
+            Ok(())
+        }
+        Step::Delete { uid } => {
+            let preconditions = Preconditions {
+                uid: Some(uid.clone()),
+                resource_version: None,
+            };
+            let params = DeleteParams::default().preconditions(preconditions);
+            match api.delete(&name, &params).await {
+                Ok(_) => tracing::info!(name, "no policy is in force: unregistered the webhook"),
+                // Gone, or another object by now: the watch brings the news.
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Policies and objects that mean harm.
+
+use std::thread;
+
+use super::*;
+
+/// Runs a test on a stack as small as those of a server's threads.
+fn on_a_small_stack(test: impl FnOnce() + Send) {
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().stack_size(1 << 20).spawn_scoped(scope, test);
+        thread.expect("a thread can be started").join().expect("the test passes");
+    });
+}
+
+/// Forms that nest, each about as long as an expression may be.
+fn towers() -> Vec<String> {
+    let tower = |open: &str, middle: &str, close: &str| {
+        let height = (MAX_LENGTH - middle.len()) / (open.len() + close.len());
+        format!("{}{middle}{}", open.repeat(height), close.repeat(height))
+    };
+    vec![
+        tower("1+", "1", ""),
+        tower("object.", "a", ""),
+        tower("", "object", "[0]"),
+        tower("", "object", ".size()"),
+        tower("", "object", ".?a"),
+        tower("1==", "1", ""),
+        tower("true && ", "true", ""),
+        tower("object != ", "object", ""),
+        tower("(", "1", ")"),
+        tower("[", "1", "]"),
+        tower("{1:", "1", "}"),
+        tower("!(", "true", ")"),
+        tower("!", "true", ""),
+        tower("-", "1", ""),
+        tower("true?", "1", ":1"),
+        tower("true?1:", "1", ""),
+        tower("[1].all(x,", "true", ")"),
+        tower("dyn(", "1", ")"),
+        tower("(", "", ""),
+        tower("[", "", ""),
+        tower("'", "", ""),
+        tower("\\", "", ""),
+        tower("ä", "", ""),
+        tower("a{", "", ""),
+    ]
+}
+
+#[test]
+fn no_expression_overflows_a_stack() {
+    on_a_small_stack(|| {
+        for tower in towers() {
+            let mut compiler = Compiler::default();
+            if let Ok(expression) = compiler.expression(&tower, Variables::Visible) {
+                let program = compiler.finish().expect("there are no variables");
+                let value = Value::Null;
+                let inputs = Inputs::new(&value, &value, &value, NamespaceObject::None);
+                let bindings = Bindings::new(&inputs, &program);
+                // Whatever it is, it comes out.
+                drop(Scope::new(&bindings).truth(&expression));
+            }
+        }
+    });
+}
+
+#[test]
+fn the_deepest_expression_that_is_accepted_can_be_evaluated() {
+    on_a_small_stack(|| {
+        for (open, middle, close) in [
+            ("", "object.n == 1", " != (object.n == 2)"),
+            ("", "object.n", " + object.n"),
+            ("[", "1", "]"),
+            ("", "object.list.map(x, x)", ".map(x, x)"),
+        ] {
+            let tower = |height| format!("{}{middle}{}", open.repeat(height), close.repeat(height));
+            let deepest =
+                (1..MAX_DEPTH).rev().map(tower).find(|source| problems(source).is_empty());
+            let source = deepest.expect("one is not too deep");
+            let object = json!({"n": 1, "list": [1]});
+            drop(evaluate(&source, &object));
+        }
+    });
+}
+
+#[test]
+fn what_is_too_long_or_too_deep_is_refused_for_that() {
+    let long = format!("'{}' == ''", "x".repeat(MAX_LENGTH));
+    let deep = format!("1{}", "+1".repeat(MAX_DEPTH));
+    let loops = |count| format!("{}true{}", "[1].all(x, ".repeat(count), ")".repeat(count));
+    for source in [long, deep, loops(MAX_NESTED_LOOPS + 1)] {
+        let found = problems(&source);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].reason, Reason::TooComplex);
+    }
+    assert!(problems(&loops(MAX_NESTED_LOOPS)).is_empty());
+    // Loops one after the other are no loops inside of each other.
+    assert!(problems(&format!("[1]{} == [1]", ".map(x, x)".repeat(20))).is_empty());
+}
+
+#[test]
+fn an_object_as_deep_as_json_can_be_is_no_problem() {
+    let depth = 120;
+    let text = format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    let list: Value = serde_json::from_str(&text).expect("within the limit of the parser");
+    let text = format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+    let map: Value = serde_json::from_str(&text).expect("within the limit of the parser");
+    let object = json!({"list": list, "map": map});
+    on_a_small_stack(move || {
+        for source in [
+            "object.list == object.list && object.map == object.map && object == object",
+            "object.list in [object.list] && [object.map] == [object.map]",
+            "object.list.map(x, x) == object.list && object.map != object.list",
+            "object.list.flatten(1000).size() == 1",
+        ] {
+            assert_eq!(evaluate(source, &object), Ok(true), "{source}");
+        }
+    });
+}
+
+/// Small numbers that look random and are the same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).expect("31 bits fit") % sides
+    }
+
+    fn value(&mut self, depth: usize) -> Value {
+        let scalars = [
+            json!(null),
+            json!(true),
+            json!(0),
+            json!(-0.0),
+            json!(i64::MIN),
+            json!(u64::MAX),
+            json!(f64::MAX),
+            json!(5e-324),
+            json!(""),
+            json!("\u{0}"),
+            json!("é\u{301}😀\u{202e}"),
+            json!("%s%d"),
+            json!("2026-02-30T99:00:00Z"),
+            json!("-9223372036854775808ns"),
+            json!("(((("),
+        ];
+        match self.roll(if depth == 0 { 1 } else { 3 }) {
+            0 => scalars[self.roll(scalars.len())].clone(),
+            1 => (0..self.roll(4)).map(|_| self.value(depth - 1)).collect(),
+            _ => {
+                let keys = ["a", "b", "", "@variable0", "metadata", "ö"];
+                let fields = (0..self.roll(4))
+                    .map(|_| (keys[self.roll(keys.len())].to_owned(), self.value(depth - 1)));
+                Value::Object(fields.collect())
+            }
+        }
+    }
+}
+
+#[test]
+fn no_value_makes_a_function_or_an_operator_panic() {
+    let binary = ["+", "-", "*", "/", "%", "==", "!=", "<", ">=", "in", "&&", "||"];
+    let operators = binary.map(|operator| format!("object.a {operator} object.b"));
+    let globals = env::GLOBAL.iter().flat_map(|(name, counts)| {
+        counts
+            .iter()
+            .map(move |count| format!("{name}({})", ["object.a", "object.b"][..*count].join(",")))
+    });
+    let members = env::MEMBER.iter().flat_map(|(name, counts)| {
+        counts.iter().map(move |count| {
+            let arguments = ["object.b", "object.c", "object.a"][..*count].join(",");
+            format!("object.a.{name}({arguments})")
+        })
+    });
+    let others = [
+        "-object.a",
+        "!object.a",
+        "object.a[object.b]",
+        "object[?object.a]",
+        "object.a.?b.c",
+        "object.a.all(x, x == object.b)",
+        "object.a.map(x, x)",
+        "object.a ? object.b : object.c",
+        "has(object.a.b)",
+        "{object.a: object.b}",
+        "[object.a, object.b].sort()",
+        "object.a.sortBy(x, x)",
+        "math.greatest(object.a, object.b)",
+        "math.least(object.a)",
+        "object.a.format([object.b, object.c])",
+        "timestamp(object.a) + duration(object.b)",
+        "optional.of(object.a).optMap(x, x)",
+        "[object.a, object.b].distinct()",
+        "object.a.exists_one(x, x in object.b)",
+        "bytes(object.a) == base64.decode(object.b)",
+    ];
+    let sources: Vec<String> = operators
+        .into_iter()
+        .chain(globals)
+        .chain(members)
+        .chain(others.map(String::from))
+        .collect();
+    let mut compiler = Compiler::default();
+    let expressions: Vec<_> = sources
+        .iter()
+        .map(|source| {
+            let compiled = compiler.expression(&format!("dyn({source})"), Variables::Visible);
+            compiled.unwrap_or_else(|problems| panic!("{source}: {problems:?}"))
+        })
+        .collect();
+    let program = compiler.finish().expect("there are no variables");
+    let mut dice = Dice(42);
+    for _ in 0..40 {
+        let object = json!({"a": dice.value(3), "b": dice.value(2), "c": dice.value(1)});
+        let inputs = Inputs::new(&object, &object, &object, NamespaceObject::Known(&object));
+        let bindings = Bindings::new(&inputs, &program);
+        let scope = Scope::new(&bindings);
+        for expression in &expressions {
+            drop(scope.truth(expression));
+            drop(scope.text(expression));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What policies say about requests.
+
+mod support;
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pharos_api::policy::{FailurePolicy, ValidationAction};
+use pharos_policy::{
+    GroupVersionResource, MalformedRequest, Operation, Origin, PolicyResult, PolicySet, Request,
+    StatusReason, evaluate,
+};
+use serde_json::{Value, json};
+
+use support::{compiled, judge, request, set};
+
+fn fail(message: &str, validation: usize) -> PolicyResult {
+    PolicyResult::Fail { message: message.to_owned(), validation, reason: StatusReason::Invalid }
+}
+
+#[test]
+fn the_first_validation_that_is_not_true_decides() {
+    let of =
+        |validations: Value| judge(&set(json!({"validations": validations})), &request(json!({})));
+    let (yes, no) =
+        (json!({"expression": "true"}), json!({"expression": "false", "message": "no"}));
+    let broken = json!({"expression": "object.spec.x == 1"});
+    assert_eq!(of(json!([yes, yes])), Some(PolicyResult::Pass));
+    assert_eq!(of(json!([yes, no, broken])), Some(fail("no", 1)));
+    let Some(PolicyResult::Error { message, validation: Some(1) }) = of(json!([yes, broken, no]))
+    else {
+        panic!("an error comes before a failure after it");
+    };
+    assert_eq!(message, "spec.validations[1].expression: No such key: spec");
+}
+
+#[test]
+fn the_message_is_the_expressions_or_the_messages_or_the_expression() {
+    let long = "'".to_owned() + &"x".repeat(6000) + "'";
+    for (message, message_expression, expected) in [
+        (None, None, "failed expression: object.metadata.name == 'x'"),
+        (Some("plain"), None, "plain"),
+        (Some("  "), None, "failed expression: object.metadata.name == 'x'"),
+        (Some("plain"), Some("object.metadata.name + ' is wrong'"), "web is wrong"),
+        (None, Some("' trimmed '"), "trimmed"),
+        (Some("plain"), Some("object.nope"), "plain"),
+        (Some("plain"), Some("1"), "plain"),
+        (Some("plain"), Some("' '"), "plain"),
+        (Some("plain"), Some("'two\\nlines'"), "plain"),
+        (Some("plain"), Some(long.as_str()), "plain"),
+        (None, Some("variables.text"), "from a variable"),
+    ] {
+        let set = set(json!({
+            "variables": [{"name": "text", "expression": "'from a variable'"}],
+            "validations": [{
+                "expression": "object.metadata.name == 'x'",
+                "message": message,
+                "messageExpression": message_expression,
+            }],
+        }));
+        let result = judge(&set, &request(json!({})));
+        assert_eq!(result, Some(fail(expected, 0)), "{message:?} {message_expression:?}");
+    }
+}
+
+#[test]
+fn a_failure_carries_the_reason_to_answer_with() {
+    let set = set(json!({"validations": [{"expression": "false", "reason": "Forbidden"}]}));
+    let Some(PolicyResult::Fail { reason, .. }) = judge(&set, &request(json!({}))) else {
+        panic!("the validation is false");
+    };
+    assert_eq!((reason.as_str(), reason.code()), ("Forbidden", 403));
+}
+
+#[test]
+fn a_false_match_condition_skips_the_policy_whatever_the_others_say() {
+    let of = |conditions: &[&str]| {
+        let conditions: Vec<_> = conditions
+            .iter()
+            .enumerate()
+            .map(|(index, expression)| json!({"name": format!("c{index}"), "expression": expression}))
+            .collect();
+        let spec = json!({"matchConditions": conditions, "validations": [{"expression": "false"}]});
+        judge(&set(spec), &request(json!({}))).expect("the policy is about Pods")
+    };
+    assert_eq!(of(&["true", "request.operation == 'CREATE'"]).as_str(), "fail");
+    assert_eq!(of(&["true", "false"]), PolicyResult::Skip);
+    assert_eq!(of(&["object.nope", "false"]), PolicyResult::Skip);
+    assert_eq!(
+        of(&["object.nope", "true"]),
+        PolicyResult::Error {
+            message: "spec.matchConditions[c0].expression: No such key: nope".to_owned(),
+            validation: None,
+        }
+    );
+}
+
+#[test]
+fn a_deletion_has_an_old_object_and_no_object() {
+    let set = set(json!({"validations": [
+        {"expression": "object == null && oldObject.metadata.name == 'web'"},
+    ]}));
+    let deletion = request(json!({
+        "operation": "DELETE", "object": null, "oldObject": {"metadata": {"name": "web"}},
+    }));
+    assert_eq!(judge(&set, &deletion), Some(PolicyResult::Pass));
+}
+
+#[test]
+fn expressions_see_the_whole_request() {
+    let set = set(json!({"validations": [{"expression":
+        "request.userInfo.username == 'alice' && 'dev' in request.userInfo.groups \
+         && request.namespace == 'default' && request.resource.resource == 'pods' \
+         && !has(request.subResource) && request.kind.kind == 'Pod'"}]}));
+    assert_eq!(judge(&set, &request(json!({}))), Some(PolicyResult::Pass));
+}
+
+#[test]
+fn an_unknown_namespace_is_an_error_for_a_policy_that_selects_by_it() {
+    let set = set(json!({"matchConstraints": {
+        "resourceRules": [{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
+        }],
+        "namespaceSelector": {"matchLabels": {"team": "a"}},
+    }}));
+    let pods = GroupVersionResource { group: "", version: "v1", resource: "pods" };
+    assert!(set.needs_namespace(pods));
+    assert!(!set.needs_namespace(GroupVersionResource { resource: "services", ..pods }));
+    let raw = request(json!({}));
+    let Some(PolicyResult::Error { message, .. }) = judge(&set, &raw) else {
+        panic!("the namespace is not known");
+    };
+    assert!(message.contains("namespaceSelector"), "{message}");
+
+    let (ours, theirs) = (
+        json!({"metadata": {"labels": {"team": "a"}}}),
+        json!({"metadata": {"labels": {"team": "b"}}}),
+    );
+    let mut known = Request::parse(&raw).expect("the request is well-formed");
+    known.namespace_object = Some(&ours);
+    let evaluation = evaluate(&set, &known, &Instant::now);
+    assert_eq!(evaluation.outcomes[0].result, PolicyResult::Pass);
+    known.namespace_object = Some(&theirs);
+    assert!(evaluate(&set, &known, &Instant::now).outcomes.is_empty());
+}
+
+#[test]
+fn outcomes_come_in_the_order_of_names_each_with_its_time() {
+    let start = Instant::now();
+    let ticks = Cell::new(0);
+    let clock = || {
+        ticks.set(ticks.get() + 1);
+        start + Duration::from_millis(ticks.get() * ticks.get())
+    };
+    let policies = ["c", "a", "b"].map(|name| compiled(name, json!({})));
+    let set = PolicySet::new(Origin::Admission, policies);
+    let raw = request(json!({}));
+    let request = Request::parse(&raw).expect("the request is well-formed");
+    let evaluation = evaluate(&set, &request, &clock);
+    let facts: Vec<_> = evaluation
+        .outcomes
+        .iter()
+        .map(|outcome| (outcome.policy.name(), outcome.elapsed.as_millis()))
+        .collect();
+    assert_eq!(facts, [("a", 3), ("b", 7), ("c", 11)]);
+}
+
+#[test]
+fn a_policy_is_evaluated_once_however_many_of_its_rules_match() {
+    let rule = |group: &str, resource: &str| json!({"apiGroups": [group], "apiVersions": ["*"], "operations": ["*"], "resources": [resource]});
+    let rules = json!([
+        rule("", "pods"),
+        rule("*", "pods"),
+        rule("", "*"),
+        rule("*", "*"),
+        rule("*", "*/*"),
+    ]);
+    let many = compiled("many", json!({"matchConstraints": {"resourceRules": rules}}));
+    let set = PolicySet::new(Origin::Admission, [many, compiled("other", json!({}))]);
+    let raw = request(json!({}));
+    let request = Request::parse(&raw).expect("the request is well-formed");
+    let evaluation = evaluate(&set, &request, &Instant::now);
+    let names: Vec<_> = evaluation.outcomes.iter().map(|outcome| outcome.policy.name()).collect();
+    assert_eq!(names, ["many", "other"]);
+    assert_eq!(set.rules().count(), 6);
+}
+
+#[test]
+fn a_set_holds_what_its_origin_evaluates_and_the_latest_of_each_name() {
+    let disabled = |field: &str| json!({"evaluation": {field: {"enabled": false}}});
+    let policies = [
+        compiled("both", json!({})),
+        compiled("scan", disabled("admission")),
+        compiled("admission", disabled("background")),
+        compiled("both", json!({"failurePolicy": "Ignore"})),
+    ];
+    let names = |origin| {
+        let set = PolicySet::new(origin, policies.iter().map(Arc::clone));
+        set.iter().map(|policy| policy.name().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(Origin::Admission), ["admission", "both"]);
+    assert_eq!(names(Origin::BackgroundScan), ["both", "scan"]);
+    let set = PolicySet::new(Origin::Admission, policies);
+    let rule = set.rules().last().expect("there are two");
+    assert_eq!(rule.failure_policy, FailurePolicy::Ignore);
+    assert_eq!(rule.rule.resources, ["pods"]);
+    assert_eq!(rule.policy.actions(), [ValidationAction::Deny]);
+}
+
+#[test]
+fn a_malformed_request_is_refused_by_field() {
+    for (fields, error) in [
+        (json!({"uid": 7}), MalformedRequest::NotAString("uid")),
+        (json!({"operation": "PATCH"}), MalformedRequest::UnknownOperation),
+        (json!({"kind": null}), MalformedRequest::NotAString("kind.group")),
+        (
+            json!({"resource": {"group": "", "version": "v1"}}),
+            MalformedRequest::NotAString("resource.resource"),
+        ),
+    ] {
+        assert_eq!(Request::parse(&request(fields)).err(), Some(error));
+    }
+    for nonsense in [json!(null), json!([]), json!("x"), json!({})] {
+        assert!(Request::parse(&nonsense).is_err());
+    }
+    let raw = request(json!({"subResource": "", "namespace": "", "operation": "CONNECT"}));
+    let parsed = Request::parse(&raw).expect("empty is absent");
+    assert_eq!((parsed.sub_resource, parsed.namespace), (None, None));
+    assert_eq!(parsed.operation, Operation::Connect);
+    assert_eq!(parsed.uid, "3c0bd9ca");
+}

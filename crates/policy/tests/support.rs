@@ -1,0 +1,67 @@
+//! Policies and requests as their JSON, for the tests of the public functions.
+
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pharos_api::policy::ValidatingPolicy;
+use pharos_policy::{CompiledPolicy, Origin, PolicyResult, PolicySet, Request, compile, evaluate};
+use serde_json::{Value, json};
+
+/// A policy about Pods with the given spec on top.
+pub fn policy(name: &str, spec: Value) -> ValidatingPolicy {
+    let mut policy = json!({
+        "apiVersion": "policies.kyverno.io/v1",
+        "kind": "ValidatingPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"],
+            }]},
+            "validations": [{"expression": "true"}],
+        },
+    });
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        policy["spec"][field] = value.clone();
+    }
+    serde_json::from_value(policy).expect("the policy decodes")
+}
+
+/// The same, compiled.
+pub fn compiled(name: &str, spec: Value) -> Arc<CompiledPolicy> {
+    let policy = policy(name, spec);
+    Arc::new(compile(&policy).unwrap_or_else(|errors| panic!("{name}: {errors}")))
+}
+
+/// One policy about Pods, in force.
+pub fn set(spec: Value) -> PolicySet {
+    PolicySet::new(Origin::Admission, [compiled("policy", spec)])
+}
+
+/// The request that creates a Pod, with the given fields on top.
+pub fn request(fields: Value) -> Value {
+    let mut request = json!({
+        "uid": "3c0bd9ca",
+        "operation": "CREATE",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "name": "web",
+        "namespace": "default",
+        "userInfo": {"username": "alice", "groups": ["dev"]},
+        "object": {"metadata": {"name": "web", "labels": {"app": "web"}}},
+        "oldObject": null,
+    });
+    for (field, value) in fields.as_object().into_iter().flatten() {
+        request[field] = value.clone();
+    }
+    request
+}
+
+/// What the only policy about the request says, if one is about it.
+pub fn judge(set: &PolicySet, raw: &Value) -> Option<PolicyResult> {
+    let request = Request::parse(raw).expect("the request is well-formed");
+    let evaluation = evaluate(set, &request, &Instant::now);
+    assert!(evaluation.outcomes.len() < 2);
+    evaluation.outcomes.into_iter().next().map(|outcome| outcome.result)
+}
