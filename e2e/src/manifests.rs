@@ -29,9 +29,7 @@ pub fn telemetryconfig_otlp(endpoint: &str) -> String {
 /// A ConfigMap that [`POLICY`] allows if it has a team.
 #[must_use]
 pub fn config_map(name: &str, team: Option<&str>) -> String {
-    let labels = team
-        .map(|team| format!("  labels: {{team: {team}}}\n"))
-        .unwrap_or_default();
+    let labels = team.map(|team| format!("  labels: {{team: {team}}}\n")).unwrap_or_default();
     format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: shop\n{labels}"
     )
@@ -44,9 +42,6 @@ mod tests {
     #[test]
     fn the_endpoint_is_filled_in() {
         let yaml = telemetryconfig_otlp("http://127.0.0.1:20001");
-        assert!(
-            yaml.contains("endpoint: http://127.0.0.1:20001\n"),
-            "{yaml}"
-        );
+        assert!(yaml.contains("endpoint: http://127.0.0.1:20001\n"), "{yaml}");
     }
 }

@@ -50,10 +50,7 @@ impl Stage {
     /// Sets the stage, without a pharos.
     pub async fn set() -> anyhow::Result<Self> {
         let stage = Self::bare().await?;
-        stage
-            .cluster
-            .install_crds(&repository().join("crds"))
-            .await?;
+        stage.cluster.install_crds(&repository().join("crds")).await?;
         stage.cluster.apply(POLICY).await?;
         Ok(stage)
     }
@@ -61,21 +58,12 @@ impl Stage {
     /// The stage without Pharos's CRDs.
     pub async fn bare() -> anyhow::Result<Self> {
         let keep = std::env::var_os("PHAROS_E2E_KEEP").is_some();
-        let dir = tempfile::Builder::new()
-            .prefix("pharos-e2e-")
-            .disable_cleanup(keep)
-            .tempdir()?;
+        let dir = tempfile::Builder::new().prefix("pharos-e2e-").disable_cleanup(keep).tempdir()?;
         let cluster = ControlPlane::start(&dir.path().join("cluster")).await?;
         let collector = Collector::start(&dir.path().join("collector"), None).await?;
         cluster.apply(NAMESPACES).await?;
-        cluster
-            .apply(&external_name_service(ENGINE, "pharos"))
-            .await?;
-        Ok(Self {
-            cluster,
-            collector,
-            dir,
-        })
+        cluster.apply(&external_name_service(ENGINE, "pharos")).await?;
+        Ok(Self { cluster, collector, dir })
     }
 
     /// A folder for a test's own files.
@@ -100,14 +88,7 @@ impl Stage {
     /// Waits until the API server refuses what the policy refuses. Its dry run leaves no object.
     pub async fn webhook_in_force(&self) -> anyhow::Result<()> {
         eventually("the policy to be in force", PATIENCE, async || {
-            let create = [
-                "create",
-                "configmap",
-                "probe",
-                "-n",
-                SHOP,
-                "--dry-run=server",
-            ];
+            let create = ["create", "configmap", "probe", "-n", SHOP, "--dry-run=server"];
             match self.cluster.kubectl(&create).await {
                 Ok(_) => Err("an object without the label is still admitted".to_owned()),
                 Err(error) if error.to_string().contains("require-team") => Ok(()),
@@ -121,19 +102,11 @@ impl Stage {
     /// were admitted.
     pub async fn create(&self, prefix: &str, count: usize) -> anyhow::Result<usize> {
         let manifest = config_maps(prefix, count);
-        let output = self
-            .kubectl()
-            .output(&["create", "-f", "-"], &manifest)
-            .await?;
+        let output = self.kubectl().output(&["create", "-f", "-"], &manifest).await?;
         let errors = String::from_utf8(output.stderr)?;
-        let unexpected = errors
-            .lines()
-            .find(|line| !line.trim().is_empty() && !line.contains("require-team"));
-        ensure!(
-            unexpected.is_none(),
-            "kubectl create: {}",
-            unexpected.unwrap_or_default()
-        );
+        let unexpected =
+            errors.lines().find(|line| !line.trim().is_empty() && !line.contains("require-team"));
+        ensure!(unexpected.is_none(), "kubectl create: {}", unexpected.unwrap_or_default());
         Ok(String::from_utf8(output.stdout)?
             .lines()
             .filter(|line| line.ends_with("created"))
@@ -142,10 +115,9 @@ impl Stage {
 
     /// The TelemetryConfig `default` as the API server holds it.
     pub async fn telemetryconfig(&self) -> anyhow::Result<Value> {
-        let arguments = ["get", "telcfg", "default", "-n", ENGINE, "-o", "json", "--show-managed-fields"];
-        Ok(serde_json::from_str(
-            &self.cluster.kubectl(&arguments).await?,
-        )?)
+        let arguments =
+            ["get", "telcfg", "default", "-n", ENGINE, "-o", "json", "--show-managed-fields"];
+        Ok(serde_json::from_str(&self.cluster.kubectl(&arguments).await?)?)
     }
 
     /// Waits until a condition of the TelemetryConfig `default` has this status and reason for its
@@ -156,30 +128,18 @@ impl Stage {
         status: &str,
         reason: &str,
     ) -> anyhow::Result<String> {
-        eventually(
-            &format!("{type}={status}, {reason}"),
-            PATIENCE,
-            async || {
-                let object = self
-                    .telemetryconfig()
-                    .await
-                    .map_err(|error| error.to_string())?;
-                let conditions = object["status"]["conditions"]
-                    .as_array()
-                    .cloned()
-                    .unwrap_or_default();
-                let found = conditions
-                    .iter()
-                    .find(|condition| condition["type"] == r#type);
-                let found = found.ok_or("the condition is not there")?;
-                let current = found["observedGeneration"] == object["metadata"]["generation"];
-                if current && found["status"] == status && found["reason"] == reason {
-                    Ok(found["message"].as_str().unwrap_or_default().to_owned())
-                } else {
-                    Err(found.to_string())
-                }
-            },
-        )
+        eventually(&format!("{type}={status}, {reason}"), PATIENCE, async || {
+            let object = self.telemetryconfig().await.map_err(|error| error.to_string())?;
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let found = conditions.iter().find(|condition| condition["type"] == r#type);
+            let found = found.ok_or("the condition is not there")?;
+            let current = found["observedGeneration"] == object["metadata"]["generation"];
+            if current && found["status"] == status && found["reason"] == reason {
+                Ok(found["message"].as_str().unwrap_or_default().to_owned())
+            } else {
+                Err(found.to_string())
+            }
+        })
         .await
     }
 
@@ -194,9 +154,7 @@ impl Stage {
     pub async fn reviews_answered(&self) -> anyhow::Result<f64> {
         let samples = self.cluster.metrics().await?;
         let ours = |sample: &&prometheus::Sample| {
-            sample
-                .label("name")
-                .is_some_and(|name| name.contains("pharos"))
+            sample.label("name").is_some_and(|name| name.contains("pharos"))
         };
         // A call that got no answer is a rejection with another error type, or was let pass.
         let faults: Vec<_> = samples

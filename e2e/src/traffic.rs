@@ -84,4 +84,3 @@ async fn create_until(
     }
     Ok(created)
 }
-

@@ -13,9 +13,7 @@ const OUTAGE: Duration = Duration::from_secs(10);
 async fn reviews_resume_and_the_watch_catches_up() -> anyhow::Result<()> {
     let mut stage = Stage::set().await?;
     let pharos = stage.pharos().await?;
-    stage
-        .configure(&telemetryconfig_otlp(&stage.collector.endpoint()))
-        .await?;
+    stage.configure(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
     stage.create("before", 10).await?;
     let answered = stage.reviews_answered().await?;
 
@@ -29,44 +27,28 @@ async fn reviews_resume_and_the_watch_catches_up() -> anyhow::Result<()> {
 
     // Without the API server nothing moved, and exports went on.
     let (status, _) = pharos.scrape().await?;
-    ensure!(
-        status == 404,
-        "the change arrived through a dead API server"
-    );
+    ensure!(status == 404, "the change arrived through a dead API server");
     let after = stage.collector.exports()?;
     ensure!(after.len() > exports, "exports stopped with the API server");
-    let total = after
-        .last()
-        .and_then(|export| export.total(REVIEWS))
-        .unwrap_or_default();
+    let total = after.last().and_then(|export| export.total(REVIEWS)).unwrap_or_default();
     ensure!(total == answered, "{total} reviews, not {answered}");
 
     stage.cluster.start_apiserver().await?;
     stage.condition("Programmed", "True", "Programmed").await?;
     stage.webhook_in_force().await?;
     stage.create("after", 10).await?;
-    eventually(
-        "every review since the restart to be counted",
-        PATIENCE,
-        async || {
-            // The API server's own count began anew with it.
-            let since = stage
-                .reviews_answered()
-                .await
-                .map_err(|error| error.to_string())?;
-            let samples = pharos.metrics().await.map_err(|error| error.to_string())?;
-            let total = reviews_scraped(&samples);
-            if total == answered + since {
-                Ok(())
-            } else {
-                Err(format!("{total}, not {answered} + {since}"))
-            }
-        },
-    )
+    eventually("every review since the restart to be counted", PATIENCE, async || {
+        // The API server's own count began anew with it.
+        let since = stage.reviews_answered().await.map_err(|error| error.to_string())?;
+        let samples = pharos.metrics().await.map_err(|error| error.to_string())?;
+        let total = reviews_scraped(&samples);
+        if total == answered + since {
+            Ok(())
+        } else {
+            Err(format!("{total}, not {answered} + {since}"))
+        }
+    })
     .await?;
-    stage
-        .cluster
-        .kubectl(&["get", "lease", "pharos-telemetry-leader", "-n", ENGINE])
-        .await?;
+    stage.cluster.kubectl(&["get", "lease", "pharos-telemetry-leader", "-n", ENGINE]).await?;
     Ok(())
 }

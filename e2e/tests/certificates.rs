@@ -21,10 +21,7 @@ async fn post(pharos: &Pharos, ca: &[u8], body: &str) -> anyhow::Result<(StatusC
         .no_proxy()
         .build()?;
     let url = format!("https://{SERVER_NAME}:{}/validate/ignore", address.port());
-    let request = client
-        .post(url)
-        .header("content-type", "application/json")
-        .body(body.to_owned());
+    let request = client.post(url).header("content-type", "application/json").body(body.to_owned());
     let response = request.send().await?;
     Ok((response.status(), response.text().await?))
 }
@@ -37,17 +34,9 @@ async fn published_ca(stage: &Stage) -> anyhow::Result<Vec<u8>> {
         .context("a list")?
         .iter()
         .flat_map(|item| item["webhooks"].as_array().cloned().unwrap_or_default())
-        .filter_map(|webhook| {
-            webhook["clientConfig"]["caBundle"]
-                .as_str()
-                .map(str::to_owned)
-        })
+        .filter_map(|webhook| webhook["clientConfig"]["caBundle"].as_str().map(str::to_owned))
         .collect();
-    ensure!(
-        bundles.len() == 1,
-        "{} different CA bundles are published",
-        bundles.len()
-    );
+    ensure!(bundles.len() == 1, "{} different CA bundles are published", bundles.len());
     decoded(bundles.first().context("no CA bundle is published")?)
 }
 
@@ -60,33 +49,17 @@ fn decoded(base64: &str) -> anyhow::Result<Vec<u8>> {
 async fn five_that_start_at_once_serve_one_ca() -> anyhow::Result<()> {
     let stage = Stage::set().await?;
     let mut starters: Vec<_> = (0..STARTERS)
-        .map(|n| {
-            Pharos::builder(&stage.cluster)
-                .name(&format!("starter-{n}"))
-                .spawn()
-        })
+        .map(|n| Pharos::builder(&stage.cluster).name(&format!("starter-{n}")).spawn())
         .collect::<anyhow::Result<_>>()?;
     try_join_all(starters.iter_mut().map(Pharos::wait_ready)).await?;
 
     let ca = eventually("a webhook configuration", PATIENCE, async || {
-        published_ca(&stage)
-            .await
-            .map_err(|error| error.to_string())
+        published_ca(&stage).await.map_err(|error| error.to_string())
     })
     .await?;
-    let secret = [
-        "get",
-        "secret",
-        "pharos-webhook-tls",
-        "-n",
-        ENGINE,
-        "-o",
-        r"jsonpath={.data.ca\.crt}",
-    ];
-    ensure!(
-        decoded(&stage.cluster.kubectl(&secret).await?)? == ca,
-        "the Secret holds another CA"
-    );
+    let secret =
+        ["get", "secret", "pharos-webhook-tls", "-n", ENGINE, "-o", r"jsonpath={.data.ca\.crt}"];
+    ensure!(decoded(&stage.cluster.kubectl(&secret).await?)? == ca, "the Secret holds another CA");
     for starter in &starters {
         let (status, body) = post(starter, &ca, "not a review").await?;
         ensure!(status == StatusCode::BAD_REQUEST, "{status} {body}");
@@ -100,14 +73,7 @@ async fn a_malformed_review_gets_400_and_harms_nobody() -> anyhow::Result<()> {
     let pharos = stage.pharos().await?;
     let ca = published_ca(&stage).await?;
     let deep = "[".repeat(100_000);
-    for body in [
-        "",
-        "{",
-        "null",
-        "{}",
-        r#"{"apiVersion":"admission.k8s.io/v1beta1"}"#,
-        &deep,
-    ] {
+    for body in ["", "{", "null", "{}", r#"{"apiVersion":"admission.k8s.io/v1beta1"}"#, &deep] {
         let (status, answer) = post(&pharos, &ca, body).await?;
         ensure!(status == StatusCode::BAD_REQUEST, "{status} {answer}");
         ensure!(!answer.is_empty(), "no explanation");

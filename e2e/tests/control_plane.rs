@@ -10,23 +10,15 @@ async fn a_control_plane_keeps_its_objects_while_its_api_server_is_away() -> any
     let version = control_plane.kubectl(&["version", "-o", "json"]).await?;
     assert!(version.contains("\"gitVersion\": \"v1.37"), "{version}");
     control_plane.apply(NAMESPACES).await?;
-    control_plane
-        .apply(&external_name_service("pharos", "pharos"))
-        .await?;
-    control_plane
-        .apply(&config_map("kept", Some("web")))
-        .await?;
+    control_plane.apply(&external_name_service("pharos", "pharos")).await?;
+    control_plane.apply(&config_map("kept", Some("web"))).await?;
     let samples = control_plane.metrics().await?;
     let posts = [("verb", "POST"), ("resource", "configmaps")];
     assert!(prometheus::sum(&samples, "apiserver_request_total", &posts) >= 1.0);
 
     control_plane.stop_apiserver().await?;
     assert!(control_plane.metrics().await.is_err());
-    let refused = control_plane
-        .kubectl(&["get", "namespaces"])
-        .await
-        .unwrap_err()
-        .to_string();
+    let refused = control_plane.kubectl(&["get", "namespaces"]).await.unwrap_err().to_string();
     assert!(refused.contains("refused"), "{refused}");
 
     control_plane.start_apiserver().await?;
@@ -44,13 +36,8 @@ async fn a_collector_comes_back_on_its_port() -> anyhow::Result<()> {
     collector.stop().await?;
     collector.restart().await?;
     assert_eq!(collector.endpoint(), endpoint);
-    let again = Collector::start(dir.path(), Some(collector.port()))
-        .await
-        .unwrap_err();
-    assert!(
-        again.to_string().contains("address already in use"),
-        "{again:#}"
-    );
+    let again = Collector::start(dir.path(), Some(collector.port())).await.unwrap_err();
+    assert!(again.to_string().contains("address already in use"), "{again:#}");
     Ok(())
 }
 

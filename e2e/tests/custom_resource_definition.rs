@@ -10,9 +10,8 @@ fn examples(root: &Path, kind: &str) -> anyhow::Result<Vec<PathBuf>> {
     let dir = root.join(kind);
     let entries =
         std::fs::read_dir(&dir).with_context(|| format!("no examples in {}", dir.display()))?;
-    let mut files: Vec<_> = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<std::io::Result<_>>()?;
+    let mut files: Vec<_> =
+        entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     files.sort();
     Ok(files)
 }
@@ -36,10 +35,7 @@ async fn every_good_example_is_admitted_and_every_bad_one_rejected() -> anyhow::
     for root in roots() {
         for file in examples(&root, "good")? {
             let path = file.to_str().context("a path in UTF-8")?;
-            stage
-                .cluster
-                .kubectl(&["apply", "--validate=strict", "-f", path])
-                .await?;
+            stage.cluster.kubectl(&["apply", "--validate=strict", "-f", path]).await?;
             admitted += 1;
         }
         for file in examples(&root, "bad")? {
@@ -48,11 +44,7 @@ async fn every_good_example_is_admitted_and_every_bad_one_rejected() -> anyhow::
             let apply = ["create", "--validate=ignore", "-f", "-"];
             let strict = ["create", "--validate=strict", "-f", "-"];
             // An unknown field is pruned by the API server unless it is asked to be strict.
-            let arguments = if yaml.contains("port: 9999") {
-                strict
-            } else {
-                apply
-            };
+            let arguments = if yaml.contains("port: 9999") { strict } else { apply };
             let output = stage.kubectl().output(&arguments, &yaml).await?;
             anyhow::ensure!(!output.status.success(), "{} was admitted", file.display());
             let error = String::from_utf8_lossy(&output.stderr);
@@ -67,9 +59,6 @@ async fn every_good_example_is_admitted_and_every_bad_one_rejected() -> anyhow::
         }
     }
     println!("{admitted} admitted, {rejected} rejected");
-    anyhow::ensure!(
-        admitted >= 3 && rejected >= 8,
-        "the examples were not found"
-    );
+    anyhow::ensure!(admitted >= 3 && rejected >= 8, "the examples were not found");
     Ok(())
 }

@@ -15,14 +15,9 @@ async fn running(pharos: &Pharos) -> anyhow::Result<serde_json::Value> {
 async fn an_invalid_change_in_the_middle_moves_nothing() -> anyhow::Result<()> {
     let stage = Stage::set().await?;
     let pharos = stage.pharos().await?;
-    stage
-        .configure(&telemetryconfig_otlp(&stage.collector.endpoint()))
-        .await?;
+    stage.configure(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
     let before = running(&pharos).await?;
-    ensure!(
-        before.to_string().contains(&stage.collector.endpoint()),
-        "running is {before}"
-    );
+    ensure!(before.to_string().contains(&stage.collector.endpoint()), "running is {before}");
 
     // Right by the CRD, and more than the pipeline can do.
     let unsupported = telemetryconfig(
@@ -30,53 +25,28 @@ async fn an_invalid_change_in_the_middle_moves_nothing() -> anyhow::Result<()> {
          metrics: {exporters: [other], temporality: Delta}\n  traces: {exporters: [other]}",
     );
     stage.cluster.apply(&unsupported).await?;
-    let message = stage
-        .condition("Accepted", "False", "UnsupportedValue")
-        .await?;
+    let message = stage.condition("Accepted", "False", "UnsupportedValue").await?;
     for field in ["spec.metrics.temporality", "spec.traces"] {
-        ensure!(
-            message.contains(field),
-            "the message does not name {field}: {message}"
-        );
+        ensure!(message.contains(field), "the message does not name {field}: {message}");
     }
-    stage
-        .condition("Programmed", "False", "RunningPreviousConfig")
-        .await?;
-    stage
-        .condition("Ready", "False", "UnsupportedValue")
-        .await?;
-    ensure!(
-        running(&pharos).await? == before,
-        "the running configuration moved"
-    );
+    stage.condition("Programmed", "False", "RunningPreviousConfig").await?;
+    stage.condition("Ready", "False", "UnsupportedValue").await?;
+    ensure!(running(&pharos).await? == before, "the running configuration moved");
 
     // What was in force still exports what happens now.
     stage.create("meanwhile", 10).await?;
     let answered = stage.reviews_answered().await?;
     eventually("the old exporter to go on", PATIENCE, async || {
-        let exports = stage
-            .collector
-            .exports()
-            .map_err(|error| error.to_string())?;
-        let total = exports
-            .last()
-            .and_then(|export| export.total(REVIEWS))
-            .unwrap_or_default();
-        if total == answered {
-            Ok(())
-        } else {
-            Err(format!("{total}, not {answered}"))
-        }
+        let exports = stage.collector.exports().map_err(|error| error.to_string())?;
+        let total = exports.last().and_then(|export| export.total(REVIEWS)).unwrap_or_default();
+        if total == answered { Ok(()) } else { Err(format!("{total}, not {answered}")) }
     })
     .await?;
 
     stage.configure(TELEMETRYCONFIG_PROMETHEUS).await?;
     stage.condition("Ready", "True", "Ready").await?;
     let total = reviews_scraped(&pharos.metrics().await?);
-    ensure!(
-        total == answered,
-        "Prometheus shows {total}, the API server counts {answered}"
-    );
+    ensure!(total == answered, "Prometheus shows {total}, the API server counts {answered}");
     Ok(())
 }
 
@@ -85,33 +55,21 @@ async fn an_object_that_slipped_past_the_api_server_is_a_condition_not_a_dead_wa
 -> anyhow::Result<()> {
     let stage = Stage::set().await?;
     let pharos = stage.pharos().await?;
-    stage
-        .configure(&telemetryconfig_otlp(&stage.collector.endpoint()))
-        .await?;
+    stage.configure(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
     let before = running(&pharos).await?;
 
     let lax = r#"[{"op": "replace", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec",
         "value": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}]"#;
     let crd = "telemetryconfigs.telemetry.pharos.dev";
-    stage
-        .cluster
-        .kubectl(&["patch", "crd", crd, "--type=json", "-p", lax])
-        .await?;
+    stage.cluster.kubectl(&["patch", "crd", crd, "--type=json", "-p", lax]).await?;
     eventually("the API server to take anything", PATIENCE, async || {
         let broken = telemetryconfig("metrics: [this, is, no, object]");
-        stage
-            .cluster
-            .apply(&broken)
-            .await
-            .map_err(|error| error.to_string())
+        stage.cluster.apply(&broken).await.map_err(|error| error.to_string())
     })
     .await?;
     let message = stage.condition("Accepted", "False", "Invalid").await?;
     ensure!(message.starts_with("spec: cannot be decoded"), "{message}");
-    ensure!(
-        running(&pharos).await? == before,
-        "the running configuration moved"
-    );
+    ensure!(running(&pharos).await? == before, "the running configuration moved");
 
     stage.configure(TELEMETRYCONFIG_PROMETHEUS).await?;
     stage.condition("Ready", "True", "Ready").await?;
@@ -122,54 +80,25 @@ async fn an_object_that_slipped_past_the_api_server_is_a_condition_not_a_dead_wa
 async fn the_oldest_wins_and_deletion_goes_back_to_the_defaults() -> anyhow::Result<()> {
     let stage = Stage::set().await?;
     let pharos = stage.pharos().await?;
-    stage
-        .configure(&telemetryconfig_otlp(&stage.collector.endpoint()))
-        .await?;
+    stage.configure(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
     let second = TELEMETRYCONFIG_PROMETHEUS.replace("name: default", "name: second");
     stage.cluster.apply(&second).await?;
-    let wait = |name, condition| {
-        [
-            "wait",
-            "telcfg",
-            name,
-            "-n",
-            "pharos",
-            "--timeout=60s",
-            condition,
-        ]
-    };
+    let wait =
+        |name, condition| ["wait", "telcfg", name, "-n", "pharos", "--timeout=60s", condition];
     let conflicted =
         "--for=jsonpath={.status.conditions[?(@.type==\"Accepted\")].reason}=Conflicted";
     stage.cluster.kubectl(&wait("second", conflicted)).await?;
     let (status, _) = pharos.scrape().await?;
-    ensure!(
-        status == 404,
-        "the loser is in force: /metrics answers {status}"
-    );
+    ensure!(status == 404, "the loser is in force: /metrics answers {status}");
 
-    stage
-        .cluster
-        .kubectl(&["delete", "telcfg", "default", "-n", "pharos"])
-        .await?;
-    stage
-        .cluster
-        .kubectl(&wait("second", "--for=condition=Ready"))
-        .await?;
+    stage.cluster.kubectl(&["delete", "telcfg", "default", "-n", "pharos"]).await?;
+    stage.cluster.kubectl(&wait("second", "--for=condition=Ready")).await?;
     pharos.metrics().await?;
 
-    stage
-        .cluster
-        .apply(&telemetryconfig_otlp(&stage.collector.endpoint()))
-        .await?;
-    stage
-        .cluster
-        .kubectl(&["delete", "telcfg", "second", "-n", "pharos"])
-        .await?;
+    stage.cluster.apply(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
+    stage.cluster.kubectl(&["delete", "telcfg", "second", "-n", "pharos"]).await?;
     stage.condition("Programmed", "True", "Programmed").await?;
-    stage
-        .cluster
-        .kubectl(&["delete", "telcfg", "default", "-n", "pharos"])
-        .await?;
+    stage.cluster.kubectl(&["delete", "telcfg", "default", "-n", "pharos"]).await?;
     eventually("the defaults to be in force", PATIENCE, async || {
         pharos.metrics().await.map_err(|error| error.to_string())
     })

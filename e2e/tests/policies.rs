@@ -1,8 +1,8 @@
 //! Policies that come, go and are wrong, on the real API server.
 
 use anyhow::ensure;
-use pharos_e2e::stage::{PATIENCE, SHOP, Stage};
-use pharos_testkit::eventually;
+use pharos_e2e::stage::{PATIENCE, SHOP, Stage, reviews_scraped};
+use pharos_testkit::{Pharos, WebhookTarget, eventually};
 use serde_json::Value;
 
 const BROKEN: &str = "
@@ -34,30 +34,18 @@ spec:
 ";
 
 async fn status(stage: &Stage, policy: &str) -> anyhow::Result<Value> {
-    let get = [
-        "get",
-        "validatingpolicies.policies.kyverno.io",
-        policy,
-        "-o",
-        "json",
-    ];
+    let get = ["get", "validatingpolicies.policies.kyverno.io", policy, "-o", "json"];
     let object: Value = serde_json::from_str(&stage.cluster.kubectl(&get).await?)?;
     Ok(object["status"]["conditionStatus"].clone())
 }
 
 async fn said(stage: &Stage, policy: &str, ready: bool, words: &[&str]) -> anyhow::Result<()> {
-    eventually(
-        &format!("the status of {policy} to say {words:?}"),
-        PATIENCE,
-        async || {
-            let status = status(stage, policy)
-                .await
-                .map_err(|error| error.to_string())?;
-            let text = status.to_string();
-            let said = status["ready"] == ready && words.iter().all(|word| text.contains(word));
-            if said { Ok(()) } else { Err(text) }
-        },
-    )
+    eventually(&format!("the status of {policy} to say {words:?}"), PATIENCE, async || {
+        let status = status(stage, policy).await.map_err(|error| error.to_string())?;
+        let text = status.to_string();
+        let said = status["ready"] == ready && words.iter().all(|word| text.contains(word));
+        if said { Ok(()) } else { Err(text) }
+    })
     .await
 }
 
@@ -68,13 +56,7 @@ async fn a_policy_that_does_not_compile_says_so_and_the_others_keep_working() ->
     let _pharos = stage.pharos().await?;
     stage.cluster.apply(BROKEN).await?;
     stage.cluster.apply(UNSUPPORTED).await?;
-    said(
-        &stage,
-        "broken",
-        false,
-        &["CompileError", "spec.validations[0].expression"],
-    )
-    .await?;
+    said(&stage, "broken", false, &["CompileError", "spec.validations[0].expression"]).await?;
     said(&stage, "unsupported", false, &["spec.auditAnnotations"]).await?;
     said(&stage, "require-team", true, &[]).await?;
     stage.webhook_in_force().await?;
@@ -85,14 +67,7 @@ async fn a_policy_that_does_not_compile_says_so_and_the_others_keep_working() ->
     stage.cluster.apply(&mended).await?;
     said(&stage, "broken", true, &[]).await?;
     eventually("the mended policy to deny", PATIENCE, async || {
-        let create = [
-            "create",
-            "configmap",
-            "forbidden",
-            "-n",
-            "default",
-            "--dry-run=server",
-        ];
+        let create = ["create", "configmap", "forbidden", "-n", "default", "--dry-run=server"];
         match stage.cluster.kubectl(&create).await {
             Err(error) if error.to_string().contains("broken") => Ok(()),
             other => Err(format!("{other:?}")),
@@ -106,37 +81,17 @@ async fn without_a_policy_there_is_no_webhook() -> anyhow::Result<()> {
     let stage = Stage::set().await?;
     let _pharos = stage.pharos().await?;
     let list = ["get", "validatingwebhookconfigurations", "-o", "name"];
-    ensure!(
-        stage.cluster.kubectl(&list).await?.contains("pharos"),
-        "no webhook with a policy"
-    );
+    ensure!(stage.cluster.kubectl(&list).await?.contains("pharos"), "no webhook with a policy");
 
-    stage
-        .cluster
-        .kubectl(&["delete", "vpol", "require-team"])
-        .await?;
+    stage.cluster.kubectl(&["delete", "vpol", "require-team"]).await?;
     eventually("the webhook configuration to go", PATIENCE, async || {
-        let names = stage
-            .cluster
-            .kubectl(&list)
-            .await
-            .map_err(|error| error.to_string())?;
-        if names.contains("pharos") {
-            Err(names)
-        } else {
-            Ok(())
-        }
+        let names = stage.cluster.kubectl(&list).await.map_err(|error| error.to_string())?;
+        if names.contains("pharos") { Err(names) } else { Ok(()) }
     })
     .await?;
     let before = stage.reviews_answered().await?;
-    stage
-        .cluster
-        .kubectl(&["create", "configmap", "free", "-n", SHOP])
-        .await?;
-    ensure!(
-        stage.reviews_answered().await? == before,
-        "a review was asked for without a policy"
-    );
+    stage.cluster.kubectl(&["create", "configmap", "free", "-n", SHOP]).await?;
+    ensure!(stage.reviews_answered().await? == before, "a review was asked for without a policy");
     Ok(())
 }
 
@@ -148,11 +103,20 @@ async fn a_webhook_configuration_that_somebody_edits_is_repaired() -> anyhow::Re
     let name = stage.cluster.kubectl(&list).await?.trim().to_owned();
     let patch =
         r#"[{"op": "replace", "path": "/webhooks/0/rules/0/resources", "value": ["secrets"]}]"#;
-    stage
-        .cluster
-        .kubectl(&["patch", &name, "--type=json", "-p", patch])
-        .await?;
+    stage.cluster.kubectl(&["patch", &name, "--type=json", "-p", patch]).await?;
     stage.webhook_in_force().await?;
     stage.cluster.kubectl(&["delete", &name]).await?;
     stage.webhook_in_force().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_webhook_is_reached_by_a_url_too() -> anyhow::Result<()> {
+    let stage = Stage::set().await?;
+    let target = WebhookTarget::Host("127.0.0.1".to_owned());
+    let pharos = Pharos::builder(&stage.cluster).target(target).start().await?;
+    stage.webhook_in_force().await?;
+    let answered = stage.reviews_answered().await?;
+    let total = reviews_scraped(&pharos.metrics().await?);
+    ensure!(total == answered, "Prometheus shows {total}, the API server counts {answered}");
+    Ok(())
 }

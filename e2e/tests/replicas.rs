@@ -20,11 +20,7 @@ struct Replicas {
 impl Replicas {
     async fn start(stage: &Stage, count: usize) -> anyhow::Result<Self> {
         let balancer = Balancer::start(Vec::new()).await?;
-        let mut replicas = Self {
-            balancer,
-            running: Vec::new(),
-            started: 0,
-        };
+        let mut replicas = Self { balancer, running: Vec::new(), started: 0 };
         for _ in 0..count {
             replicas.add(stage).await?;
         }
@@ -60,8 +56,7 @@ impl Replicas {
 
     fn balance(&self) {
         let webhook = |pharos: &Pharos| SocketAddr::from(([127, 0, 0, 1], pharos.ports().webhook));
-        self.balancer
-            .set_backends(self.running.iter().map(webhook).collect());
+        self.balancer.set_backends(self.running.iter().map(webhook).collect());
     }
 }
 
@@ -75,9 +70,7 @@ fn totals(stage: &Stage) -> anyhow::Result<BTreeMap<String, f64>> {
     }
     let mut totals = BTreeMap::new();
     for (series, total) in last {
-        let instance = series
-            .instance_id()
-            .context("a writer without service.instance.id")?;
+        let instance = series.instance_id().context("a writer without service.instance.id")?;
         *totals.entry(instance.to_owned()).or_default() += total;
     }
     Ok(totals)
@@ -85,19 +78,11 @@ fn totals(stage: &Stage) -> anyhow::Result<BTreeMap<String, f64>> {
 
 async fn sum_equals_the_api_servers(stage: &Stage) -> anyhow::Result<f64> {
     let answered = stage.reviews_answered().await?;
-    eventually(
-        "the sum over instances to equal the API server's count",
-        PATIENCE,
-        async || {
-            let totals = totals(stage).map_err(|error| error.to_string())?;
-            let sum: f64 = totals.values().sum();
-            if sum == answered {
-                Ok(())
-            } else {
-                Err(format!("{totals:?} is {sum}, not {answered}"))
-            }
-        },
-    )
+    eventually("the sum over instances to equal the API server's count", PATIENCE, async || {
+        let totals = totals(stage).map_err(|error| error.to_string())?;
+        let sum: f64 = totals.values().sum();
+        if sum == answered { Ok(()) } else { Err(format!("{totals:?} is {sum}, not {answered}")) }
+    })
     .await?;
     Ok(answered)
 }
@@ -106,20 +91,14 @@ async fn sum_equals_the_api_servers(stage: &Stage) -> anyhow::Result<f64> {
 async fn the_sum_over_instances_is_the_api_servers_count() -> anyhow::Result<()> {
     let stage = Arc::new(Stage::set().await?);
     let mut replicas = Replicas::start(&stage, 3).await?;
-    stage
-        .configure(&telemetryconfig_otlp(&stage.collector.endpoint()))
-        .await?;
+    stage.configure(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
     let programmed = stage.telemetryconfig().await?["status"]["programmedReplicas"].clone();
     ensure!(programmed == "3/3", "programmedReplicas is {programmed}");
 
     let traffic = Traffic::start(&stage, "first");
     eventually("every instance to have counted", PATIENCE, async || {
         let totals = totals(&stage).map_err(|error| error.to_string())?;
-        if totals.len() == 3 {
-            Ok(())
-        } else {
-            Err(format!("{totals:?}"))
-        }
+        if totals.len() == 3 { Ok(()) } else { Err(format!("{totals:?}")) }
     })
     .await?;
     traffic.stop().await?;
@@ -139,12 +118,11 @@ async fn the_sum_over_instances_is_the_api_servers_count() -> anyhow::Result<()>
     traffic.stop().await?;
     let second = sum_equals_the_api_servers(&stage).await?;
     let after: BTreeSet<_> = totals(&stage)?.into_keys().collect();
-    ensure!(
-        after.is_superset(&before),
-        "an instance was forgotten: {before:?}, {after:?}"
+    ensure!(after.is_superset(&before), "an instance was forgotten: {before:?}, {after:?}");
+    println!(
+        "{first} reviews by 3 instances, {second} by {} after all were restarted",
+        after.len()
     );
-    println!("{first} reviews by 3 instances, {second} by {} after all were restarted",
-        after.len());
     Ok(())
 }
 
@@ -152,74 +130,41 @@ async fn the_sum_over_instances_is_the_api_servers_count() -> anyhow::Result<()>
 async fn one_leader_writes_status_and_the_others_do_not_fight_it() -> anyhow::Result<()> {
     let stage = Stage::set().await?;
     let mut replicas = Replicas::start(&stage, 3).await?;
-    stage
-        .configure(&telemetryconfig_otlp(&stage.collector.endpoint()))
-        .await?;
+    stage.configure(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
     stage.condition("ExportHealthy", "True", "Healthy").await?;
 
     let settled = version(&stage).await?;
     let renewals = renewals(&stage).await?;
     eventually("every replica to renew its Lease", PATIENCE, async || {
-        let now = self::renewals(&stage)
-            .await
-            .map_err(|error| error.to_string())?;
-        let renewed = renewals
-            .iter()
-            .all(|(lease, before)| now.get(lease).is_some_and(|now| now != before));
-        if renewed {
-            Ok(())
-        } else {
-            Err(format!("{now:?}"))
-        }
+        let now = self::renewals(&stage).await.map_err(|error| error.to_string())?;
+        let renewed =
+            renewals.iter().all(|(lease, before)| now.get(lease).is_some_and(|now| now != before));
+        if renewed { Ok(()) } else { Err(format!("{now:?}")) }
     })
     .await?;
-    ensure!(
-        version(&stage).await? == settled,
-        "the object was written though nothing changed"
-    );
+    ensure!(version(&stage).await? == settled, "the object was written though nothing changed");
 
     let leader = leader(&stage).await?;
     let index = replicas
         .running
         .iter()
         .position(|pharos| {
-            pharos
-                .logs()
-                .is_ok_and(|logs| logs.contains(&format!("replica=\"{leader}\"")))
+            pharos.logs().is_ok_and(|logs| logs.contains(&format!("replica=\"{leader}\"")))
         })
         .context("the leader is none of ours")?;
     replicas.running.swap(0, index);
     replicas.remove().await?;
     eventually("another leader", PATIENCE, async || {
-        let now = self::leader(&stage)
-            .await
-            .map_err(|error| error.to_string())?;
-        if now == leader || now.is_empty() {
-            Err(format!("the leader is {now:?}"))
-        } else {
-            Ok(())
-        }
+        let now = self::leader(&stage).await.map_err(|error| error.to_string())?;
+        if now == leader || now.is_empty() { Err(format!("the leader is {now:?}")) } else { Ok(()) }
     })
     .await?;
-    eventually(
-        "the new leader to drop the entry of the old",
-        PATIENCE,
-        async || {
-            let object = stage
-                .telemetryconfig()
-                .await
-                .map_err(|error| error.to_string())?;
-            let programmed = object["status"]["programmedReplicas"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            if programmed == "2/2" {
-                Ok(())
-            } else {
-                Err(programmed)
-            }
-        },
-    )
+    eventually("the new leader to drop the entry of the old", PATIENCE, async || {
+        let object = stage.telemetryconfig().await.map_err(|error| error.to_string())?;
+        let programmed =
+            object["status"]["programmedReplicas"].as_str().unwrap_or_default().to_owned();
+        if programmed == "2/2" { Ok(()) } else { Err(programmed) }
+    })
     .await?;
     let object = stage.telemetryconfig().await?;
     let managers: BTreeSet<_> = object["metadata"]["managedFields"]
@@ -242,34 +187,21 @@ async fn version(stage: &Stage) -> anyhow::Result<String> {
 
 async fn leader(stage: &Stage) -> anyhow::Result<String> {
     let path = "jsonpath={.spec.holderIdentity}";
-    let lease = [
-        "get",
-        "lease",
-        "pharos-telemetry-leader",
-        "-n",
-        ENGINE,
-        "-o",
-        path,
-    ];
+    let lease = ["get", "lease", "pharos-telemetry-leader", "-n", ENGINE, "-o", path];
     stage.cluster.kubectl(&lease).await
 }
 
 /// The renewTime of every heartbeat Lease.
 async fn renewals(stage: &Stage) -> anyhow::Result<BTreeMap<String, String>> {
     let label = "telemetry.pharos.dev/heartbeat";
-    let list = stage
-        .cluster
-        .kubectl(&["get", "lease", "-n", ENGINE, "-l", label, "-o", "json"])
-        .await?;
+    let list =
+        stage.cluster.kubectl(&["get", "lease", "-n", ENGINE, "-l", label, "-o", "json"]).await?;
     let list: serde_json::Value = serde_json::from_str(&list)?;
     let items = list["items"].as_array().context("a list")?;
     Ok(items
         .iter()
         .map(|lease| {
-            (
-                lease["metadata"]["name"].to_string(),
-                lease["spec"]["renewTime"].to_string(),
-            )
+            (lease["metadata"]["name"].to_string(), lease["spec"]["renewTime"].to_string())
         })
         .collect())
 }

@@ -12,9 +12,7 @@ use pharos_testkit::{Pharos, eventually};
 async fn logged(pharos: &Pharos, words: &[&str]) -> anyhow::Result<()> {
     eventually(&format!("the log to say {words:?}"), PATIENCE, async || {
         let logs = pharos.logs().map_err(|error| error.to_string())?;
-        let said = logs
-            .lines()
-            .any(|line| words.iter().all(|word| line.contains(word)));
+        let said = logs.lines().any(|line| words.iter().all(|word| line.contains(word)));
         if said { Ok(()) } else { Err(logs) }
     })
     .await
@@ -24,42 +22,14 @@ async fn logged(pharos: &Pharos, words: &[&str]) -> anyhow::Result<()> {
 async fn missing_crds_are_named_with_the_remedy_and_may_come_later() -> anyhow::Result<()> {
     let stage = Stage::bare().await?;
     let mut pharos = Pharos::builder(&stage.cluster).spawn()?;
-    logged(
-        &pharos,
-        &[
-            "TelemetryConfigs",
-            "UnknownKind",
-            "pharos crds | kubectl apply",
-        ],
-    )
-    .await?;
-    logged(
-        &pharos,
-        &[
-            "ValidatingPolicies",
-            "UnknownKind",
-            "pharos crds | kubectl apply",
-        ],
-    )
-    .await?;
+    logged(&pharos, &["TelemetryConfigs", "UnknownKind", "pharos crds | kubectl apply"]).await?;
+    logged(&pharos, &["ValidatingPolicies", "UnknownKind", "pharos crds | kubectl apply"]).await?;
     let (status, body) = pharos.admin("/readyz").await?;
-    ensure!(
-        status == 503 && body.contains("admission"),
-        "/readyz: {status} {body}"
-    );
-    let mentions = pharos
-        .logs()?
-        .matches("cannot watch TelemetryConfigs")
-        .count();
-    ensure!(
-        mentions == 1,
-        "the same trouble was logged {mentions} times"
-    );
+    ensure!(status == 503 && body.contains("admission"), "/readyz: {status} {body}");
+    let mentions = pharos.logs()?.matches("cannot watch TelemetryConfigs").count();
+    ensure!(mentions == 1, "the same trouble was logged {mentions} times");
 
-    stage
-        .cluster
-        .install_crds(&repository().join("crds"))
-        .await?;
+    stage.cluster.install_crds(&repository().join("crds")).await?;
     pharos.wait_ready().await?;
     stage.cluster.apply(POLICY).await?;
     stage.webhook_in_force().await
@@ -114,9 +84,6 @@ async fn a_kubeconfig_that_is_not_there_ends_it_with_one_line() -> anyhow::Resul
         .spawn()?;
     let status = pharos.wait(PATIENCE).await?;
     let logs = pharos.logs()?;
-    ensure!(
-        status.code() == Some(1) && logs.contains("--kubeconfig"),
-        "{status}: {logs}"
-    );
+    ensure!(status.code() == Some(1) && logs.contains("--kubeconfig"), "{status}: {logs}");
     Ok(())
 }

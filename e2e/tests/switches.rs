@@ -38,10 +38,7 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
     let created = traffic.stop().await?;
     let answered = stage.reviews_answered().await?;
     let total = reviews_scraped(&pharos.metrics().await?);
-    ensure!(
-        total == answered,
-        "Prometheus shows {total}, the API server counts {answered}"
-    );
+    ensure!(total == answered, "Prometheus shows {total}, the API server counts {answered}");
 
     // The other sink, by its last flush.
     to_otlp(&stage, &pharos).await?;
@@ -50,10 +47,8 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
     stage.condition("ExportHealthy", "True", "Healthy").await?;
     let status = pharos.terminate(PATIENCE).await?;
     ensure!(status.success(), "pharos ended with {status}");
-    eventually("the last flush at the Collector", PATIENCE, async || {
-        last_export(&stage, answered)
-    })
-    .await?;
+    eventually("the last flush at the Collector", PATIENCE, async || last_export(&stage, answered))
+        .await?;
 
     series_hold_together(&stage)?;
     first_exports.sort();
@@ -69,20 +64,11 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
 /// Switches to OTLP; says what the total was at the commit, and how long the first export took.
 async fn to_otlp(stage: &Stage, pharos: &Pharos) -> anyhow::Result<(f64, Duration)> {
     let before = stage.collector.exports()?.len();
-    stage
-        .cluster
-        .apply(&telemetryconfig_otlp(&stage.collector.endpoint()))
-        .await?;
+    stage.cluster.apply(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
     let applied = Instant::now();
     let first = eventually("the first export", PATIENCE, async || {
-        let exports = stage
-            .collector
-            .exports()
-            .map_err(|error| error.to_string())?;
-        exports
-            .get(before)
-            .cloned()
-            .ok_or_else(|| format!("{} exports", exports.len()))
+        let exports = stage.collector.exports().map_err(|error| error.to_string())?;
+        exports.get(before).cloned().ok_or_else(|| format!("{} exports", exports.len()))
     })
     .await?;
     let took = applied.elapsed();
@@ -90,10 +76,7 @@ async fn to_otlp(stage: &Stage, pharos: &Pharos) -> anyhow::Result<(f64, Duratio
     let total = first.total(REVIEWS).unwrap_or_default();
     committed(pharos, total).await?;
     let (status, body) = pharos.scrape().await?;
-    ensure!(
-        status == 404,
-        "/metrics answers {status} while it is off: {body}"
-    );
+    ensure!(status == 404, "/metrics answers {status} while it is off: {body}");
     Ok((total, took))
 }
 
@@ -101,11 +84,12 @@ async fn to_otlp(stage: &Stage, pharos: &Pharos) -> anyhow::Result<(f64, Duratio
 async fn to_prometheus(stage: &Stage, pharos: &Pharos) -> anyhow::Result<f64> {
     stage.configure(TELEMETRYCONFIG_PROMETHEUS).await?;
     let total = reviews_scraped(&pharos.metrics().await?);
-    let at_commit = eventually("the Collector to hold the total of the commit", PATIENCE, async || {
-        let at_commit = reviews_at_commit(pharos).await.map_err(|error| error.to_string())?;
-        last_export(stage, at_commit).map(|()| at_commit)
-    })
-    .await?;
+    let at_commit =
+        eventually("the Collector to hold the total of the commit", PATIENCE, async || {
+            let at_commit = reviews_at_commit(pharos).await.map_err(|error| error.to_string())?;
+            last_export(stage, at_commit).map(|()| at_commit)
+        })
+        .await?;
     ensure!(total >= at_commit, "/metrics shows {total}, at the commit it was {at_commit}");
     Ok(at_commit)
 }
@@ -120,19 +104,9 @@ async fn committed(pharos: &Pharos, total: f64) -> anyhow::Result<()> {
 }
 
 fn last_export(stage: &Stage, expected: f64) -> Result<(), String> {
-    let exports = stage
-        .collector
-        .exports()
-        .map_err(|error| error.to_string())?;
-    let total = exports
-        .last()
-        .and_then(|export| export.total(REVIEWS))
-        .unwrap_or_default();
-    if total == expected {
-        Ok(())
-    } else {
-        Err(format!("it holds {total}, not {expected}"))
-    }
+    let exports = stage.collector.exports().map_err(|error| error.to_string())?;
+    let total = exports.last().and_then(|export| export.total(REVIEWS)).unwrap_or_default();
+    if total == expected { Ok(()) } else { Err(format!("it holds {total}, not {expected}")) }
 }
 
 /// No series of the Collector's data ever went down, and each has one start time.
@@ -141,19 +115,10 @@ fn series_hold_together(stage: &Stage) -> anyhow::Result<()> {
     for export in stage.collector.exports()? {
         for point in &export.points {
             let total = point.value.total();
-            let (start, last) = seen
-                .entry(Arc::clone(&point.series))
-                .or_insert((point.start_time, total));
-            ensure!(
-                *start == point.start_time,
-                "two start times of {:?}",
-                point.series
-            );
-            ensure!(
-                *last <= total,
-                "{:?} went from {last} to {total}",
-                point.series
-            );
+            let (start, last) =
+                seen.entry(Arc::clone(&point.series)).or_insert((point.start_time, total));
+            ensure!(*start == point.start_time, "two start times of {:?}", point.series);
+            ensure!(*last <= total, "{:?} went from {last} to {total}", point.series);
             *last = total;
         }
     }

@@ -85,9 +85,7 @@ impl PartialEq for CaBundle {
 
 impl fmt::Debug for CaBundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CaBundle")
-            .field("certificates", &self.certificates.len())
-            .finish()
+        f.debug_struct("CaBundle").field("certificates", &self.certificates.len()).finish()
     }
 }
 
@@ -103,11 +101,7 @@ impl CaBundle {
         if roots.is_empty() {
             return Err(Flaw::NoCa);
         }
-        Ok(Self {
-            pem: pem.to_owned(),
-            certificates,
-            roots,
-        })
+        Ok(Self { pem: pem.to_owned(), certificates, roots })
     }
 
     /// The PEM as it was found: what `caBundle` carries.
@@ -141,26 +135,19 @@ impl Material {
         provider: &CryptoProvider,
     ) -> Result<Self, Flaw> {
         let bundle = CaBundle::parse(encoded.ca, now)?;
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(encoded.certificate)
-            .filter_map(Result::ok)
-            .collect();
+        let chain: Vec<_> =
+            CertificateDer::pem_slice_iter(encoded.certificate).filter_map(Result::ok).collect();
         if chain.is_empty() {
             return Err(Flaw::NoCertificate);
         }
         let key = PrivateKeyDer::from_pem_slice(encoded.key).map_err(|_| Flaw::NoKey)?;
-        let signing = provider
-            .key_provider
-            .load_private_key(key)
-            .map_err(|_| Flaw::NoKey)?;
+        let signing = provider.key_provider.load_private_key(key).map_err(|_| Flaw::NoKey)?;
         let certified = CertifiedKey::new(chain, signing);
         certified.keys_match().map_err(|_| Flaw::KeyMismatch)?;
         if !chains_to(&certified.cert, &bundle.roots, now) {
             return Err(Flaw::Unverified);
         }
-        Ok(Self {
-            bundle,
-            certified: Arc::new(certified),
-        })
+        Ok(Self { bundle, certified: Arc::new(certified) })
     }
 
     /// The CAs to publish for it.
@@ -183,11 +170,8 @@ impl Material {
         let Some(leaf) = self.certified.cert.first() else {
             return false;
         };
-        ParsedCertificate::try_from(leaf).is_ok_and(|leaf| {
-            names
-                .iter()
-                .all(|name| verify_server_name(&leaf, name).is_ok())
-        })
+        ParsedCertificate::try_from(leaf)
+            .is_ok_and(|leaf| names.iter().all(|name| verify_server_name(&leaf, name).is_ok()))
     }
 
     /// Whether its end is near.
@@ -198,11 +182,7 @@ impl Material {
 
     /// The names by which it may be called.
     fn server_names(&self) -> Vec<ServerName<'static>> {
-        let parsed = self
-            .certified
-            .cert
-            .first()
-            .map(|leaf| X509Certificate::from_der(leaf));
+        let parsed = self.certified.cert.first().map(|leaf| X509Certificate::from_der(leaf));
         let Some(Ok((_, leaf))) = parsed else {
             return Vec::new();
         };
@@ -240,9 +220,7 @@ fn address(bytes: &[u8]) -> Option<std::net::IpAddr> {
 /// rustls takes a root's word for everything but its key; Go, which API servers verify with, does
 /// not.
 fn is_ca_at(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
-    let now = i64::try_from(now.as_secs())
-        .ok()
-        .and_then(|now| ASN1Time::from_timestamp(now).ok());
+    let now = i64::try_from(now.as_secs()).ok().and_then(|now| ASN1Time::from_timestamp(now).ok());
     let (Some(now), Ok((_, certificate))) = (now, X509Certificate::from_der(certificate)) else {
         return false;
     };
@@ -280,23 +258,13 @@ pub(crate) fn issue(
         }
     }
     // Two CAs of one bundle must differ in more than their keys to be told apart at a glance.
-    let mut ca_params = lasting(
-        CA_LIFE,
-        now,
-        &format!("Pharos webhook CA {}", now.as_secs()),
-    );
+    let mut ca_params = lasting(CA_LIFE, now, &format!("Pharos webhook CA {}", now.as_secs()));
     ca_params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    ca_params.key_usages = vec![
-        KeyUsagePurpose::KeyCertSign,
-        KeyUsagePurpose::DigitalSignature,
-    ];
+    ca_params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     let ca_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let ca = ca_params.self_signed(&ca_key)?;
 
-    let names: Vec<_> = names
-        .iter()
-        .map(|name| name.to_str().into_owned())
-        .collect();
+    let names: Vec<_> = names.iter().map(|name| name.to_str().into_owned()).collect();
     let mut leaf_params = lasting(CERTIFICATE_LIFE, now, "Pharos webhook");
     leaf_params.subject_alt_names = CertificateParams::new(names)?.subject_alt_names;
     leaf_params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -309,20 +277,14 @@ pub(crate) fn issue(
     if let Some(issuer) = predecessor.and_then(|predecessor| predecessor.issuer(now)) {
         bundle.push_str(&pem::encode(&pem::Pem::new("CERTIFICATE", issuer.as_ref())));
     }
-    Ok(Issued {
-        ca: bundle,
-        certificate: leaf.pem(),
-        key: leaf_key.serialize_pem(),
-    })
+    Ok(Issued { ca: bundle, certificate: leaf.pem(), key: leaf_key.serialize_pem() })
 }
 
 fn lasting(life: Duration, now: UnixTime, common_name: &str) -> CertificateParams {
     let now = date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_secs());
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.not_before = now - BACKDATED;
     params.not_after = now + life;
     params

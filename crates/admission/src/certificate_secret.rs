@@ -40,10 +40,7 @@ pub(crate) enum Decision {
     /// It is good: serve it.
     Use(Material),
     /// Make new material and write it in its place.
-    Issue {
-        because: Because,
-        predecessor: Option<Material>,
-    },
+    Issue { because: Because, predecessor: Option<Material> },
 }
 
 /// Why new material is made.
@@ -93,8 +90,7 @@ impl Store for Api<Secret> {
 
     async fn write(&self, secret: &Secret) -> Result<Write, kube::Error> {
         let written = if secret.metadata.resource_version.is_some() {
-            self.replace(SECRET_NAME, &PostParams::default(), secret)
-                .await
+            self.replace(SECRET_NAME, &PostParams::default(), secret).await
         } else {
             self.create(&PostParams::default(), secret).await
         };
@@ -122,24 +118,16 @@ pub(crate) fn decide(
     provider: &CryptoProvider,
 ) -> Decision {
     let Some(secret) = found else {
-        return Decision::Issue {
-            because: Because::Absent,
-            predecessor: None,
-        };
+        return Decision::Issue { because: Because::Absent, predecessor: None };
     };
     match Material::parse(encoded(secret), now, provider) {
-        Err(flaw) => Decision::Issue {
-            because: Because::Flawed(flaw),
-            predecessor: None,
-        },
-        Ok(material) if !material.covers(names) => Decision::Issue {
-            because: Because::OtherNames,
-            predecessor: Some(material),
-        },
-        Ok(material) if material.expires_soon(now) => Decision::Issue {
-            because: Because::ExpiresSoon,
-            predecessor: Some(material),
-        },
+        Err(flaw) => Decision::Issue { because: Because::Flawed(flaw), predecessor: None },
+        Ok(material) if !material.covers(names) => {
+            Decision::Issue { because: Because::OtherNames, predecessor: Some(material) }
+        }
+        Ok(material) if material.expires_soon(now) => {
+            Decision::Issue { because: Because::ExpiresSoon, predecessor: Some(material) }
+        }
         Ok(material) => Decision::Use(material),
     }
 }
@@ -157,16 +145,10 @@ pub(crate) async fn settle(
         let now = clock();
         let (because, predecessor) = match decide(found.as_ref(), names, now, provider) {
             Decision::Use(material) => return Ok(material),
-            Decision::Issue {
-                because,
-                predecessor,
-            } => (because, predecessor),
+            Decision::Issue { because, predecessor } => (because, predecessor),
         };
         let issued = issue(names, predecessor.as_ref(), now)?;
-        match store
-            .write(&filled(found.unwrap_or_default(), issued))
-            .await?
-        {
+        match store.write(&filled(found.unwrap_or_default(), issued)).await? {
             Write::Done => tracing::info!(
                 secret = SECRET_NAME,
                 %because,
@@ -219,9 +201,7 @@ pub(crate) async fn keep(
 }
 
 fn take_in(newest: &mut Option<Arc<Material>>, material: Material) -> bool {
-    let changed = newest
-        .as_ref()
-        .is_none_or(|newest| !newest.same_as(&material));
+    let changed = newest.as_ref().is_none_or(|newest| !newest.same_as(&material));
     if changed {
         *newest = Some(Arc::new(material));
     }
@@ -248,11 +228,7 @@ fn encoded(secret: &Secret) -> Encoded<'_> {
         let data = secret.data.as_ref().and_then(|data| data.get(key));
         data.map(|bytes| &*bytes.0).unwrap_or_default()
     };
-    Encoded {
-        ca: entry(CA),
-        certificate: entry(CERTIFICATE),
-        key: entry(KEY),
-    }
+    Encoded { ca: entry(CA), certificate: entry(CERTIFICATE), key: entry(KEY) }
 }
 
 /// The Secret to write over `found`, whose identity, version and type it keeps: the type of a
@@ -260,10 +236,7 @@ fn encoded(secret: &Secret) -> Encoded<'_> {
 fn filled(found: Secret, issued: Issued) -> Secret {
     let data = BTreeMap::from([
         (CA.to_owned(), ByteString(issued.ca.into_bytes())),
-        (
-            CERTIFICATE.to_owned(),
-            ByteString(issued.certificate.into_bytes()),
-        ),
+        (CERTIFICATE.to_owned(), ByteString(issued.certificate.into_bytes())),
         (KEY.to_owned(), ByteString(issued.key.into_bytes())),
     ]);
     Secret {

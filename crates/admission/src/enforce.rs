@@ -47,10 +47,7 @@ pub(crate) fn enforce(evaluation: &Evaluation<'_>, failure_policy: FailurePolicy
         }
     }
     let decision = match first_reason {
-        Some(reason) => Decision::Deny {
-            message: denials.join("; "),
-            reason,
-        },
+        Some(reason) => Decision::Deny { message: denials.join("; "), reason },
         None => Decision::Allow,
     };
     Verdict { decision, warnings }
@@ -61,22 +58,14 @@ fn violation(
     failure_policy: FailurePolicy,
 ) -> Option<(String, StatusReason)> {
     let (message, reason) = match (&outcome.result, failure_policy) {
-        (
-            PolicyResult::Fail {
-                message, reason, ..
-            },
-            _,
-        ) => (message, *reason),
+        (PolicyResult::Fail { message, reason, .. }, _) => (message, *reason),
         (PolicyResult::Error { message, .. }, FailurePolicy::Fail) => {
             (message, StatusReason::default())
         }
         (PolicyResult::Error { .. }, FailurePolicy::Ignore)
         | (PolicyResult::Pass | PolicyResult::Skip, _) => return None,
     };
-    Some((
-        format!("policy {}: {message}", outcome.policy.name()),
-        reason,
-    ))
+    Some((format!("policy {}: {message}", outcome.policy.name()), reason))
 }
 
 #[cfg(test)]
@@ -94,18 +83,11 @@ mod tests {
     }
 
     fn fail(message: &str, reason: StatusReason) -> PolicyResult {
-        PolicyResult::Fail {
-            message: message.to_owned(),
-            validation: 0,
-            reason,
-        }
+        PolicyResult::Fail { message: message.to_owned(), validation: 0, reason }
     }
 
     fn error(message: &str) -> PolicyResult {
-        PolicyResult::Error {
-            message: message.to_owned(),
-            validation: Some(0),
-        }
+        PolicyResult::Error { message: message.to_owned(), validation: Some(0) }
     }
 
     #[test]
@@ -120,13 +102,7 @@ mod tests {
             ("nothing", vec![], Ignore, None, &[][..]),
             ("pass", vec![(&deny, PolicyResult::Pass)], Fail, None, &[]),
             ("skip", vec![(&deny, PolicyResult::Skip)], Fail, None, &[]),
-            (
-                "deny",
-                vec![(&deny, no())],
-                Ignore,
-                Some(("policy d: no", Invalid)),
-                &[],
-            ),
+            ("deny", vec![(&deny, no())], Ignore, Some(("policy d: no", Invalid)), &[]),
             (
                 "deny is the default",
                 vec![(&unset, no())],
@@ -150,13 +126,7 @@ mod tests {
                 Some(("policy b: x; policy d: no", Forbidden)),
                 &["policy w: no", "policy b: x"],
             ),
-            (
-                "an error, open",
-                vec![(&deny, error("e"))],
-                Ignore,
-                None,
-                &[],
-            ),
+            ("an error, open", vec![(&deny, error("e"))], Ignore, None, &[]),
             (
                 "an error, closed",
                 vec![(&deny, error("e"))],
@@ -182,19 +152,12 @@ mod tests {
         for (what, outcomes, failure_policy, denial, warnings) in cases {
             let outcomes = outcomes
                 .into_iter()
-                .map(|(policy, result)| PolicyOutcome {
-                    policy,
-                    result,
-                    elapsed: Duration::ZERO,
-                })
+                .map(|(policy, result)| PolicyOutcome { policy, result, elapsed: Duration::ZERO })
                 .collect();
             let verdict = enforce(&Evaluation { outcomes }, failure_policy);
             let decision = match denial {
                 None => Decision::Allow,
-                Some((message, reason)) => Decision::Deny {
-                    message: message.to_owned(),
-                    reason,
-                },
+                Some((message, reason)) => Decision::Deny { message: message.to_owned(), reason },
             };
             assert_eq!(verdict.decision, decision, "{what}");
             assert_eq!(verdict.warnings, warnings, "{what}");

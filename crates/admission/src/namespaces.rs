@@ -93,10 +93,7 @@ fn index(
             .filter(|entry| entry.resource_version == resource_version);
         let entry = match same {
             Some(entry) => entry.clone(),
-            None => Entry {
-                resource_version,
-                object: rendered(observed.object.as_ref().ok()?)?,
-            },
+            None => Entry { resource_version, object: rendered(observed.object.as_ref().ok()?)? },
         };
         Some((name.to_owned(), entry))
     };
@@ -119,21 +116,12 @@ mod tests {
         }))
         .unwrap();
         let metadata = namespace.metadata.clone();
-        (
-            name.to_owned(),
-            Observed {
-                metadata,
-                object: Ok(Arc::new(namespace)),
-            },
-        )
+        (name.to_owned(), Observed { metadata, object: Ok(Arc::new(namespace)) })
     }
 
     #[test]
     fn only_what_changed_is_rendered_again() {
-        let first = index(
-            &BTreeMap::new(),
-            &[observed("a", "1"), observed("b", "1")].into(),
-        );
+        let first = index(&BTreeMap::new(), &[observed("a", "1"), observed("b", "1")].into());
         let second = index(&first, &[observed("a", "1"), observed("b", "2")].into());
         assert!(Arc::ptr_eq(&first["a"].object, &second["a"].object));
         assert_eq!(first["b"].object["metadata"]["labels"]["a"], "1");

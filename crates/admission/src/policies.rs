@@ -62,13 +62,8 @@ impl Policies {
             .map(|(uid, observed)| (uid.clone(), self.entry(uid, observed)))
             .collect();
         let set = |group| {
-            let in_group = entries
-                .values()
-                .filter(|entry| entry.group() == Some(group));
-            PolicySet::new(
-                Origin::Admission,
-                in_group.filter_map(Entry::compiled).cloned(),
-            )
+            let in_group = entries.values().filter(|entry| entry.group() == Some(group));
+            PolicySet::new(Origin::Admission, in_group.filter_map(Entry::compiled).cloned())
         };
         Self {
             fail_open: set(FailurePolicy::Ignore),
@@ -86,10 +81,9 @@ impl Policies {
         let outcome = match (compiled_before, &observed.object) {
             (Some(before), _) => before.outcome.clone(),
             (None, Ok(object)) => Outcome::of(object),
-            (None, Err(error)) => Outcome::Broken(Defect {
-                reason: "Undecodable",
-                message: error.clone(),
-            }),
+            (None, Err(error)) => {
+                Outcome::Broken(Defect { reason: "Undecodable", message: error.clone() })
+            }
         };
         Entry {
             metadata: observed.metadata.clone(),
@@ -124,9 +118,7 @@ impl Policies {
 
 impl Entry {
     fn group(&self) -> Option<FailurePolicy> {
-        self.object
-            .as_deref()
-            .map(|object| webhook::group(&object.spec))
+        self.object.as_deref().map(|object| webhook::group(&object.spec))
     }
 
     fn compiled(&self) -> Option<&Arc<CompiledPolicy>> {
@@ -146,10 +138,9 @@ impl Outcome {
                 Self::InForce(Arc::new(compiled))
             }
             Ok(_) => Self::NotForAdmission,
-            Err(errors) => Self::Broken(Defect {
-                reason: errors.reason(),
-                message: errors.to_string(),
-            }),
+            Err(errors) => {
+                Self::Broken(Defect { reason: errors.reason(), message: errors.to_string() })
+            }
         }
     }
 }

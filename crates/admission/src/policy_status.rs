@@ -50,21 +50,14 @@ fn desired(
 ) -> PolicyConditionStatus {
     let (ready, reason, message) = match &entry.outcome {
         Outcome::InForce(_) => (true, SUCCEEDED, "every expression compiles".to_owned()),
-        Outcome::NotForAdmission => (
-            true,
-            "NotForAdmission",
-            "spec.evaluation excludes admission".to_owned(),
-        ),
+        Outcome::NotForAdmission => {
+            (true, "NotForAdmission", "spec.evaluation excludes admission".to_owned())
+        }
         Outcome::Broken(defect) => (false, defect.reason, shortened(&defect.message)),
     };
     let status = if ready { "True" } else { "False" };
     let since = current
-        .and_then(|current| {
-            current
-                .conditions
-                .iter()
-                .find(|was| was.type_ == POLICY_CACHED)
-        })
+        .and_then(|current| current.conditions.iter().find(|was| was.type_ == POLICY_CACHED))
         .filter(|was| was.status == status)
         .map_or(Time(now), |was| was.last_transition_time.clone());
     PolicyConditionStatus {
@@ -93,12 +86,7 @@ impl StatusWriter {
         policies: watch::Receiver<Option<Arc<Policies>>>,
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
-        Self {
-            api,
-            policies,
-            leadership,
-            written: BTreeMap::new(),
-        }
+        Self { api, policies, leadership, written: BTreeMap::new() }
     }
 
     /// Keeps every status true while this process leads, for as long as it is polled.
@@ -135,8 +123,7 @@ impl StatusWriter {
 
     /// Tries every policy, and reports the first failure.
     async fn write_all(&mut self, policies: &Policies) -> Result<(), kube::Error> {
-        self.written
-            .retain(|uid, _| policies.entries().contains_key(uid));
+        self.written.retain(|uid, _| policies.entries().contains_key(uid));
         let mut outcome = Ok(());
         for (uid, entry) in policies.entries() {
             outcome = outcome.and(self.write(uid, entry).await);
@@ -162,11 +149,7 @@ impl StatusWriter {
             "status": {"conditionStatus": desired},
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        match self
-            .api
-            .patch_status(name, &params, &Patch::Apply(&patch))
-            .await
-        {
+        match self.api.patch_status(name, &params, &Patch::Apply(&patch)).await {
             Ok(_) => {
                 if entry.object.is_none() {
                     self.written.insert(uid.clone(), desired);
@@ -208,11 +191,7 @@ mod tests {
         let broken = json!({"validations": [{"expression": "object."}]});
         let bad = desired(&entry_of(policy("p", broken)), None, at(0));
         assert_eq!(bad.ready, Some(false));
-        assert!(
-            bad.message
-                .unwrap()
-                .contains("spec.validations[0].expression")
-        );
+        assert!(bad.message.unwrap().contains("spec.validations[0].expression"));
         assert_eq!(bad.conditions[0].status, "False");
         assert_ne!(bad.conditions[0].reason, SUCCEEDED);
     }
@@ -226,11 +205,7 @@ mod tests {
         assert_eq!(second.conditions[0].last_transition_time, Time(at(1)));
         assert_eq!(second.conditions[0].observed_generation, Some(2));
         assert_ne!(first, second);
-        assert_eq!(
-            desired(&entry_of(good), Some(&second), at(3)),
-            second,
-            "nothing to write"
-        );
+        assert_eq!(desired(&entry_of(good), Some(&second), at(3)), second, "nothing to write");
 
         let broken = json!({"validations": [{"expression": "object."}]});
         let third = desired(&entry_of(policy("p", broken)), Some(&second), at(4));
@@ -246,9 +221,6 @@ mod tests {
             condition_status: Some(serde_json::from_str(&text).unwrap()),
         });
         let read = stored.status.clone().unwrap().condition_status.unwrap();
-        assert_eq!(
-            desired(&entry_of(stored), Some(&read), Timestamp::now()),
-            read
-        );
+        assert_eq!(desired(&entry_of(stored), Some(&read), Timestamp::now()), read);
     }
 }

@@ -40,9 +40,7 @@ struct Scene<'a> {
 
 fn judge(scene: &Scene<'_>, now: UnixTime) -> Readiness {
     if let Err(remedy) = scene.policies {
-        let hint = remedy
-            .map(|remedy| format!("; {remedy}"))
-            .unwrap_or_default();
+        let hint = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
         return Readiness::waiting_for(format_args!("the first list of ValidatingPolicies{hint}"));
     }
     let Some(served) = scene.served else {
@@ -54,9 +52,7 @@ fn judge(scene: &Scene<'_>, now: UnixTime) -> Readiness {
         }
         (_, Some(trusted)) => ("the ValidatingWebhookConfiguration", trusted),
         (_, None) => {
-            let trusted = scene
-                .newest
-                .is_some_and(|newest| newest.bundle().trusts(served, now));
+            let trusted = scene.newest.is_some_and(|newest| newest.bundle().trusts(served, now));
             ("the Secret", trusted)
         }
     };
@@ -82,11 +78,7 @@ impl Sources {
         let now = UnixTime::now();
         let published = Published::of(&self.view.borrow_and_update(), now);
         let scene = Scene {
-            policies: if compiled {
-                Ok(())
-            } else {
-                Err(trouble.map(|trouble| trouble.remedy()))
-            },
+            policies: if compiled { Ok(()) } else { Err(trouble.map(|trouble| trouble.remedy())) },
             newest: newest.as_deref(),
             served: served.as_deref(),
             published: &published,
@@ -141,42 +133,19 @@ mod tests {
         let (publishing_ours, publishing_other) = (publishing(&ours), publishing(&other));
         let (ours, other) = (Some(&*ours), Some(&*other));
         let cases = [
-            (
-                Err(None),
-                None,
-                None,
-                &unknown,
-                Err("list of ValidatingPolicies"),
-            ),
-            (
-                Err(Some("do this")),
-                ours,
-                ours,
-                &nothing,
-                Err("ValidatingPolicies; do this"),
-            ),
+            (Err(None), None, None, &unknown, Err("list of ValidatingPolicies")),
+            (Err(Some("do this")), ours, ours, &nothing, Err("ValidatingPolicies; do this")),
             (Ok(()), None, None, &nothing, Err("certificate in Secret")),
             (Ok(()), ours, ours, &unknown, Err("a look at")),
             (Ok(()), ours, ours, &nothing, Ok(())),
             (Ok(()), other, ours, &nothing, Err("the Secret publishes")),
             (Ok(()), ours, ours, &publishing_ours, Ok(())),
             (Ok(()), other, ours, &publishing_ours, Ok(())),
-            (
-                Ok(()),
-                ours,
-                ours,
-                &publishing_other,
-                Err("Configuration publishes"),
-            ),
+            (Ok(()), ours, ours, &publishing_other, Err("Configuration publishes")),
         ];
         for (row, (policies, newest, served, published, expected)) in cases.into_iter().enumerate()
         {
-            let scene = Scene {
-                policies,
-                newest,
-                served,
-                published,
-            };
+            let scene = Scene { policies, newest, served, published };
             match (judge(&scene, UnixTime::now()), expected) {
                 (Readiness::Ready, Ok(())) => {}
                 (Readiness::NotReady(why), Err(part)) if why.contains(part) => {}

@@ -63,34 +63,22 @@ struct Status<'a> {
 
 /// Parses a body, whatever it is.
 pub(crate) fn parse(body: &[u8]) -> Result<Value, Malformed> {
-    serde_json::from_slice(body).map_err(|error| Malformed {
-        uid: None,
-        problem: Problem::Json(error),
-    })
+    serde_json::from_slice(body)
+        .map_err(|error| Malformed { uid: None, problem: Problem::Json(error) })
 }
 
 /// The request in a body.
 pub(crate) fn request(document: &Value) -> Result<Request<'_>, Malformed> {
     let malformed = |problem| {
-        let uid = document
-            .pointer("/request/uid")
-            .and_then(Value::as_str)
-            .map(quoted);
+        let uid = document.pointer("/request/uid").and_then(Value::as_str).map(quoted);
         Malformed { uid, problem }
     };
-    let text = |field| {
-        document
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
+    let text = |field| document.get(field).and_then(Value::as_str).unwrap_or_default();
     if (text("kind"), text("apiVersion")) != (KIND, API_VERSION) {
         let (kind, version) = (quoted(text("kind")), quoted(text("apiVersion")));
         return Err(malformed(Problem::Type { kind, version }));
     }
-    let request = document
-        .get("request")
-        .filter(|request| request.is_object());
+    let request = document.get("request").filter(|request| request.is_object());
     let request = request.ok_or_else(|| malformed(Problem::NoRequest))?;
     Request::parse(request).map_err(|error| malformed(Problem::Request(error)))
 }
@@ -99,11 +87,9 @@ pub(crate) fn request(document: &Value) -> Result<Request<'_>, Malformed> {
 pub(crate) fn answer<'a>(request: &Request<'a>, verdict: &'a Verdict) -> Review<'a> {
     let status = match &verdict.decision {
         Decision::Allow => None,
-        Decision::Deny { message, reason } => Some(Status {
-            code: reason.code(),
-            reason: reason.as_str(),
-            message,
-        }),
+        Decision::Deny { message, reason } => {
+            Some(Status { code: reason.code(), reason: reason.as_str(), message })
+        }
     };
     let response = Response {
         uid: request.uid,
@@ -111,11 +97,7 @@ pub(crate) fn answer<'a>(request: &Request<'a>, verdict: &'a Verdict) -> Review<
         status,
         warnings: &verdict.warnings,
     };
-    Review {
-        api_version: API_VERSION,
-        kind: KIND,
-        response,
-    }
+    Review { api_version: API_VERSION, kind: KIND, response }
 }
 
 fn quoted(text: &str) -> String {
@@ -161,22 +143,10 @@ mod tests {
                 &|it| it["apiVersion"] = json!("admission.k8s.io/v1beta1"),
                 "AdmissionReview 705ab4f5: the body must be an AdmissionReview of admission.k8s.io/v1, is \"AdmissionReview\" of \"admission.k8s.io/v1beta1\"",
             ),
-            (
-                "another kind",
-                &|it| it["kind"] = json!("Pod"),
-                "is \"Pod\" of",
-            ),
+            ("another kind", &|it| it["kind"] = json!("Pod"), "is \"Pod\" of"),
             ("no object", &|it| *it = json!([1]), "is \"\" of \"\""),
-            (
-                "no request",
-                &|it| it["request"] = Value::Null,
-                "must have a request",
-            ),
-            (
-                "no uid",
-                &|it| it["request"]["uid"] = Value::Null,
-                "request.uid must be a string",
-            ),
+            ("no request", &|it| it["request"] = Value::Null, "must have a request"),
+            ("no uid", &|it| it["request"]["uid"] = Value::Null, "request.uid must be a string"),
             (
                 "a number as kind",
                 &|it| it["request"]["kind"]["kind"] = json!(1),
@@ -219,10 +189,7 @@ mod tests {
         let review = review();
         let request = request(&review).unwrap();
         let shown = |verdict: &Verdict| serde_json::to_value(answer(&request, verdict)).unwrap();
-        let allow = Verdict {
-            decision: Decision::Allow,
-            warnings: Vec::new(),
-        };
+        let allow = Verdict { decision: Decision::Allow, warnings: Vec::new() };
         assert_eq!(
             shown(&allow),
             json!({
@@ -232,10 +199,7 @@ mod tests {
         );
         let message = "policy p: no".to_owned();
         let deny = Verdict {
-            decision: Decision::Deny {
-                message,
-                reason: StatusReason::Forbidden,
-            },
+            decision: Decision::Deny { message, reason: StatusReason::Forbidden },
             warnings: vec!["policy w: hm".to_owned()],
         };
         assert_eq!(

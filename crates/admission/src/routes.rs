@@ -80,15 +80,10 @@ pub(crate) enum Refusal {
 
 /// The routes of both webhooks.
 pub(crate) fn router(webhook: &Arc<Webhook>) -> Router {
-    let router = webhook::GROUPS
-        .into_iter()
-        .fold(Router::new(), |router, group| {
-            let route = Route {
-                webhook: webhook.clone(),
-                group,
-            };
-            router.route(webhook::path(group), post(validate).with_state(route))
-        });
+    let router = webhook::GROUPS.into_iter().fold(Router::new(), |router, group| {
+        let route = Route { webhook: webhook.clone(), group };
+        router.route(webhook::path(group), post(validate).with_state(route))
+    });
     let refusing = |refusal: fn() -> Refusal| {
         let webhook = webhook.clone();
         move || async move { webhook.refuse(&refusal()) }
@@ -115,21 +110,12 @@ impl Route {
         let snapshot = self.webhook.policies().await?;
         let policies = snapshot.of(self.group);
         let namespace = self.webhook.namespace(policies, &request).await;
-        let request = Request {
-            namespace_object: namespace.as_deref(),
-            ..request
-        };
+        let request = Request { namespace_object: namespace.as_deref(), ..request };
 
         let evaluation = pharos_policy::evaluate(policies, &request, &Instant::now);
         let verdict = enforce(&evaluation, self.group);
         let answer = Json(review::answer(&request, &verdict)).into_response();
-        record(
-            &*self.webhook.facts,
-            &request,
-            &evaluation,
-            &verdict,
-            started.elapsed(),
-        );
+        record(&*self.webhook.facts, &request, &evaluation, &verdict, started.elapsed());
         Ok(answer)
     }
 }
@@ -158,17 +144,11 @@ async fn read(body: Body, announced: usize) -> Result<Vec<u8>, Refusal> {
             break;
         }
     }
-    if length <= BODY_LIMIT {
-        Ok(whole)
-    } else {
-        Err(Refusal::TooLong)
-    }
+    if length <= BODY_LIMIT { Ok(whole) } else { Err(Refusal::TooLong) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = media_type.and_then(|media_type| media_type.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
@@ -185,12 +165,7 @@ impl Webhook {
         namespaces: Namespaces,
         facts: Arc<dyn Facts>,
     ) -> Arc<Self> {
-        Arc::new(Self {
-            policies,
-            namespaces,
-            facts,
-            refused: AtomicU64::new(0),
-        })
+        Arc::new(Self { policies, namespaces, facts, refused: AtomicU64::new(0) })
     }
 
     /// One snapshot for the whole request.
@@ -200,11 +175,7 @@ impl Webhook {
         }
         let mut policies = self.policies.clone();
         let known = timeout(POLICIES_TIMEOUT, policies.wait_for(Option::is_some)).await;
-        known
-            .ok()
-            .and_then(Result::ok)
-            .and_then(|known| known.clone())
-            .ok_or(Refusal::NoPolicies)
+        known.ok().and_then(Result::ok).and_then(|known| known.clone()).ok_or(Refusal::NoPolicies)
     }
 
     /// The request's namespace, if a policy asks about it.

@@ -91,13 +91,7 @@ impl Admission {
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
         let (readiness, _) = watch::channel(Readiness::waiting_for("the webhook to start"));
-        Self {
-            client,
-            facts,
-            options,
-            leadership,
-            readiness,
-        }
+        Self { client, facts, options, leadership, readiness }
     }
 
     /// Whether the API server can be sent here.
@@ -126,12 +120,7 @@ impl Admission {
         let webhook = Webhook::new(means.policies, namespaces, self.facts);
         let router = server::parting(routes::router(&webhook), shutdown.clone());
         let mut server = Server::start(listener, means.tls, router, Patience::DEFAULT)?;
-        let Options {
-            listen,
-            target,
-            shutdown_delay,
-            ..
-        } = self.options;
+        let Options { listen, target, shutdown_delay, .. } = self.options;
         tracing::info!(%listen, %target, "the webhook listens");
 
         let outcome = tokio::select! {
@@ -140,11 +129,7 @@ impl Admission {
             died = server.died() => Err(died),
             died = tasks.died() => Err(died),
         };
-        let delay = if outcome.is_ok() {
-            shutdown_delay
-        } else {
-            Duration::ZERO
-        };
+        let delay = if outcome.is_ok() { shutdown_delay } else { Duration::ZERO };
         let ended = server.end(tokio::time::sleep(delay)).await;
         let joined = tasks.join().await;
         readiness.send_replace(Readiness::NotReady("the webhook has ended".to_owned()));
@@ -158,10 +143,7 @@ impl Admission {
         let (secrets, secret) = watch::channel(View::default());
         let api = Api::namespaced(self.client.clone(), &self.options.namespace);
         let what = "the certificate Secret";
-        tasks.spawn(
-            "watches the Secret",
-            view::keep(api, named(SECRET_NAME), what, secrets),
-        );
+        tasks.spawn("watches the Secret", view::keep(api, named(SECRET_NAME), what, secrets));
 
         let (configurations, configuration) = watch::channel(View::default());
         let api = Api::all(self.client.clone());
@@ -172,15 +154,8 @@ impl Admission {
 
         let (objects, policies) = watch::channel(View::default());
         let (api, all) = (Api::all(self.client.clone()), watcher::Config::default());
-        tasks.spawn(
-            "watches policies",
-            view::keep(api, all, "ValidatingPolicies", objects),
-        );
-        Views {
-            secret,
-            configuration,
-            policies,
-        }
+        tasks.spawn("watches policies", view::keep(api, all, "ValidatingPolicies", objects));
+        Views { secret, configuration, policies }
     }
 
     /// From what it holds: what is needed to answer.
@@ -201,17 +176,13 @@ impl Admission {
         tasks.spawn("chooses the certificate", keep);
 
         let (compiled, policies) = watch::channel(None);
-        tasks.spawn(
-            "compiles policies",
-            policies::keep(views.policies.clone(), compiled),
-        );
+        tasks.spawn("compiles policies", policies::keep(views.policies.clone(), compiled));
 
         let (rendered, namespaces) = watch::channel(Known::default());
         let mut compiled = policies.clone();
         let needed = async move {
             let need = |now: &Option<Arc<Policies>>| {
-                now.as_ref()
-                    .is_some_and(|policies| policies.need_namespaces())
+                now.as_ref().is_some_and(|policies| policies.need_namespaces())
             };
             if compiled.wait_for(need).await.is_err() {
                 std::future::pending().await
@@ -220,24 +191,12 @@ impl Admission {
         let keep = namespaces::keep(Api::all(self.client.clone()), needed, rendered);
         tasks.spawn("watches namespaces", keep);
         let tls = tls::server_config(served.clone(), provider)?;
-        Ok(Means {
-            policies,
-            namespaces,
-            newest,
-            served,
-            tls,
-        })
+        Ok(Means { policies, namespaces, newest, served, tls })
     }
 
     /// To the API server and to whoever asks: what is true of us.
     fn tell(&self, tasks: &mut Tasks, views: Views, means: &Means, leaving: &CancellationToken) {
-        let Means {
-            policies,
-            namespaces: _,
-            newest,
-            served,
-            tls: _,
-        } = means.clone();
+        let Means { policies, namespaces: _, newest, served, tls: _ } = means.clone();
         let sources = readiness::Sources {
             objects: views.policies,
             policies: policies.clone(),
@@ -246,10 +205,7 @@ impl Admission {
             view: views.configuration.clone(),
             leaving: leaving.clone(),
         };
-        tasks.spawn(
-            "judges readiness",
-            readiness::keep(sources, self.readiness.clone()),
-        );
+        tasks.spawn("judges readiness", readiness::keep(sources, self.readiness.clone()));
 
         let api = Api::all(self.client.clone());
         let writer = StatusWriter::new(api, policies.clone(), self.leadership.clone());

@@ -58,11 +58,7 @@ pub(crate) fn parting(router: Router, leaving: CancellationToken) -> Router {
     router.layer(middleware::from_fn_with_state(leaving, part))
 }
 
-async fn part(
-    State(leaving): State<CancellationToken>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn part(State(leaving): State<CancellationToken>, request: Request, next: Next) -> Response {
     let version = request.version();
     let mut response = next.run(request).await;
     if leaving.is_cancelled() && version == Version::HTTP_11 {
@@ -132,10 +128,7 @@ impl Server {
             // How it ended was told by `died`, which took the outcome.
             return Ok(());
         }
-        self.serving
-            .await
-            .map_err(Error::Died)?
-            .map_err(Error::Serve)
+        self.serving.await.map_err(Error::Died)?.map_err(Error::Serve)
     }
 }
 

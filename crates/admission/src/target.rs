@@ -74,11 +74,7 @@ impl FromStr for WebhookTarget {
 impl fmt::Display for WebhookTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Service(WebhookService {
-                namespace,
-                name,
-                port,
-            }) => {
+            Self::Service(WebhookService { namespace, name, port }) => {
                 write!(f, "{namespace}/{name}:{port}")
             }
             Self::Url(url) => f.write_str(&url.base),
@@ -98,11 +94,7 @@ impl WebhookTarget {
     /// The `clientConfig` for one path of the server.
     pub(crate) fn client_config(&self, path: &str) -> WebhookClientConfig {
         match self {
-            Self::Service(WebhookService {
-                namespace,
-                name,
-                port,
-            }) => WebhookClientConfig {
+            Self::Service(WebhookService { namespace, name, port }) => WebhookClientConfig {
                 service: Some(ServiceReference {
                     namespace: namespace.clone(),
                     name: name.clone(),
@@ -132,9 +124,7 @@ impl FromStr for WebhookService {
                 Some((namespace, name, port))
             })
             .ok_or_else(|| TargetError::ServiceForm(text.to_owned()))?;
-        let port = port
-            .parse()
-            .map_err(|_| TargetError::Port(port.to_owned()))?;
+        let port = port.parse().map_err(|_| TargetError::Port(port.to_owned()))?;
         Self::new(namespace, name, port)
     }
 }
@@ -142,19 +132,11 @@ impl FromStr for WebhookService {
 impl WebhookService {
     /// A Service from its parts.
     pub fn new(namespace: &str, name: &str, port: NonZeroU16) -> Result<Self, TargetError> {
-        Ok(Self {
-            namespace: dns_label(namespace)?,
-            name: dns_label(name)?,
-            port,
-        })
+        Ok(Self { namespace: dns_label(namespace)?, name: dns_label(name)?, port })
     }
 
     fn server_names(&self) -> Vec<ServerName<'static>> {
-        let Self {
-            namespace,
-            name,
-            port: _,
-        } = self;
+        let Self { namespace, name, port: _ } = self;
         [
             format!("{name}.{namespace}.svc"),
             format!("{name}.{namespace}.svc.cluster.local"),
@@ -173,11 +155,7 @@ fn dns_label(text: &str) -> Result<String, TargetError> {
         && bytes.first().is_some_and(|byte| inner(*byte))
         && bytes.last().is_some_and(|byte| inner(*byte))
         && bytes.iter().all(|byte| inner(*byte) || *byte == b'-');
-    if sound {
-        Ok(text.to_owned())
-    } else {
-        Err(TargetError::Label(text.to_owned()))
-    }
+    if sound { Ok(text.to_owned()) } else { Err(TargetError::Label(text.to_owned())) }
 }
 
 // === impl WebhookUrl ===
@@ -186,10 +164,7 @@ impl FromStr for WebhookUrl {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        let refuse = |problem| TargetError::Url {
-            url: text.to_owned(),
-            problem,
-        };
+        let refuse = |problem| TargetError::Url { url: text.to_owned(), problem };
         // `Uri` drops a fragment without a word.
         if text.contains('#') {
             return Err(refuse("it has a fragment"));
@@ -205,16 +180,10 @@ impl FromStr for WebhookUrl {
         if uri.query().is_some() {
             return Err(refuse("it has a query"));
         }
-        let host = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let host = ServerName::try_from(host.to_owned())
             .map_err(|_| refuse("its host is neither a DNS name nor an IP address"))?;
-        Ok(Self {
-            base: text.trim_end_matches('/').to_owned(),
-            host,
-        })
+        Ok(Self { base: text.trim_end_matches('/').to_owned(), host })
     }
 }
 
@@ -223,11 +192,7 @@ mod tests {
     use super::*;
 
     fn names(target: &WebhookTarget) -> Vec<String> {
-        target
-            .server_names()
-            .iter()
-            .map(|name| name.to_str().into_owned())
-            .collect()
+        target.server_names().iter().map(|name| name.to_str().into_owned()).collect()
     }
 
     #[test]
@@ -235,11 +200,7 @@ mod tests {
         let target: WebhookTarget = "pharos/webhook:8443".parse().unwrap();
         assert_eq!(
             names(&target),
-            [
-                "webhook.pharos.svc",
-                "webhook.pharos.svc.cluster.local",
-                "webhook.pharos"
-            ]
+            ["webhook.pharos.svc", "webhook.pharos.svc.cluster.local", "webhook.pharos"]
         );
         let service = target.client_config("/validate/fail").service.unwrap();
         assert_eq!(service.namespace, "pharos");
@@ -252,21 +213,9 @@ mod tests {
     #[test]
     fn a_url_is_reached_by_its_host() {
         for (url, name, called) in [
-            (
-                "https://127.0.0.1:9443",
-                "127.0.0.1",
-                "https://127.0.0.1:9443/validate/fail",
-            ),
-            (
-                "https://[::1]:9443/",
-                "::1",
-                "https://[::1]:9443/validate/fail",
-            ),
-            (
-                "https://a.example/b/",
-                "a.example",
-                "https://a.example/b/validate/fail",
-            ),
+            ("https://127.0.0.1:9443", "127.0.0.1", "https://127.0.0.1:9443/validate/fail"),
+            ("https://[::1]:9443/", "::1", "https://[::1]:9443/validate/fail"),
+            ("https://a.example/b/", "a.example", "https://a.example/b/validate/fail"),
         ] {
             let target = WebhookTarget::Url(url.parse().unwrap());
             assert_eq!(names(&target), [name]);

@@ -81,9 +81,6 @@ mod tests {
             drop(held);
         });
         tasks.join().await.unwrap();
-        assert!(
-            dropped.await.is_err(),
-            "the task is gone, and what it held with it"
-        );
+        assert!(dropped.await.is_err(), "the task is gone, and what it held with it");
     }
 }

@@ -85,13 +85,7 @@ pub(crate) fn observed(
     let observe = |policy: ValidatingPolicy| {
         let metadata = policy.metadata.clone();
         let uid = metadata.uid.clone().unwrap();
-        (
-            uid,
-            Observed {
-                metadata,
-                object: Ok(Arc::new(policy)),
-            },
-        )
+        (uid, Observed { metadata, object: Ok(Arc::new(policy)) })
     };
     policies.into_iter().map(observe).collect()
 }
@@ -112,9 +106,7 @@ impl Connection {
             .with_no_client_auth();
         let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from(NAME).unwrap();
-        let stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await?;
+        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         Ok(Self(BufReader::new(stream)))
     }
 
@@ -124,8 +116,7 @@ impl Connection {
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> io::Result<(u16, String)> {
-        self.send(format!("GET {path} HTTP/1.1\r\nhost: {NAME}\r\n\r\n"))
-            .await?;
+        self.send(format!("GET {path} HTTP/1.1\r\nhost: {NAME}\r\n\r\n")).await?;
         self.response().await
     }
 

@@ -48,10 +48,7 @@ impl fmt::Debug for Resolver {
 
 impl ResolvesServerCert for Resolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0
-            .borrow()
-            .as_ref()
-            .map(|material| material.certified().clone())
+        self.0.borrow().as_ref().map(|material| material.certified().clone())
     }
 }
 
@@ -85,10 +82,7 @@ fn choose(
     if current.same_as(newest) {
         return Choice::Keep;
     }
-    match (
-        published.trusts(current, now),
-        published.trusts(newest, now),
-    ) {
+    match (published.trusts(current, now), published.trusts(newest, now)) {
         (Some(true), Some(true)) => Choice::ServeAfterSettling,
         (Some(true), Some(false)) => Choice::Keep,
         // Callers do not accept the current one, or there are none.
@@ -137,27 +131,12 @@ mod tests {
         let (old, foreign) = (material(), material());
         let renewed = successor(&old);
         let bundles = |bundles: &[&CaBundle]| {
-            Published::Bundles(
-                bundles
-                    .iter()
-                    .map(|bundle| Some((*bundle).clone()))
-                    .collect(),
-            )
+            Published::Bundles(bundles.iter().map(|bundle| Some((*bundle).clone())).collect())
         };
         let cases = [
             ("first", None, Published::Unknown, Choice::Serve),
-            (
-                "unchanged",
-                Some(&renewed),
-                bundles(&[renewed.bundle()]),
-                Choice::Keep,
-            ),
-            (
-                "not published yet",
-                Some(&old),
-                bundles(&[old.bundle()]),
-                Choice::Keep,
-            ),
+            ("unchanged", Some(&renewed), bundles(&[renewed.bundle()]), Choice::Keep),
+            ("not published yet", Some(&old), bundles(&[old.bundle()]), Choice::Keep),
             (
                 "both published",
                 Some(&old),
@@ -176,24 +155,9 @@ mod tests {
                 bundles(&[renewed.bundle()]),
                 Choice::Serve,
             ),
-            (
-                "neither published",
-                Some(&old),
-                bundles(&[foreign.bundle()]),
-                Choice::Serve,
-            ),
-            (
-                "spoilt",
-                Some(&old),
-                Published::Bundles(vec![None]),
-                Choice::Serve,
-            ),
-            (
-                "nothing published",
-                Some(&old),
-                Published::Nothing,
-                Choice::Serve,
-            ),
+            ("neither published", Some(&old), bundles(&[foreign.bundle()]), Choice::Serve),
+            ("spoilt", Some(&old), Published::Bundles(vec![None]), Choice::Serve),
+            ("nothing published", Some(&old), Published::Nothing, Choice::Serve),
         ];
         for (what, current, published, choice) in cases {
             let current = current.map(|current| &**current);
@@ -206,9 +170,6 @@ mod tests {
     fn no_debug_output_of_the_server_shows_a_key() {
         let config = serving(&material());
         let shown = format!("{config:?}");
-        assert!(
-            shown.contains("[redacted]") && !shown.contains("PRIVATE"),
-            "{shown}"
-        );
+        assert!(shown.contains("[redacted]") && !shown.contains("PRIVATE"), "{shown}");
     }
 }

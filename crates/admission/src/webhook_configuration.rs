@@ -85,9 +85,7 @@ impl Published {
             return None;
         };
         let trusts = |bundle: &Option<CaBundle>| {
-            bundle
-                .as_ref()
-                .is_some_and(|bundle| bundle.trusts(material, now))
+            bundle.as_ref().is_some_and(|bundle| bundle.trusts(material, now))
         };
         Some(bundles.iter().all(trusts))
     }
@@ -118,10 +116,7 @@ impl Registration {
         (!webhooks.is_empty()).then(|| ValidatingWebhookConfiguration {
             metadata: ObjectMeta {
                 name: Some(self.name()),
-                labels: Some(BTreeMap::from([(
-                    MANAGED_BY.0.to_owned(),
-                    MANAGED_BY.1.to_owned(),
-                )])),
+                labels: Some(BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])),
                 ..ObjectMeta::default()
             },
             webhooks: Some(webhooks),
@@ -167,13 +162,8 @@ impl Registration {
 
 /// The longest that any of them asks for: one webhook serves them all.
 fn timeout_seconds(policies: &PolicySet) -> i32 {
-    let asked = policies
-        .iter()
-        .map(|policy| policy.webhook_timeout().unwrap_or(TIMEOUT));
-    asked
-        .max()
-        .and_then(|longest| longest.as_secs().try_into().ok())
-        .unwrap_or(MAX_TIMEOUT_SECONDS)
+    let asked = policies.iter().map(|policy| policy.webhook_timeout().unwrap_or(TIMEOUT));
+    asked.max().and_then(|longest| longest.as_secs().try_into().ok()).unwrap_or(MAX_TIMEOUT_SECONDS)
 }
 
 #[cfg(test)]

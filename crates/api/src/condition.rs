@@ -204,13 +204,8 @@ reasons! {
 
 impl ConditionType {
     /// Every condition, in the order in which status lists them.
-    pub const ALL: [Self; 5] = [
-        Self::Ready,
-        Self::Accepted,
-        Self::ResolvedRefs,
-        Self::Programmed,
-        Self::ExportHealthy,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Ready, Self::Accepted, Self::ResolvedRefs, Self::Programmed, Self::ExportHealthy];
 
     /// The word written to `type`.
     pub fn as_str(self) -> &'static str {
@@ -257,9 +252,6 @@ mod tests {
 
     #[test]
     fn a_warning_leaves_its_condition_true() {
-        assert_eq!(
-            ResolvedRefsReason::CertificateExpiringSoon.status(),
-            ConditionStatus::True
-        );
+        assert_eq!(ResolvedRefsReason::CertificateExpiringSoon.status(), ConditionStatus::True);
     }
 }

@@ -17,12 +17,9 @@ const POLICY_ALIASES: [&str; 2] = ["v1beta1", "v1alpha1"];
 
 /// Every CustomResourceDefinition that Pharos needs, in a stable order.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [
-        TelemetryConfig::crd(),
-        serve_also(ValidatingPolicy::crd(), &POLICY_ALIASES),
-    ]
-    .map(adapted)
-    .into()
+    [TelemetryConfig::crd(), serve_also(ValidatingPolicy::crd(), &POLICY_ALIASES)]
+        .map(adapted)
+        .into()
 }
 
 /// `crd` as YAML that `kubectl apply -f` takes.
@@ -36,13 +33,11 @@ pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::Seri
 /// changes `apiVersion`, which is right as long as all versions share one schema.
 fn serve_also(mut crd: CustomResourceDefinition, names: &[&str]) -> CustomResourceDefinition {
     let stored = crd.spec.versions[0].clone();
-    crd.spec
-        .versions
-        .extend(names.iter().map(|name| CustomResourceDefinitionVersion {
-            name: (*name).to_owned(),
-            storage: false,
-            ..stored.clone()
-        }));
+    crd.spec.versions.extend(names.iter().map(|name| CustomResourceDefinitionVersion {
+        name: (*name).to_owned(),
+        storage: false,
+        ..stored.clone()
+    }));
     crd
 }
 
@@ -66,11 +61,7 @@ fn adapt(schema: &mut JSONSchemaProps) {
     if let Some(description) = &mut schema.description {
         *description = description.replace('\n', " ");
     }
-    schema
-        .properties
-        .iter_mut()
-        .flat_map(|properties| properties.values_mut())
-        .for_each(adapt);
+    schema.properties.iter_mut().flat_map(|properties| properties.values_mut()).for_each(adapt);
     match &mut schema.items {
         Some(JSONSchemaPropsOrArray::Schema(items)) => adapt(items),
         Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(adapt),

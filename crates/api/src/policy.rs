@@ -35,11 +35,7 @@ pub use matching::{
     status = "ValidatingPolicyStatus",
     derive = "PartialEq",
     doc = "ValidatingPolicy says what resources must be like, in CEL.",
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Ready",
         type_ = "string",

@@ -36,10 +36,7 @@ pub use view::{
 
 /// What this Pharos installation does with its own telemetry. A signal that is not mentioned keeps
 /// the default: metrics for Prometheus at :8000/metrics, no traces, no logs.
-#[expect(
-    clippy::duplicated_attributes,
-    reason = "clippy takes the columns for one list"
-)]
+#[expect(clippy::duplicated_attributes, reason = "clippy takes the columns for one list")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "telemetry.pharos.dev",
@@ -76,11 +73,7 @@ pub use view::{
         json_path = r#".status.conditions[?(@.type=="ExportHealthy")].reason"#,
         description = "Whether the exporters deliver"
     ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
         name = "Accepted",
         type_ = "string",

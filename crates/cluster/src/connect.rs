@@ -46,9 +46,9 @@ impl ConnectError {
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
     let config = match kubeconfig {
         Some(path) => from_file(path).await?,
-        None => Config::infer()
-            .await
-            .map_err(|error| ConnectError::NothingFound(Box::new(error)))?,
+        None => {
+            Config::infer().await.map_err(|error| ConnectError::NothingFound(Box::new(error)))?
+        }
     };
     Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))
 }
@@ -59,7 +59,5 @@ async fn from_file(path: &Path) -> Result<Config, ConnectError> {
         source: Box::new(source),
     };
     let kubeconfig = Kubeconfig::read_from(path).map_err(refuse)?;
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(refuse)
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.map_err(refuse)
 }

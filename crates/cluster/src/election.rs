@@ -90,7 +90,9 @@ impl Election {
                         tracing::warn!(lease = self.name, reason = now.reason(), %error, "cannot read or renew the Lease, retrying");
                     }
                 }
-                Err(_) => tracing::debug!(lease = self.name, "the API server did not answer in time"),
+                Err(_) => {
+                    tracing::debug!(lease = self.name, "the API server did not answer in time")
+                }
             }
             if renewed.elapsed() >= RENEW_DEADLINE {
                 self.announce(&leadership, Leadership::Follower);
@@ -113,17 +115,18 @@ impl Election {
     async fn attempt(&self, seen: &mut Option<Seen>) -> kube::Result<Leadership> {
         let lease = self.leases.get_opt(&self.name).await?;
         observe(seen, lease.as_ref(), Instant::now());
-        let written = match (step(lease.as_ref(), &self.identity, seen.as_ref(), Instant::now()), lease) {
-            (Step::Wait, _) => return Ok(Leadership::Follower),
-            (Step::Create, _) | (_, None) => {
-                let lease = held_by(&self.identity, &self.name, None, Timestamp::now());
-                self.leases.create(&PostParams::default(), &lease).await
-            }
-            (Step::Renew | Step::TakeOver, Some(lease)) => {
-                let lease = held_by(&self.identity, &self.name, Some(lease), Timestamp::now());
-                self.leases.replace(&self.name, &PostParams::default(), &lease).await
-            }
-        };
+        let written =
+            match (step(lease.as_ref(), &self.identity, seen.as_ref(), Instant::now()), lease) {
+                (Step::Wait, _) => return Ok(Leadership::Follower),
+                (Step::Create, _) | (_, None) => {
+                    let lease = held_by(&self.identity, &self.name, None, Timestamp::now());
+                    self.leases.create(&PostParams::default(), &lease).await
+                }
+                (Step::Renew | Step::TakeOver, Some(lease)) => {
+                    let lease = held_by(&self.identity, &self.name, Some(lease), Timestamp::now());
+                    self.leases.replace(&self.name, &PostParams::default(), &lease).await
+                }
+            };
         match written {
             Ok(lease) => {
                 observe(seen, Some(&lease), Instant::now());
@@ -186,7 +189,11 @@ fn held_by(identity: &str, name: &str, read: Option<Lease>, now: Timestamp) -> L
         lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
         acquire_time: before.acquire_time.filter(|_| same_holder).or(Some(MicroTime(now))),
         renew_time: Some(MicroTime(now)),
-        lease_transitions: Some(if same_holder { transitions } else { transitions.saturating_add(1) }),
+        lease_transitions: Some(if same_holder {
+            transitions
+        } else {
+            transitions.saturating_add(1)
+        }),
         ..LeaseSpec::default()
     });
     lease
@@ -211,7 +218,8 @@ mod tests {
         let start = Instant::now();
         let other = lease("other", "1");
         let seen = seen("1", start);
-        let at = |seconds| step(Some(&other), "me", seen.as_ref(), start + Duration::from_secs(seconds));
+        let at =
+            |seconds| step(Some(&other), "me", seen.as_ref(), start + Duration::from_secs(seconds));
         assert_eq!(at(0), Step::Wait, "its renewTime of 1970 does not count");
         assert_eq!(at(15), Step::Wait);
         assert_eq!(at(16), Step::TakeOver);

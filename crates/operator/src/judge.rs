@@ -102,7 +102,12 @@ impl<'a> Scene<'a> {
         let verdicts = [accepted, conditions::resolved_refs(), programmed];
         let ready = conditions::ready(&verdicts);
         let export_healthy = conditions::export_healthy(obeying);
-        [ready].iter().chain(&verdicts).chain([&export_healthy]).map(|v| self.condition(v)).collect()
+        [ready]
+            .iter()
+            .chain(&verdicts)
+            .chain([&export_healthy])
+            .map(|v| self.condition(v))
+            .collect()
     }
 
     /// The condition with its times: a transition is a change of status, as the API conventions say.

@@ -64,13 +64,15 @@ impl Operator {
 
         let unprogrammed = Report { components: replica.components.clone(), config: None };
         let (reports, reported) = watch::channel(unprogrammed.encode());
-        let heartbeat = Heartbeat::new(client.clone(), namespace, &replica.name, replica.pod.clone());
+        let heartbeat =
+            Heartbeat::new(client.clone(), namespace, &replica.name, replica.pod.clone());
         tasks.spawn(heartbeat.run(reported, shutdown.clone()));
 
         let writer = StatusWriter::new(client.clone(), namespace, seen.clone());
         tasks.spawn(writer.run(leadership, shutdown.clone()));
 
-        let applier = Applier::new(reloader, pipeline.health(), defaults, replica.components, reports);
+        let applier =
+            Applier::new(reloader, pipeline.health(), defaults, replica.components, reports);
         let reloader = applier.run(seen, shutdown).await;
         tasks.close();
         tasks.wait().await;

@@ -44,7 +44,8 @@ impl Replicas {
         self.0.retain(|uid, _| leases.contains_key(uid));
         for (uid, observed) in leases {
             let resource_version = observed.metadata.resource_version.clone().unwrap_or_default();
-            let unchanged = self.0.get(uid).is_some_and(|beat| beat.resource_version == resource_version);
+            let unchanged =
+                self.0.get(uid).is_some_and(|beat| beat.resource_version == resource_version);
             if !unchanged {
                 let replica = replica(observed);
                 let lease = observed.name().to_owned();

@@ -232,10 +232,8 @@ fn otlp_sink(path: &str, otlp: &OtlpExporter, findings: &mut Findings) -> Option
     if timeout.is_none() {
         findings.invalid(format!("{path}.timeoutSeconds"), "must be at least 1");
     }
-    let headers = headers
-        .iter()
-        .filter_map(|header| resolve_header(path, header, findings))
-        .collect();
+    let headers =
+        headers.iter().filter_map(|header| resolve_header(path, header, findings)).collect();
     Some(OtlpSink {
         endpoint: endpoint.ok()?,
         compression: match compression {

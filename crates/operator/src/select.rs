@@ -46,7 +46,11 @@ pub struct Winners(BTreeMap<Component, Uid>);
 impl Scope {
     /// The scope that `spec.components` asks for.
     pub fn of(components: &[Component]) -> Self {
-        if components.is_empty() { Self::All } else { Self::Only(components.iter().copied().collect()) }
+        if components.is_empty() {
+            Self::All
+        } else {
+            Self::Only(components.iter().copied().collect())
+        }
     }
 
     /// Whether it asks for this component.

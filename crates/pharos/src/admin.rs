@@ -31,10 +31,14 @@ impl Admin {
         let routes = Router::new()
             .route("/livez", get(async || "ok\n"))
             .route("/readyz", get(readyz))
-            .route("/debug/telemetry", get(async |State(admin): State<Self>| Json(admin.pipeline.debug())))
-            .route("/debug/telemetry/last-commit", get(async |State(admin): State<Self>| {
-                admin.pipeline.last_commit_exposition()
-            }))
+            .route(
+                "/debug/telemetry",
+                get(async |State(admin): State<Self>| Json(admin.pipeline.debug())),
+            )
+            .route(
+                "/debug/telemetry/last-commit",
+                get(async |State(admin): State<Self>| admin.pipeline.last_commit_exposition()),
+            )
             .with_state(self);
         axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
     }

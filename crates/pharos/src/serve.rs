@@ -52,7 +52,12 @@ async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
     let identity = Identity::from_environment(env!("CARGO_PKG_VERSION"), &environment);
     let replica = replica(&arguments, &identity, &environment);
     let (pipeline, reloader) = Pipeline::start(identity)?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), replica = replica.name, namespace = replica.namespace, "starting");
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        replica = replica.name,
+        namespace = replica.namespace,
+        "starting"
+    );
 
     let (leaving, stopping, ending) =
         (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
@@ -149,10 +154,7 @@ fn replica(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Replica {
     let pod_name = environment("POD_NAME");
-    let pod = pod_name
-        .clone()
-        .zip(environment("POD_UID"))
-        .map(|(name, uid)| Pod { name, uid });
+    let pod = pod_name.clone().zip(environment("POD_UID")).map(|(name, uid)| Pod { name, uid });
     let name = pod_name.unwrap_or_else(|| {
         let instance = identity.instance_id();
         format!("local-{}", instance.get(..8).unwrap_or(instance)).to_lowercase()

@@ -24,6 +24,7 @@ mod json;
 mod optional;
 mod parse;
 mod pattern;
+mod rewrite;
 mod scope;
 
 pub(crate) use scope::{Bindings, Inputs, NamespaceObject, Scope};

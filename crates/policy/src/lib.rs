@@ -1,8 +1,8 @@
 //! Policies: compiled when they change, evaluated when a request comes.
 //!
-//! Enter at [`compile`], which turns a ValidatingPolicy into a [`CompiledPolicy`] or says everything
+//! Enter at [`compile()`], which turns a ValidatingPolicy into a [`CompiledPolicy`] or says everything
 //! that is wrong with it; at [`PolicySet`], an immutable snapshot that finds the policies a request
-//! is about; and at [`evaluate`], which returns what came out of each. [`Request::parse`] reads the
+//! is about; and at [`evaluate()`], which returns what came out of each. [`Request::parse`] reads the
 //! request of an AdmissionReview in place.
 //!
 //! Nothing here does I/O, knows a clock or a client, or records anything: facts go out, and what

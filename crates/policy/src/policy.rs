@@ -7,7 +7,7 @@ use pharos_api::policy::{FailurePolicy, MatchResources, ValidationAction};
 use crate::cel::{Expression, Program};
 use crate::matching::Matcher;
 
-/// A policy without problems. It is made by [`crate::compile`], once per change of the policy.
+/// A policy without problems. It is made by [`compile()`](crate::compile()), once per change of the policy.
 #[derive(Debug)]
 pub struct CompiledPolicy {
     pub(crate) name: String,

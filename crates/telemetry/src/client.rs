@@ -55,11 +55,7 @@ impl Exported {
     /// An export whose answer nobody waited for.
     pub(crate) fn abandoned(points: u64) -> Self {
         let why = "given up for the last export".to_owned();
-        Self {
-            outcome: ExportOutcome::Ambiguous { why },
-            accepted: 0,
-            missing: points,
-        }
+        Self { outcome: ExportOutcome::Ambiguous { why }, accepted: 0, missing: points }
     }
 }
 
@@ -125,16 +121,10 @@ impl Client {
                 for (request, points) in requests {
                     match send(&mut service, request, metadata.clone(), timeout).await {
                         ExportOutcome::Accepted => accepted += points,
-                        ExportOutcome::PartiallyRejected {
-                            points: some,
-                            message,
-                        } => {
+                        ExportOutcome::PartiallyRejected { points: some, message } => {
                             accepted += points.saturating_sub(some);
                             rejected += some;
-                            worst = ExportOutcome::PartiallyRejected {
-                                points: rejected,
-                                message,
-                            };
+                            worst = ExportOutcome::PartiallyRejected { points: rejected, message };
                         }
                         failed => {
                             worst = failed;
@@ -146,11 +136,7 @@ impl Client {
             if sent.await.is_err() {
                 worst = ExportOutcome::timed_out(timeout);
             }
-            Exported {
-                outcome: worst,
-                accepted,
-                missing: total.saturating_sub(accepted),
-            }
+            Exported { outcome: worst, accepted, missing: total.saturating_sub(accepted) }
         }
     }
 }

@@ -91,10 +91,7 @@ pub enum Compression {
 impl Config {
     /// Nothing goes anywhere. What a pipeline runs when it has just started.
     pub fn off() -> Self {
-        Self {
-            resource_attributes: BTreeMap::new(),
-            metrics: Metrics::Disabled,
-        }
+        Self { resource_attributes: BTreeMap::new(), metrics: Metrics::Disabled }
     }
 
     /// Metrics can be scraped, and nothing else: the sink is named `prometheus`.
@@ -198,13 +195,9 @@ mod tests {
     #[test]
     fn no_form_of_a_config_shows_a_header_value() {
         let mut sink = OtlpSink::new(Endpoint::parse("http://collector:4317").unwrap());
-        sink.headers
-            .push(Header::parse("authorization", "Bearer hunter2").unwrap());
+        sink.headers.push(Header::parse("authorization", "Bearer hunter2").unwrap());
         let config = Config::prometheus().with_sink("gateway", sink);
-        let forms = [
-            format!("{config:?}"),
-            serde_json::to_string(&config).unwrap(),
-        ];
+        let forms = [format!("{config:?}"), serde_json::to_string(&config).unwrap()];
         for form in forms {
             assert!(!form.contains("hunter2"), "{form}");
             assert!(form.contains("authorization"), "{form}");

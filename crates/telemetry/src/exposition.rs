@@ -71,10 +71,7 @@ pub(crate) fn encode(snapshot: &Snapshot) -> String {
         .collect();
     // The SDK's order changes; which of two streams in conflict is shown must not.
     streams.sort_by_key(|(scope, metric)| {
-        let scope = scope
-            .scope
-            .as_ref()
-            .map(|scope| (&scope.name, &scope.version));
+        let scope = scope.scope.as_ref().map(|scope| (&scope.name, &scope.version));
         (scope, &metric.name, &metric.description)
     });
     for (scope, metric) in streams {
@@ -96,12 +93,8 @@ impl<'a> Families<'a> {
         };
         let name = family_name(&metric.name, kind);
         if let Err(owner) = self.claim(&name, kind) {
-            let left_out = format!(
-                "{:?} of scope {:?}, a {}",
-                metric.name,
-                scope.name,
-                kind.as_str()
-            );
+            let left_out =
+                format!("{:?} of scope {:?}, a {}", metric.name, scope.name, kind.as_str());
             if let Some(family) = self.families.get_mut(&owner) {
                 family.left_out.push(left_out);
             }
@@ -131,26 +124,19 @@ impl<'a> Families<'a> {
 
     /// Reserves every sample name of a family, or tells which family has one of them.
     fn claim(&mut self, name: &str, kind: Kind) -> Result<(), String> {
-        if self
-            .families
-            .get(name)
-            .is_some_and(|family| family.kind == kind)
-        {
+        if self.families.get(name).is_some_and(|family| family.kind == kind) {
             return Ok(());
         }
         let suffixes: &[&str] = match kind {
             Kind::Counter | Kind::Gauge => &[""],
             Kind::Histogram => &["", "_bucket", "_count", "_sum"],
         };
-        let samples: Vec<String> = suffixes
-            .iter()
-            .map(|suffix| format!("{name}{suffix}"))
-            .collect();
+        let samples: Vec<String> =
+            suffixes.iter().map(|suffix| format!("{name}{suffix}")).collect();
         if let Some(owner) = samples.iter().find_map(|sample| self.owners.get(sample)) {
             return Err(owner.clone());
         }
-        self.owners
-            .extend(samples.into_iter().map(|sample| (sample, name.to_owned())));
+        self.owners.extend(samples.into_iter().map(|sample| (sample, name.to_owned())));
         Ok(())
     }
 }
@@ -160,17 +146,11 @@ impl<'a> Families<'a> {
 impl Family<'_> {
     fn write(&self, name: &str, page: &mut String) {
         if !self.help.is_empty() {
-            line(
-                page,
-                format_args!("# HELP {name} {}", escape_help(self.help)),
-            );
+            line(page, format_args!("# HELP {name} {}", escape_help(self.help)));
         }
         line(page, format_args!("# TYPE {name} {}", self.kind.as_str()));
         for left_out in &self.left_out {
-            line(
-                page,
-                format_args!("# Left out, in conflict with this family: {left_out}"),
-            );
+            line(page, format_args!("# Left out, in conflict with this family: {left_out}"));
         }
         for (labels, value) in &self.series {
             match value {
@@ -206,10 +186,7 @@ fn write_distribution(
     let bucket = labels.with_bound("+Inf");
     line(page, format_args!("{name}_bucket{bucket} {count}"));
     if let Some(sum) = sum {
-        line(
-            page,
-            format_args!("{name}_sum{labels} {}", number::float(sum)),
-        );
+        line(page, format_args!("{name}_sum{labels} {}", number::float(sum)));
     }
     line(page, format_args!("{name}_count{labels} {count}"));
 }
@@ -238,21 +215,14 @@ impl Kind {
     }
 }
 
-type Points<'a> = Vec<(
-    &'a [opentelemetry_proto::tonic::common::v1::KeyValue],
-    Value<'a>,
-)>;
+type Points<'a> = Vec<(&'a [opentelemetry_proto::tonic::common::v1::KeyValue], Value<'a>)>;
 
 /// The points of a metric and the kind of family that they belong to.
 fn points(metric: &Metric) -> Option<(Kind, Points<'_>)> {
     Some(match metric.data.as_ref()? {
         Data::Gauge(gauge) => (Kind::Gauge, numbers(&gauge.data_points)),
         Data::Sum(sum) => {
-            let kind = if sum.is_monotonic {
-                Kind::Counter
-            } else {
-                Kind::Gauge
-            };
+            let kind = if sum.is_monotonic { Kind::Counter } else { Kind::Gauge };
             (kind, numbers(&sum.data_points))
         }
         Data::Histogram(histogram) => {
@@ -272,10 +242,7 @@ fn points(metric: &Metric) -> Option<(Kind, Points<'_>)> {
 }
 
 fn numbers(points: &[NumberDataPoint]) -> Points<'_> {
-    points
-        .iter()
-        .map(|point| (point.attributes.as_slice(), Value::Number(point)))
-        .collect()
+    points.iter().map(|point| (point.attributes.as_slice(), Value::Number(point))).collect()
 }
 
 fn family_name(instrument: &str, kind: Kind) -> String {
@@ -284,11 +251,7 @@ fn family_name(instrument: &str, kind: Kind) -> String {
         name.insert(0, '_');
     }
     if kind == Kind::Counter && !name.ends_with("_total") {
-        name.push_str(if name.ends_with('_') {
-            "total"
-        } else {
-            "_total"
-        });
+        name.push_str(if name.ends_with('_') { "total" } else { "_total" });
     }
     name
 }

@@ -40,9 +40,7 @@ struct Reader(Arc<ManualReader>);
 impl Generation {
     pub(crate) fn start() -> Self {
         let reader = Reader(Arc::new(
-            ManualReader::builder()
-                .with_temporality(Temporality::Cumulative)
-                .build(),
+            ManualReader::builder().with_temporality(Temporality::Cumulative).build(),
         ));
         let provider = SdkMeterProvider::builder()
             // The default would read the environment. The resource is the sink's affair.
@@ -137,10 +135,7 @@ mod tests {
         let meter = generation.meter("scope");
         meter.u64_counter("c").build().add(1, &[]);
         assert_eq!(generation.snapshot().points(), 1);
-        meter
-            .u64_observable_gauge("g")
-            .with_callback(|_| panic!("a bug"))
-            .build();
+        meter.u64_observable_gauge("g").with_callback(|_| panic!("a bug")).build();
         assert_eq!(generation.snapshot().points(), 1);
         assert_eq!(generation.failed_collections(), 1);
     }

@@ -90,10 +90,7 @@ impl FailureReason {
 
 impl Pulse {
     pub(crate) fn new() -> Self {
-        Self {
-            health: SinkHealth::NotYetExported,
-            streak: None,
-        }
+        Self { health: SinkHealth::NotYetExported, streak: None }
     }
 
     /// Takes the outcome of an export that began at `began`; the new state, if it changed.
@@ -109,10 +106,7 @@ impl Pulse {
                 SinkHealth::Healthy
             }
             Some((reason, message)) => {
-                let streak = self.streak.get_or_insert(Streak {
-                    failures: 0,
-                    since: began,
-                });
+                let streak = self.streak.get_or_insert(Streak { failures: 0, since: began });
                 streak.failures += 1;
                 if streak.failures < FAILURES && now - streak.since < FAILING_FOR {
                     return None;
@@ -135,10 +129,9 @@ fn failure(outcome: &ExportOutcome) -> Option<(FailureReason, String)> {
             FailureReason::SomeDataDropped,
             "the receiver rejects some of the data points; its own log says why".to_owned(),
         ),
-        ExportOutcome::Throttled { .. } => (
-            FailureReason::Throttled,
-            "the receiver asks to send less often".to_owned(),
-        ),
+        ExportOutcome::Throttled { .. } => {
+            (FailureReason::Throttled, "the receiver asks to send less often".to_owned())
+        }
         ExportOutcome::Unauthenticated { code } => (
             FailureReason::Unauthenticated,
             format!("the receiver does not accept the credentials ({code:?}); check the headers"),
@@ -148,18 +141,15 @@ fn failure(outcome: &ExportOutcome) -> Option<(FailureReason, String)> {
             "the receiver offers no OTLP metrics service here, or not with this compression"
                 .to_owned(),
         ),
-        ExportOutcome::Rejected { code } => (
-            FailureReason::AllDataDropped,
-            format!("the receiver rejects the exports ({code:?})"),
-        ),
-        ExportOutcome::Unreachable { why } => (
-            FailureReason::EndpointUnreachable,
-            format!("no connection to the receiver: {why}"),
-        ),
-        ExportOutcome::Ambiguous { why } => (
-            FailureReason::EndpointUnreachable,
-            format!("the receiver does not answer: {why}"),
-        ),
+        ExportOutcome::Rejected { code } => {
+            (FailureReason::AllDataDropped, format!("the receiver rejects the exports ({code:?})"))
+        }
+        ExportOutcome::Unreachable { why } => {
+            (FailureReason::EndpointUnreachable, format!("no connection to the receiver: {why}"))
+        }
+        ExportOutcome::Ambiguous { why } => {
+            (FailureReason::EndpointUnreachable, format!("the receiver does not answer: {why}"))
+        }
     })
 }
 
@@ -168,9 +158,7 @@ mod tests {
     use super::*;
 
     fn unreachable() -> ExportOutcome {
-        ExportOutcome::Unreachable {
-            why: "refused".to_owned(),
-        }
+        ExportOutcome::Unreachable { why: "refused".to_owned() }
     }
 
     #[test]
@@ -182,11 +170,7 @@ mod tests {
         assert_eq!(observe(&ExportOutcome::Accepted), None);
         assert_eq!(observe(&unreachable()), None);
         assert_eq!(observe(&unreachable()), None);
-        assert_eq!(
-            observe(&ExportOutcome::Accepted),
-            None,
-            "a short outage is no news"
-        );
+        assert_eq!(observe(&ExportOutcome::Accepted), None, "a short outage is no news");
         assert_eq!(observe(&unreachable()), None);
         assert_eq!(observe(&unreachable()), None);
         let failing = observe(&unreachable());
@@ -212,10 +196,6 @@ mod tests {
     fn one_export_that_takes_a_minute_to_fail_is_news() {
         let began = Instant::now();
         let mut pulse = Pulse::new();
-        assert!(
-            pulse
-                .observe(&unreachable(), began, began + FAILING_FOR)
-                .is_some()
-        );
+        assert!(pulse.observe(&unreachable(), began, began + FAILING_FOR).is_some());
     }
 }

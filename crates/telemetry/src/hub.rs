@@ -120,20 +120,11 @@ impl Hub {
             live.stop.cancel();
         }
         let snapshot = self.generation.snapshot();
-        let commit = Commit {
-            at: Timestamp::now(),
-            snapshot: Arc::clone(&snapshot),
-        };
+        let commit = Commit { at: Timestamp::now(), snapshot: Arc::clone(&snapshot) };
         self.published.last_commit.store(Some(Arc::new(commit)));
-        self.leaving
-            .retain(|(_, finished)| !finished.is_cancelled());
+        self.leaving.retain(|(_, finished)| !finished.is_cancelled());
         for (live, reply) in retiring {
-            let Live {
-                endpoint,
-                farewell,
-                finished,
-                ..
-            } = live;
+            let Live { endpoint, farewell, finished, .. } = live;
             let deadline = switch.deadline.clone();
             // A sink that panicked hears nothing; its reply is dropped, which says so.
             let _ = farewell.send(Farewell {
@@ -177,17 +168,7 @@ impl Hub {
             sink.run().await;
         });
         let (task, health) = (task.id(), SinkHealth::NotYetExported);
-        self.live.insert(
-            name,
-            Live {
-                task,
-                endpoint,
-                stop,
-                farewell,
-                finished,
-                health,
-            },
-        );
+        self.live.insert(name, Live { task, endpoint, stop, farewell, finished, health });
     }
 
     fn note(&mut self, report: Report) {
@@ -208,17 +189,9 @@ impl Hub {
     }
 
     fn publish_health(&self) {
-        let pushed = self
-            .live
-            .iter()
-            .map(|(name, live)| (name.clone(), live.health.clone()));
-        let scraped = self
-            .scraped
-            .iter()
-            .map(|name| (name.clone(), SinkHealth::Healthy));
-        let health = Health {
-            sinks: pushed.chain(scraped).collect(),
-        };
+        let pushed = self.live.iter().map(|(name, live)| (name.clone(), live.health.clone()));
+        let scraped = self.scraped.iter().map(|name| (name.clone(), SinkHealth::Healthy));
+        let health = Health { sinks: pushed.chain(scraped).collect() };
         self.published.health.send_if_modified(|published| {
             let changed = *published != health;
             *published = health;
@@ -234,21 +207,13 @@ impl Hub {
         tracing::error!(sink = %name, %error, "a sink died");
         let message =
             "the sink died of a bug; change its configuration to start it again".to_owned();
-        let health = SinkHealth::Failing {
-            reason: FailureReason::AllDataDropped,
-            message,
-        };
-        self.note(Report {
-            task: error.id(),
-            sink: name,
-            health,
-        });
+        let health = SinkHealth::Failing { reason: FailureReason::AllDataDropped, message };
+        self.note(Report { task: error.id(), sink: name, health });
     }
 
     fn name_of(&self, task: Id) -> Option<SinkName> {
         let mut live = self.live.iter();
-        live.find(|(_, live)| live.task == task)
-            .map(|(name, _)| name.clone())
+        live.find(|(_, live)| live.task == task).map(|(name, _)| name.clone())
     }
 }
 

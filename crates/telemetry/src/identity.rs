@@ -39,9 +39,8 @@ impl Identity {
     ) -> Self {
         let set = |name: &str| env(name).filter(|value| !value.is_empty());
         let instance_id = set("POD_UID").unwrap_or_else(|| Uuid::new_v4().to_string());
-        let mut attributes = set("OTEL_RESOURCE_ATTRIBUTES")
-            .map(|list| parse_attributes(&list))
-            .unwrap_or_default();
+        let mut attributes =
+            set("OTEL_RESOURCE_ATTRIBUTES").map(|list| parse_attributes(&list)).unwrap_or_default();
         let own = [
             (SERVICE_NAME, set("OTEL_SERVICE_NAME")),
             (SERVICE_VERSION, Some(service_version.to_owned())),
@@ -54,18 +53,10 @@ impl Identity {
                 attributes.insert(key.to_owned(), value);
             }
         }
-        attributes
-            .entry(SERVICE_NAME.to_owned())
-            .or_insert_with(|| "pharos".to_owned());
+        attributes.entry(SERVICE_NAME.to_owned()).or_insert_with(|| "pharos".to_owned());
         let sdk = TelemetryResourceDetector.detect();
-        attributes.extend(
-            sdk.iter()
-                .map(|(key, value)| (key.to_string(), value.to_string())),
-        );
-        Self {
-            instance_id,
-            attributes,
-        }
+        attributes.extend(sdk.iter().map(|(key, value)| (key.to_string(), value.to_string())));
+        Self { instance_id, attributes }
     }
 
     /// `service.instance.id`: the Pod's uid, or a random one.
@@ -81,26 +72,18 @@ impl Identity {
             .into_iter()
             .map(|(key, value)| KeyValue {
                 key,
-                value: Some(AnyValue {
-                    value: Some(Value::StringValue(value)),
-                }),
+                value: Some(AnyValue { value: Some(Value::StringValue(value)) }),
                 ..KeyValue::default()
             })
             .collect();
-        Resource {
-            attributes,
-            ..Resource::default()
-        }
+        Resource { attributes, ..Resource::default() }
     }
 }
 
 /// The pairs of `OTEL_RESOURCE_ATTRIBUTES`. As the specification asks, one broken pair discards
 /// the whole list: half of it would be an identity that nobody chose.
 fn parse_attributes(list: &str) -> BTreeMap<String, String> {
-    let pairs = list
-        .split(',')
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty());
+    let pairs = list.split(',').map(str::trim).filter(|pair| !pair.is_empty());
     let parsed: Option<BTreeMap<String, String>> = pairs
         .map(|pair| {
             let (key, value) = pair.split_once('=')?;
@@ -140,10 +123,7 @@ mod tests {
     }
 
     fn attribute(resource: &Resource, key: &str) -> Option<String> {
-        let found = resource
-            .attributes
-            .iter()
-            .find(|attribute| attribute.key == key)?;
+        let found = resource.attributes.iter().find(|attribute| attribute.key == key)?;
         match found.value.as_ref()?.value.as_ref()? {
             Value::StringValue(value) => Some(value.clone()),
             other => panic!("{key} is {other:?}"),
@@ -152,11 +132,7 @@ mod tests {
 
     #[test]
     fn a_pod_is_known_by_its_uid_name_and_namespace() {
-        let identity = identity(&[
-            ("POD_UID", "u-1"),
-            ("POD_NAME", "p-1"),
-            ("POD_NAMESPACE", "n"),
-        ]);
+        let identity = identity(&[("POD_UID", "u-1"), ("POD_NAME", "p-1"), ("POD_NAMESPACE", "n")]);
         let resource = identity.resource(&BTreeMap::new());
         assert_eq!(identity.instance_id(), "u-1");
         for (key, value) in [
@@ -174,25 +150,16 @@ mod tests {
     #[test]
     fn without_a_pod_every_start_is_a_new_instance() {
         assert_ne!(identity(&[]).instance_id(), identity(&[]).instance_id());
-        assert_eq!(
-            attribute(&identity(&[]).resource(&BTreeMap::new()), "k8s.pod.name"),
-            None
-        );
+        assert_eq!(attribute(&identity(&[]).resource(&BTreeMap::new()), "k8s.pod.name"), None);
     }
 
     #[test]
     fn two_processes_are_two_writers_whatever_the_environment_says() {
-        let shared = [(
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "service.instance.id=same,team=a%20b",
-        )];
+        let shared = [("OTEL_RESOURCE_ATTRIBUTES", "service.instance.id=same,team=a%20b")];
         let (one, other) = (identity(&shared), identity(&shared));
         assert_ne!(one.instance_id(), other.instance_id());
         let resource = one.resource(&BTreeMap::new());
-        assert_eq!(
-            attribute(&resource, "service.instance.id").as_deref(),
-            Some(one.instance_id())
-        );
+        assert_eq!(attribute(&resource, "service.instance.id").as_deref(), Some(one.instance_id()));
         assert_eq!(attribute(&resource, "team").as_deref(), Some("a b"));
     }
 
@@ -203,14 +170,8 @@ mod tests {
             attribute(&identity(env).resource(&BTreeMap::new()), "service.name")
         };
         assert_eq!(name(&[listed]).as_deref(), Some("listed"));
-        assert_eq!(
-            name(&[listed, ("OTEL_SERVICE_NAME", "own")]).as_deref(),
-            Some("own")
-        );
-        assert_eq!(
-            name(&[("OTEL_SERVICE_NAME", "")]).as_deref(),
-            Some("pharos")
-        );
+        assert_eq!(name(&[listed, ("OTEL_SERVICE_NAME", "own")]).as_deref(), Some("own"));
+        assert_eq!(name(&[("OTEL_SERVICE_NAME", "")]).as_deref(), Some("pharos"));
     }
 
     #[test]
@@ -221,10 +182,7 @@ mod tests {
         ]);
         let resource = identity(&[("POD_UID", "u-1")]).resource(&extra);
         assert_eq!(attribute(&resource, "cluster").as_deref(), Some("c-1"));
-        assert_eq!(
-            attribute(&resource, "service.instance.id").as_deref(),
-            Some("u-1")
-        );
+        assert_eq!(attribute(&resource, "service.instance.id").as_deref(), Some("u-1"));
     }
 
     #[test]
@@ -232,10 +190,8 @@ mod tests {
         for broken in ["a=1,b", "a=%zz", "=1", "a=%f"] {
             assert_eq!(parse_attributes(broken), BTreeMap::new(), "{broken}");
         }
-        let good = BTreeMap::from([
-            ("a".to_owned(), "1=2".to_owned()),
-            ("b".to_owned(), String::new()),
-        ]);
+        let good =
+            BTreeMap::from([("a".to_owned(), "1=2".to_owned()), ("b".to_owned(), String::new())]);
         assert_eq!(parse_attributes(" a=1=2 ,, b="), good);
     }
 

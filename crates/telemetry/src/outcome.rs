@@ -54,9 +54,7 @@ impl ExportOutcome {
     }
 
     pub(crate) fn from_status(status: &Status) -> Self {
-        let wait = status
-            .get_details_retry_info()
-            .and_then(|info| info.retry_delay);
+        let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
         match (status.code(), wait) {
             _ if status.source().is_some() => Self::from_transport(status),
             (Code::Unavailable | Code::ResourceExhausted, Some(wait)) => Self::Throttled { wait },
@@ -64,9 +62,9 @@ impl ExportOutcome {
                 Self::Unauthenticated { code }
             }
             (Code::Unimplemented, _) => Self::Unimplemented,
-            (Code::Unavailable, None) => Self::Unreachable {
-                why: "the receiver says that it is unavailable".to_owned(),
-            },
+            (Code::Unavailable, None) => {
+                Self::Unreachable { why: "the receiver says that it is unavailable".to_owned() }
+            }
             (
                 code @ (Code::Cancelled
                 | Code::DeadlineExceeded
@@ -74,9 +72,7 @@ impl ExportOutcome {
                 | Code::OutOfRange
                 | Code::DataLoss),
                 _,
-            ) => Self::Ambiguous {
-                why: code.description().to_owned(),
-            },
+            ) => Self::Ambiguous { why: code.description().to_owned() },
             (code, _) => Self::Rejected { code },
         }
     }
@@ -85,20 +81,14 @@ impl ExportOutcome {
     fn from_transport(status: &Status) -> Self {
         let mut chain = std::iter::successors(status.source(), |error| (*error).source());
         if !chain.clone().any(|error| error.is::<ConnectError>()) {
-            return Self::Ambiguous {
-                why: "the connection was lost before the answer".to_owned(),
-            };
+            return Self::Ambiguous { why: "the connection was lost before the answer".to_owned() };
         }
         let root = chain.by_ref().last().map(ToString::to_string);
-        Self::Unreachable {
-            why: root.unwrap_or_default(),
-        }
+        Self::Unreachable { why: root.unwrap_or_default() }
     }
 
     pub(crate) fn timed_out(timeout: Duration) -> Self {
-        Self::Ambiguous {
-            why: format!("no answer within {timeout:?}"),
-        }
+        Self::Ambiguous { why: format!("no answer within {timeout:?}") }
     }
 
     pub(crate) fn retry(&self) -> Retry {
@@ -146,22 +136,14 @@ mod tests {
 
     #[test]
     fn a_warning_is_not_a_rejection() {
-        for accepted in [
-            ExportMetricsServiceResponse::default(),
-            response(0, ""),
-            response(0, "hm"),
-        ] {
-            assert_eq!(
-                ExportOutcome::from_response(accepted),
-                ExportOutcome::Accepted
-            );
+        for accepted in
+            [ExportMetricsServiceResponse::default(), response(0, ""), response(0, "hm")]
+        {
+            assert_eq!(ExportOutcome::from_response(accepted), ExportOutcome::Accepted);
         }
         let partial = ExportOutcome::from_response(response(3, "too old"));
         let message = "too old".to_owned();
-        assert_eq!(
-            partial,
-            ExportOutcome::PartiallyRejected { points: 3, message }
-        );
+        assert_eq!(partial, ExportOutcome::PartiallyRejected { points: 3, message });
         assert_eq!(partial.retry(), Retry::No);
     }
 
@@ -182,11 +164,7 @@ mod tests {
             (Code::DataLoss, "ambiguous", Retry::Backoff),
         ] {
             let outcome = ExportOutcome::from_status(&Status::new(code, "said"));
-            assert_eq!(
-                (outcome.reason(), outcome.retry()),
-                (reason, retry),
-                "{code:?}"
-            );
+            assert_eq!((outcome.reason(), outcome.retry()), (reason, retry), "{code:?}");
         }
     }
 
@@ -196,10 +174,7 @@ mod tests {
         for code in [Code::Unavailable, Code::ResourceExhausted] {
             let details = ErrorDetails::with_retry_info(Some(wait));
             let status = Status::with_error_details(code, "later", details);
-            assert_eq!(
-                ExportOutcome::from_status(&status).retry(),
-                Retry::After(wait)
-            );
+            assert_eq!(ExportOutcome::from_status(&status).retry(), Retry::After(wait));
         }
     }
 }

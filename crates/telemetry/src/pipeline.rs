@@ -102,30 +102,16 @@ impl Pipeline {
 
     /// All that is known about what the pipeline does.
     pub fn debug(&self) -> DebugSnapshot {
-        let Shared {
-            identity,
-            generation,
-            running,
-            stats,
-            reloads,
-            published,
-        } = &*self.shared;
+        let Shared { identity, generation, running, stats, reloads, published } = &*self.shared;
         let stats = stats.load();
         DebugSnapshot {
             instance_id: identity.instance_id().to_owned(),
             running: running.load_full(),
             health: published.health.borrow().clone(),
-            sinks: stats
-                .iter()
-                .map(|(name, stats)| (name.clone(), stats.read()))
-                .collect(),
+            sinks: stats.iter().map(|(name, stats)| (name.clone(), stats.read())).collect(),
             reloads: reloads.read(),
             last_exports: published.last_exports.read(),
-            last_commit: published
-                .last_commit
-                .load()
-                .as_ref()
-                .map(|commit| commit.at),
+            last_commit: published.last_commit.load().as_ref().map(|commit| commit.at),
             failed_collections: generation.failed_collections(),
         }
     }
@@ -134,19 +120,13 @@ impl Pipeline {
     /// them: what removed sinks exported last and new ones first. Empty before the first reload.
     pub fn last_commit_exposition(&self) -> String {
         let commit = self.shared.published.last_commit.load();
-        commit
-            .as_ref()
-            .map(|commit| exposition::encode(&commit.snapshot))
-            .unwrap_or_default()
+        commit.as_ref().map(|commit| exposition::encode(&commit.snapshot)).unwrap_or_default()
     }
 }
 
 fn spawn_hub(runtime: Runtime, shared: Arc<Shared>) -> Reloader {
     let (switches, receiver) = mpsc::channel(1);
-    let hub = Hub::new(
-        Arc::clone(&shared.generation),
-        Arc::clone(&shared.published),
-    );
+    let hub = Hub::new(Arc::clone(&shared.generation), Arc::clone(&shared.published));
     let hub = runtime.spawn(hub.run(receiver));
     Reloader::new(shared, switches, hub, runtime)
 }

@@ -29,19 +29,11 @@ impl Plan {
     /// The changes that lead from `running` to `wanted`.
     pub fn between(running: &Config, wanted: &Config) -> Self {
         // Destructured without `..`: a new field has to find its place in the plan.
-        let Config {
-            resource_attributes: running_resource,
-            metrics: _,
-        } = running;
-        let Config {
-            resource_attributes: wanted_resource,
-            metrics: _,
-        } = wanted;
+        let Config { resource_attributes: running_resource, metrics: _ } = running;
+        let Config { resource_attributes: wanted_resource, metrics: _ } = wanted;
         let same_resource = running_resource == wanted_resource;
-        let mut metrics: BTreeMap<SinkName, Change> = running
-            .metric_sinks()
-            .map(|(name, _)| (name.clone(), Change::Remove))
-            .collect();
+        let mut metrics: BTreeMap<SinkName, Change> =
+            running.metric_sinks().map(|(name, _)| (name.clone(), Change::Remove)).collect();
         let before: BTreeMap<&SinkName, &MetricSink> = running.metric_sinks().collect();
         for (name, sink) in wanted.metric_sinks() {
             let change = match before.get(name) {
@@ -97,9 +89,7 @@ mod tests {
     }
 
     fn with_attribute(mut config: Config) -> Config {
-        config
-            .resource_attributes
-            .insert("k".to_owned(), "v".to_owned());
+        config.resource_attributes.insert("k".to_owned(), "v".to_owned());
         config
     }
 
@@ -122,24 +112,9 @@ mod tests {
                 otlp(|s| s.endpoint = Endpoint::parse("http://b:1").unwrap()),
                 vec![("s", Swap)],
             ),
-            (
-                "compression",
-                same(),
-                otlp(|s| s.compression = Compression::Zstd),
-                vec![("s", Swap)],
-            ),
-            (
-                "timeout",
-                same(),
-                otlp(|s| s.timeout = Duration::from_secs(3)),
-                vec![("s", Swap)],
-            ),
-            (
-                "period",
-                same(),
-                otlp(|s| s.period = Duration::from_secs(1)),
-                vec![("s", Swap)],
-            ),
+            ("compression", same(), otlp(|s| s.compression = Compression::Zstd), vec![("s", Swap)]),
+            ("timeout", same(), otlp(|s| s.timeout = Duration::from_secs(3)), vec![("s", Swap)]),
+            ("period", same(), otlp(|s| s.period = Duration::from_secs(1)), vec![("s", Swap)]),
             (
                 "headers",
                 same(),
@@ -147,24 +122,14 @@ mod tests {
                 vec![("s", Swap)],
             ),
             ("type", same(), scraped("s"), vec![("s", Swap)]),
-            (
-                "name",
-                scraped("p"),
-                scraped("q"),
-                vec![("p", Remove), ("q", Add)],
-            ),
+            ("name", scraped("p"), scraped("q"), vec![("p", Remove), ("q", Add)]),
             (
                 "another one",
                 scraped("p"),
                 same().with_sink("p", MetricSink::Prometheus),
                 vec![("p", Keep), ("s", Add)],
             ),
-            (
-                "resource of a pushed sink",
-                same(),
-                with_attribute(same()),
-                vec![("s", Swap)],
-            ),
+            ("resource of a pushed sink", same(), with_attribute(same()), vec![("s", Swap)]),
             (
                 "resource of a scraped sink",
                 scraped("p"),
@@ -174,15 +139,10 @@ mod tests {
         ];
         for (what, running, wanted, expected) in rows {
             let plan = Plan::between(&running, &wanted);
-            let changes: Vec<_> = plan
-                .metrics()
-                .map(|(name, change)| (name.as_str(), change))
-                .collect();
+            let changes: Vec<_> =
+                plan.metrics().map(|(name, change)| (name.as_str(), change)).collect();
             assert_eq!(changes, expected, "{what}");
-            assert_eq!(
-                plan.keeps_everything(),
-                changes.iter().all(|(_, change)| *change == Keep)
-            );
+            assert_eq!(plan.keeps_everything(), changes.iter().all(|(_, change)| *change == Keep));
         }
     }
 }

@@ -88,12 +88,7 @@ impl Reloader {
         hub: JoinHandle<()>,
         runtime: Runtime,
     ) -> Self {
-        Self {
-            shared,
-            switches,
-            hub,
-            runtime: Background(Some(runtime)),
-        }
+        Self { shared, switches, hub, runtime: Background(Some(runtime)) }
     }
 
     /// Gets everything ready that `wanted` needs, and touches nothing that runs.
@@ -110,23 +105,9 @@ impl Reloader {
             error
         };
         let start = sinks_to_start(&plan, &wanted, shared).map_err(refuse)?;
-        let place = self
-            .switches
-            .reserve()
-            .await
-            .map_err(|_| refuse(PrepareError::Ended))?;
-        let fate = Fate {
-            counts: &shared.reloads,
-            committed: false,
-        };
-        Ok(Prepared {
-            shared,
-            place,
-            plan,
-            wanted,
-            start,
-            fate,
-        })
+        let place = self.switches.reserve().await.map_err(|_| refuse(PrepareError::Ended))?;
+        let fate = Fate { counts: &shared.reloads, committed: false };
+        Ok(Prepared { shared, place, plan, wanted, start, fate })
     }
 
     /// Ends the pipeline: every sink exports once more, all of them within `deadline`, and every
@@ -141,12 +122,7 @@ impl Reloader {
                 Drained::default()
             }
         };
-        let Self {
-            shared: _,
-            switches,
-            hub,
-            runtime,
-        } = self;
+        let Self { shared: _, switches, hub, runtime } = self;
         drop(switches);
         runtime.join(hub, end + JOIN_LIMIT).await;
         ShutdownReport { drained }
@@ -159,11 +135,8 @@ fn sinks_to_start(
     wanted: &Config,
     shared: &Shared,
 ) -> Result<Vec<(Endpoint, SinkSpec)>, PrepareError> {
-    let starting: BTreeSet<&SinkName> = plan
-        .metrics()
-        .filter(|(_, change)| change.starts())
-        .map(|(name, _)| name)
-        .collect();
+    let starting: BTreeSet<&SinkName> =
+        plan.metrics().filter(|(_, change)| change.starts()).map(|(name, _)| name).collect();
     let stats = shared.stats.load();
     wanted
         .metric_sinks()
@@ -196,12 +169,7 @@ fn sink_spec(
     let resource = shared.identity.resource(&wanted.resource_attributes);
     let client = ClientSpec::new(sink, resource)
         .map_err(|error| PrepareError::Client(name.clone(), error))?;
-    Ok(SinkSpec {
-        name: name.clone(),
-        client,
-        period: sink.period,
-        stats,
-    })
+    Ok(SinkSpec { name: name.clone(), client, period: sink.period, stats })
 }
 
 // === impl Prepared ===
@@ -214,14 +182,7 @@ impl Prepared<'_> {
 
     /// Puts it in force. Cannot fail and does not wait.
     pub fn commit(self) -> Retired {
-        let Self {
-            shared,
-            place,
-            plan,
-            wanted,
-            start,
-            mut fate,
-        } = self;
+        let Self { shared, place, plan, wanted, start, mut fate } = self;
         fate.committed = true;
         let (setter, deadline) = Deadline::start();
         let (applied, when_applied) = oneshot::channel();
@@ -234,32 +195,18 @@ impl Prepared<'_> {
                 ((name.clone(), reply), (name.clone(), last_export))
             })
             .unzip();
-        shared
-            .stats
-            .store(Arc::new(stats_after(shared, &wanted, &start)));
+        shared.stats.store(Arc::new(stats_after(shared, &wanted, &start)));
         let scraped = wanted.scraped().cloned().collect();
         shared.running.store(Arc::new(wanted));
         if !plan.keeps_everything() {
-            place.send(Switch {
-                retire,
-                deadline,
-                start,
-                scraped,
-                applied,
-            });
+            place.send(Switch { retire, deadline, start, scraped, applied });
         }
-        Retired {
-            applied: when_applied,
-            deadline: setter,
-            sinks,
-        }
+        Retired { applied: when_applied, deadline: setter, sinks }
     }
 }
 
 fn pushes(config: &Config, sink: &SinkName) -> bool {
-    config
-        .metric_sinks()
-        .any(|(name, it)| name == sink && matches!(it, MetricSink::Otlp(_)))
+    config.metric_sinks().any(|(name, it)| name == sink && matches!(it, MetricSink::Otlp(_)))
 }
 
 /// The counters of the sinks that push after the commit: a name keeps its own.
@@ -270,23 +217,15 @@ fn stats_after(
 ) -> BTreeMap<SinkName, Arc<Stats>> {
     let before = shared.stats.load();
     let kept = before.iter().filter(|(name, _)| pushes(wanted, name));
-    let started = start
-        .iter()
-        .map(|(_, sink)| (sink.name.clone(), Arc::clone(&sink.stats)));
-    kept.map(|(name, stats)| (name.clone(), Arc::clone(stats)))
-        .chain(started)
-        .collect()
+    let started = start.iter().map(|(_, sink)| (sink.name.clone(), Arc::clone(&sink.stats)));
+    kept.map(|(name, stats)| (name.clone(), Arc::clone(stats))).chain(started).collect()
 }
 
 // === impl Fate ===
 
 impl Drop for Fate<'_> {
     fn drop(&mut self) {
-        let count = if self.committed {
-            &self.counts.committed
-        } else {
-            &self.counts.abandoned
-        };
+        let count = if self.committed { &self.counts.committed } else { &self.counts.abandoned };
         count.fetch_add(1, Ordering::Relaxed);
     }
 }

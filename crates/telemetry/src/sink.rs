@@ -111,13 +111,10 @@ impl Sink {
     /// Returns when told to stop, with the export that is unanswered at that moment.
     async fn export_until_stopped(&mut self) -> Option<InFlight> {
         let stop = self.ties.stop.clone();
-        stop.run_until_cancelled(finished(&self.ties.predecessors))
-            .await?;
+        stop.run_until_cancelled(finished(&self.ties.predecessors)).await?;
         let mut first = Some(Arc::clone(&self.ties.first));
         loop {
-            let turn = stop
-                .run_until_cancelled(Arc::clone(&self.ties.lane).lock_owned())
-                .await?;
+            let turn = stop.run_until_cancelled(Arc::clone(&self.ties.lane).lock_owned()).await?;
             let snapshot = first.take().unwrap_or_else(|| self.generation.snapshot());
             // The hub stops sinks before it takes the snapshot that is to be their last. Not
             // stopped here therefore means: this one is older than that, and may still be sent.
@@ -133,10 +130,8 @@ impl Sink {
             let began = in_flight.began;
             drop(in_flight);
             let next = self.settle(&exported, began);
-            stop.run_until_cancelled(self.report(&exported, began))
-                .await?;
-            stop.run_until_cancelled(tokio::time::sleep_until(next))
-                .await?;
+            stop.run_until_cancelled(self.report(&exported, began)).await?;
+            stop.run_until_cancelled(tokio::time::sleep_until(next)).await?;
         }
     }
 
@@ -149,12 +144,7 @@ impl Sink {
         let answer = Box::pin(self.client.export(&snapshot));
         let (began, points) = (Instant::now(), snapshot.points());
         *turn = Some(snapshot);
-        InFlight {
-            turn,
-            began,
-            points,
-            answer,
-        }
+        InFlight { turn, began, points, answer }
     }
 
     /// Counts an export and decides when the next one is due.
@@ -179,11 +169,7 @@ impl Sink {
     /// Tells the hub if the export changed the state of this sink.
     async fn report(&mut self, exported: &Exported, began: Instant) {
         if let Some(health) = self.pulse.observe(&exported.outcome, began, Instant::now()) {
-            let report = Report {
-                task: tokio::task::id(),
-                sink: self.name.clone(),
-                health,
-            };
+            let report = Report { task: tokio::task::id(), sink: self.name.clone(), health };
             // The hub is gone only when there is nobody left to tell.
             let _ = self.ties.reports.send(report).await;
         }
@@ -192,19 +178,9 @@ impl Sink {
     /// The last export. What is in flight gets half of the time that is left: the receiver may
     /// still be at it, and must not meet it after the last totals.
     async fn part(mut self, in_flight: Option<InFlight>, farewell: Farewell) {
-        let Farewell {
-            last,
-            mut deadline,
-            counts,
-            reply,
-        } = farewell;
+        let Farewell { last, mut deadline, counts, reply } = farewell;
         let turn = match in_flight {
-            Some(InFlight {
-                turn,
-                answer,
-                points,
-                ..
-            }) => {
+            Some(InFlight { turn, answer, points, .. }) => {
                 let abandoned = Exported::abandoned(points);
                 let exported = deadline.half().or(answer).await.unwrap_or(abandoned);
                 self.stats.exported(&exported);
@@ -225,10 +201,7 @@ impl Sink {
         };
         let outcome = match turn {
             Some(turn) => self.export_last(turn, last, &mut deadline).await,
-            None => LastExport::Lost {
-                points: last.points(),
-                reason: "no_turn",
-            },
+            None => LastExport::Lost { points: last.points(), reason: "no_turn" },
         };
         if let LastExport::Lost { points, .. } = outcome {
             self.stats.lost(points);
@@ -248,11 +221,7 @@ impl Sink {
         loop {
             let in_flight = self.send(turn, Arc::clone(&last));
             let abandoned = Exported::abandoned(in_flight.points);
-            let exported = deadline
-                .whole()
-                .or(in_flight.answer)
-                .await
-                .unwrap_or(abandoned);
+            let exported = deadline.whole().or(in_flight.answer).await.unwrap_or(abandoned);
             turn = in_flight.turn;
             self.stats.exported(&exported);
             let again = exported.outcome.retry() == Retry::Backoff && attempt < LAST_ATTEMPTS;

@@ -35,10 +35,7 @@ impl Snapshot {
 
     #[cfg(test)]
     pub(crate) fn from_scopes(scopes: Vec<ScopeMetrics>) -> Self {
-        Self {
-            sequence: 0,
-            scopes,
-        }
+        Self { sequence: 0, scopes }
     }
 
     /// Whether this was taken later: no total in it is below that in `other`.
@@ -77,14 +74,9 @@ fn request(resource: &Resource, scope_metrics: Vec<ScopeMetrics>) -> ExportMetri
         return ExportMetricsServiceRequest::default();
     }
     let resource = Some(resource.clone());
-    let resource_metrics = ResourceMetrics {
-        resource,
-        scope_metrics,
-        ..ResourceMetrics::default()
-    };
-    ExportMetricsServiceRequest {
-        resource_metrics: vec![resource_metrics],
-    }
+    let resource_metrics =
+        ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() };
+    ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }
 }
 
 /// Minimum and maximum since the start say nothing about a cumulative series, and Kyverno sends
@@ -129,16 +121,8 @@ fn halve(scopes: &mut Vec<ScopeMetrics>) -> Option<Vec<ScopeMetrics>> {
             scope.metrics.split_off(middle)
         }
     };
-    let ScopeMetrics {
-        scope,
-        schema_url,
-        metrics: _,
-    } = scope;
-    Some(vec![ScopeMetrics {
-        scope: scope.clone(),
-        schema_url: schema_url.clone(),
-        metrics,
-    }])
+    let ScopeMetrics { scope, schema_url, metrics: _ } = scope;
+    Some(vec![ScopeMetrics { scope: scope.clone(), schema_url: schema_url.clone(), metrics }])
 }
 
 fn halve_points(metric: &mut Metric) -> Option<Metric> {
@@ -161,10 +145,7 @@ fn halve_points(metric: &mut Metric) -> Option<Metric> {
         Data::Summary(data) => halve!(Summary, data),
     };
     let kept = metric.data.take();
-    let rest = Metric {
-        data: Some(half),
-        ..metric.clone()
-    };
+    let rest = Metric { data: Some(half), ..metric.clone() };
     metric.data = kept;
     Some(rest)
 }

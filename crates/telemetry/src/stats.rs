@@ -78,11 +78,7 @@ impl Stats {
 
     /// Counts points of a last export that nobody will send again.
     pub(crate) fn lost(&self, points: u64) {
-        *self
-            .lock()
-            .points_dropped
-            .entry("last_export_lost")
-            .or_default() += points;
+        *self.lock().points_dropped.entry("last_export_lost").or_default() += points;
     }
 
     fn lock(&self) -> MutexGuard<'_, SinkStats> {

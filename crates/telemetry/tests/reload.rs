@@ -1,10 +1,6 @@
 //! A reload loses nothing, doubles nothing, and waits for nobody.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may fail anywhere"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;
 
@@ -30,10 +26,7 @@ struct Recorders {
 
 impl Recorders {
     fn start(pipeline: &Pipeline, threads: u64) -> Self {
-        let (stop, recorded) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicU64::new(0)),
-        );
+        let (stop, recorded) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let meter = pipeline.meter("test");
         let counter = meter.u64_counter("requests").build();
         let histogram = meter.f64_histogram("seconds").build();
@@ -56,11 +49,7 @@ impl Recorders {
             })
         });
         let threads = threads.collect();
-        Self {
-            stop,
-            recorded,
-            threads,
-        }
+        Self { stop, recorded, threads }
     }
 
     /// How many times each instrument was used, now that nobody uses it any more.
@@ -91,28 +80,17 @@ async fn two_hundred_reloads_lose_nothing_and_double_nothing() {
     let recorders = Recorders::start(&pipeline, 2);
     for _ in 0..100 {
         let begun = receiver.exports().len();
-        commit(&mut reloader, otlp(receiver.sink(OFTEN)))
-            .await
-            .drain(PATIENCE)
-            .await;
+        commit(&mut reloader, otlp(receiver.sink(OFTEN))).await.drain(PATIENCE).await;
         let first = pipeline.last_commit_exposition();
-        receiver
-            .until("the first export", |all| all.len() > begun)
-            .await;
+        receiver.until("the first export", |all| all.len() > begun).await;
         let sent = &receiver.exports()[begun];
         assert_eq!(sent.total("requests"), scraped(&first, "requests_total"));
 
-        let drained = commit(&mut reloader, Config::prometheus())
-            .await
-            .drain(PATIENCE)
-            .await;
+        let drained = commit(&mut reloader, Config::prometheus()).await.drain(PATIENCE).await;
         assert_eq!(drained.lost(), 0, "{drained:?}");
         let at_commit = pipeline.last_commit_exposition();
         let last = receiver.exports().pop().unwrap();
-        assert_eq!(
-            last.total("requests"),
-            scraped(&at_commit, "requests_total")
-        );
+        assert_eq!(last.total("requests"), scraped(&at_commit, "requests_total"));
         assert_eq!(last.total("seconds"), scraped(&at_commit, "seconds_count"));
         assert!(scraped(&text(&pipeline), "requests_total") >= last.total("requests"));
     }
@@ -130,8 +108,7 @@ async fn sinks_that_follow_each_other_at_one_endpoint_never_send_an_older_total_
     let recorders = Recorders::start(&pipeline, 1);
     for round in 0..60 {
         let mut sink = receiver.sink(OFTEN);
-        sink.headers
-            .push(Header::parse("x-round", &round.to_string()).unwrap());
+        sink.headers.push(Header::parse("x-round", &round.to_string()).unwrap());
         let name = ["one", "other"][round / 2 % 2];
         let retired = commit(&mut reloader, Config::off().with_sink(name, sink)).await;
         if round % 3 == 0 {
@@ -142,10 +119,7 @@ async fn sinks_that_follow_each_other_at_one_endpoint_never_send_an_older_total_
     let report = reloader.shutdown(PATIENCE).await;
     assert_eq!(report.drained.lost(), 0, "{report:?}");
     assert_no_series_goes_back(&receiver.exports());
-    assert_eq!(
-        receiver.exports().pop().unwrap().total("requests"),
-        recorded
-    );
+    assert_eq!(receiver.exports().pop().unwrap().total("requests"), recorded);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,16 +130,11 @@ async fn two_sinks_at_one_endpoint_take_turns() {
     let both = Config::off()
         .with_sink("one", receiver.sink(OFTEN))
         .with_sink("other", receiver.sink(OFTEN));
-    commit(&mut reloader, both.clone())
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, both.clone()).await.drain(PATIENCE).await;
     // One comes and goes beside one that stays: neither may send what is old by then.
     for _ in 0..20 {
         let begun = receiver.exports().len();
-        receiver
-            .until("more exports", |all| all.len() > begun + 2)
-            .await;
+        receiver.until("more exports", |all| all.len() > begun + 2).await;
         let one = Config::off().with_sink("one", receiver.sink(OFTEN));
         drop(commit(&mut reloader, one).await);
         drop(commit(&mut reloader, both.clone()).await);
@@ -183,18 +152,12 @@ async fn two_sinks_at_one_endpoint_take_turns() {
 async fn a_prepared_reload_that_is_dropped_changes_nothing() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
-    commit(&mut reloader, Config::prometheus())
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, Config::prometheus()).await.drain(PATIENCE).await;
     let before = pipeline.debug().last_commit;
 
     let prepared = reloader.prepare(otlp(receiver.sink(OFTEN))).await.unwrap();
-    let changes: Vec<_> = prepared
-        .plan()
-        .metrics()
-        .map(|(name, it)| (name.to_string(), it))
-        .collect();
+    let changes: Vec<_> =
+        prepared.plan().metrics().map(|(name, it)| (name.to_string(), it)).collect();
     let expected = [("gateway", Change::Add), ("prometheus", Change::Remove)];
     assert_eq!(changes, expected.map(|(name, it)| (name.to_owned(), it)));
     drop(prepared);
@@ -205,10 +168,7 @@ async fn a_prepared_reload_that_is_dropped_changes_nothing() {
     assert_eq!(debug.last_commit, before);
     assert!(debug.sinks.is_empty());
     // The next reload finds its way as if nothing had been.
-    commit(&mut reloader, otlp(receiver.sink(OFTEN)))
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, otlp(receiver.sink(OFTEN))).await.drain(PATIENCE).await;
     receiver.next_export().await;
 }
 
@@ -216,19 +176,12 @@ async fn a_prepared_reload_that_is_dropped_changes_nothing() {
 async fn a_config_that_cannot_run_is_refused_and_the_running_one_stays() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
-    commit(&mut reloader, Config::prometheus())
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, Config::prometheus()).await.drain(PATIENCE).await;
     let zero = Duration::ZERO;
     let mut timeout = receiver.sink(OFTEN);
     timeout.timeout = zero;
     for (sink, reason) in [(receiver.sink(zero), "Period"), (timeout, "Timeout")] {
-        let refused = reloader
-            .prepare(otlp(sink))
-            .await
-            .err()
-            .map(|error| error.reason());
+        let refused = reloader.prepare(otlp(sink)).await.err().map(|error| error.reason());
         assert_eq!(refused, Some(reason));
     }
     assert_eq!(*pipeline.running(), Config::prometheus());
@@ -240,32 +193,17 @@ async fn an_endpoint_that_never_answers_delays_no_export_at_the_next_one() {
     let (silent, next) = (Receiver::start(), Receiver::start());
     silent.answers(Answer::Nothing);
     let (pipeline, mut reloader) = start();
-    pipeline
-        .meter("test")
-        .u64_counter("requests")
-        .build()
-        .add(7, &[]);
-    let patient = OtlpSink {
-        timeout: NEVER,
-        ..silent.sink(OFTEN)
-    };
-    commit(&mut reloader, otlp(patient))
-        .await
-        .drain(PATIENCE)
-        .await;
-    silent
-        .until("the export that is never answered", |all| !all.is_empty())
-        .await;
+    pipeline.meter("test").u64_counter("requests").build().add(7, &[]);
+    let patient = OtlpSink { timeout: NEVER, ..silent.sink(OFTEN) };
+    commit(&mut reloader, otlp(patient)).await.drain(PATIENCE).await;
+    silent.until("the export that is never answered", |all| !all.is_empty()).await;
 
     let retired = commit(&mut reloader, otlp(next.sink(NEVER))).await;
     next.until("the first export", |all| !all.is_empty()).await;
     assert_eq!(next.exports()[0].total("requests"), 7.0);
 
     let drained = retired.drain(Duration::from_millis(20)).await;
-    let lost = LastExport::Lost {
-        points: 1,
-        reason: "ambiguous",
-    };
+    let lost = LastExport::Lost { points: 1, reason: "ambiguous" };
     assert_eq!(drained.sinks["gateway"], lost);
     assert_eq!(pipeline.debug().last_exports.lost, 1);
 }
@@ -275,18 +213,11 @@ async fn last_exports_are_made_whether_or_not_anybody_waits() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
     let counter = pipeline.meter("test").u64_counter("requests").build();
-    commit(&mut reloader, otlp(receiver.sink(NEVER)))
-        .await
-        .drain(PATIENCE)
-        .await;
-    receiver
-        .until("the first export", |all| !all.is_empty())
-        .await;
+    commit(&mut reloader, otlp(receiver.sink(NEVER))).await.drain(PATIENCE).await;
+    receiver.until("the first export", |all| !all.is_empty()).await;
     counter.add(5, &[]);
     drop(commit(&mut reloader, Config::off()).await);
-    receiver
-        .until("the last export", |all| all.len() == 2)
-        .await;
+    receiver.until("the last export", |all| all.len() == 2).await;
     assert_eq!(receiver.exports()[1].total("requests"), 5.0);
 }
 
@@ -294,45 +225,22 @@ async fn last_exports_are_made_whether_or_not_anybody_waits() {
 async fn several_sinks_run_at_once_and_a_change_of_one_leaves_the_others_alone() {
     let (one, other) = (Receiver::start(), Receiver::start());
     let (pipeline, mut reloader) = start();
-    pipeline
-        .meter("test")
-        .u64_counter("requests")
-        .build()
-        .add(3, &[]);
+    pipeline.meter("test").u64_counter("requests").build().add(3, &[]);
     let all = Config::prometheus()
         .with_sink("one", one.sink(NEVER))
         .with_sink("other", other.sink(NEVER));
-    commit(&mut reloader, all.clone())
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, all.clone()).await.drain(PATIENCE).await;
     for receiver in [&one, &other] {
-        receiver
-            .until("the first export", |all| !all.is_empty())
-            .await;
+        receiver.until("the first export", |all| !all.is_empty()).await;
         assert_eq!(receiver.exports()[0].total("requests"), 3.0);
     }
     assert_eq!(scraped(&text(&pipeline), "requests_total"), 3.0);
 
-    let changed = OtlpSink {
-        timeout: PATIENCE,
-        ..other.sink(NEVER)
-    };
-    let drained = commit(&mut reloader, all.with_sink("other", changed))
-        .await
-        .drain(PATIENCE)
-        .await;
-    assert_eq!(
-        drained
-            .sinks
-            .keys()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>(),
-        ["other"]
-    );
-    other
-        .until("first, last, and first again", |all| all.len() == 3)
-        .await;
+    let changed = OtlpSink { timeout: PATIENCE, ..other.sink(NEVER) };
+    let drained =
+        commit(&mut reloader, all.with_sink("other", changed)).await.drain(PATIENCE).await;
+    assert_eq!(drained.sinks.keys().map(ToString::to_string).collect::<Vec<_>>(), ["other"]);
+    other.until("first, last, and first again", |all| all.len() == 3).await;
     assert_eq!(one.exports().len(), 1, "a sink that is kept is not touched");
     assert_eq!(scraped(&text(&pipeline), "requests_total"), 3.0);
 }
@@ -342,10 +250,7 @@ async fn the_same_config_again_is_no_reload() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
     let config = otlp(receiver.sink(NEVER));
-    commit(&mut reloader, config.clone())
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, config.clone()).await.drain(PATIENCE).await;
     let before = pipeline.debug().last_commit;
     let prepared = reloader.prepare(config).await.unwrap();
     assert!(prepared.plan().keeps_everything());
@@ -357,34 +262,18 @@ async fn the_same_config_again_is_no_reload() {
 async fn attributes_of_the_config_go_out_under_those_of_the_writer() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
-    pipeline
-        .meter("test")
-        .u64_counter("requests")
-        .build()
-        .add(1, &[]);
+    pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
     let mut config = otlp(receiver.sink(NEVER));
     let attributes = [("cluster", "c-1"), ("service.name", "forged")];
     config.resource_attributes = attributes.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-    commit(&mut reloader, config.clone())
-        .await
-        .drain(PATIENCE)
-        .await;
-    receiver
-        .until("the first export", |all| !all.is_empty())
-        .await;
+    commit(&mut reloader, config.clone()).await.drain(PATIENCE).await;
+    receiver.until("the first export", |all| !all.is_empty()).await;
 
-    config
-        .resource_attributes
-        .insert("cluster".to_owned(), "c-2".to_owned());
+    config.resource_attributes.insert("cluster".to_owned(), "c-2".to_owned());
     commit(&mut reloader, config).await.drain(PATIENCE).await;
-    receiver
-        .until("last of the old and first of the new", |all| all.len() == 3)
-        .await;
+    receiver.until("last of the old and first of the new", |all| all.len() == 3).await;
     let exports = receiver.exports();
-    let clusters: Vec<_> = exports
-        .iter()
-        .map(|it| it.resource("cluster").unwrap())
-        .collect();
+    let clusters: Vec<_> = exports.iter().map(|it| it.resource("cluster").unwrap()).collect();
     assert_eq!(clusters, ["c-1", "c-1", "c-2"]);
     for export in exports {
         assert_eq!(export.resource("service.name").as_deref(), Some("pharos"));
@@ -400,19 +289,9 @@ async fn health_speaks_of_the_sinks_that_run_and_no_others() {
     let config = otlp(receiver.sink(NEVER)).with_sink("scraped", MetricSink::Prometheus);
     commit(&mut reloader, config).await.drain(PATIENCE).await;
     let settled = health.wait_for(|it| it.sinks.get("gateway") == Some(&SinkHealth::Healthy));
-    let settled = tokio::time::timeout(PATIENCE, settled)
-        .await
-        .unwrap()
-        .unwrap()
-        .clone();
+    let settled = tokio::time::timeout(PATIENCE, settled).await.unwrap().unwrap().clone();
     assert_eq!(settled.sinks["scraped"], SinkHealth::Healthy);
-    commit(&mut reloader, Config::off())
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, Config::off()).await.drain(PATIENCE).await;
     let empty = health.wait_for(|it| it.sinks.is_empty());
-    tokio::time::timeout(PATIENCE, empty)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(PATIENCE, empty).await.unwrap().unwrap();
 }

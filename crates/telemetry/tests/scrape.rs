@@ -1,10 +1,6 @@
 //! The endpoint that Prometheus scrapes.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may fail anywhere"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;
 
@@ -26,23 +22,14 @@ struct Served {
 
 async fn serve() -> Served {
     let (pipeline, reloader) = start();
-    pipeline
-        .meter("test")
-        .u64_counter("requests")
-        .build()
-        .add(3, &[]);
+    pipeline.meter("test").u64_counter("requests").build().add(3, &[]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(serve_scrapes(listener, pipeline, async {
         let _ = stopped.await;
     }));
-    Served {
-        address,
-        reloader,
-        stop,
-        server,
-    }
+    Served { address, reloader, stop, server }
 }
 
 /// The status line with the headers, in lower case, and the body.
@@ -59,28 +46,16 @@ async fn request(address: SocketAddr, line: &str) -> (String, String) {
 #[tokio::test]
 async fn a_scrape_shows_the_totals_while_a_prometheus_sink_runs() {
     let mut served = serve().await;
-    commit(&mut served.reloader, Config::prometheus())
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut served.reloader, Config::prometheus()).await.drain(PATIENCE).await;
     let (head, body) = request(served.address, "GET /metrics").await;
     assert!(head.starts_with("http/1.1 200 ok"), "{head}");
-    assert!(
-        head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
     assert_eq!(scraped(&body, "requests_total"), 3.0);
 
-    commit(&mut served.reloader, Config::off())
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut served.reloader, Config::off()).await.drain(PATIENCE).await;
     let (head, body) = request(served.address, "GET /metrics").await;
     assert!(head.starts_with("http/1.1 404"), "{head}");
-    assert!(
-        body.contains("no Prometheus exporter") && body.contains("spec.exporters"),
-        "{body}"
-    );
+    assert!(body.contains("no Prometheus exporter") && body.contains("spec.exporters"), "{body}");
 }
 
 #[tokio::test]
@@ -98,10 +73,6 @@ async fn a_client_that_says_nothing_does_not_keep_the_server_from_ending() {
     let mute = TcpStream::connect(served.address).await.unwrap();
     request(served.address, "GET /metrics").await;
     served.stop.send(()).unwrap();
-    tokio::time::timeout(PATIENCE, served.server)
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(PATIENCE, served.server).await.unwrap().unwrap().unwrap();
     drop(mute);
 }

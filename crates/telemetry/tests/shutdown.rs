@@ -1,10 +1,6 @@
 //! The end of a pipeline: the last totals arrive, or it is known that they did not.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may fail anywhere"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;
 
@@ -24,19 +20,11 @@ async fn the_last_value_arrives_even_on_a_runtime_with_one_thread() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
     let counter = pipeline.meter("test").u64_counter("requests").build();
-    commit(&mut reloader, otlp(receiver.sink(NEVER)))
-        .await
-        .drain(PATIENCE)
-        .await;
-    receiver
-        .until("the first export", |all| !all.is_empty())
-        .await;
+    commit(&mut reloader, otlp(receiver.sink(NEVER))).await.drain(PATIENCE).await;
+    receiver.until("the first export", |all| !all.is_empty()).await;
     counter.add(42, &[]);
     let report = reloader.shutdown(PATIENCE).await;
-    let delivered = LastExport::Delivered {
-        points: 1,
-        rejected: 0,
-    };
+    let delivered = LastExport::Delivered { points: 1, rejected: 0 };
     assert_eq!(report.drained.sinks[&SinkName::new("gateway")], delivered);
     assert_eq!(receiver.exports().pop().unwrap().total("requests"), 42.0);
 }
@@ -46,22 +34,10 @@ async fn a_receiver_that_never_answers_holds_it_up_no_longer_than_the_deadline()
     let receiver = Receiver::start();
     receiver.answers(Answer::Nothing);
     let (pipeline, mut reloader) = start();
-    pipeline
-        .meter("test")
-        .u64_counter("requests")
-        .build()
-        .add(1, &[]);
-    let sink = OtlpSink {
-        timeout: NEVER,
-        ..receiver.sink(NEVER)
-    };
-    commit(&mut reloader, otlp(sink))
-        .await
-        .drain(PATIENCE)
-        .await;
-    receiver
-        .until("the export that is never answered", |all| !all.is_empty())
-        .await;
+    pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
+    let sink = OtlpSink { timeout: NEVER, ..receiver.sink(NEVER) };
+    commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
+    receiver.until("the export that is never answered", |all| !all.is_empty()).await;
     let report = reloader.shutdown(Duration::from_millis(20)).await;
     assert_eq!(report.drained.lost(), 1);
 }
@@ -71,17 +47,9 @@ async fn sinks_that_left_before_do_not_hold_it_up_either() {
     let receiver = Receiver::start();
     receiver.answers(Answer::Nothing);
     let (_pipeline, mut reloader) = start();
-    let sink = OtlpSink {
-        timeout: NEVER,
-        ..receiver.sink(NEVER)
-    };
-    commit(&mut reloader, otlp(sink))
-        .await
-        .drain(PATIENCE)
-        .await;
-    receiver
-        .until("the export that is never answered", |all| !all.is_empty())
-        .await;
+    let sink = OtlpSink { timeout: NEVER, ..receiver.sink(NEVER) };
+    commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
+    receiver.until("the export that is never answered", |all| !all.is_empty()).await;
     let patient = commit(&mut reloader, Config::off()).await;
     let drain = tokio::spawn(patient.drain(NEVER));
     reloader.shutdown(Duration::ZERO).await;
@@ -94,20 +62,10 @@ async fn a_receiver_that_is_not_there_is_reported() {
     let sink = receiver.sink(NEVER);
     receiver.die().await;
     let (pipeline, mut reloader) = start();
-    pipeline
-        .meter("test")
-        .u64_counter("requests")
-        .build()
-        .add(1, &[]);
-    commit(&mut reloader, otlp(sink))
-        .await
-        .drain(PATIENCE)
-        .await;
+    pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
+    commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
     let report = reloader.shutdown(PATIENCE).await;
-    let lost = LastExport::Lost {
-        points: 1,
-        reason: "unreachable",
-    };
+    let lost = LastExport::Lost { points: 1, reason: "unreachable" };
     assert_eq!(report.drained.sinks[&SinkName::new("gateway")], lost);
 }
 

@@ -1,10 +1,6 @@
 //! One sink and its receiver: what is sent, and what happens when it does not arrive.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test may fail anywhere"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;
 
@@ -27,10 +23,7 @@ fn otlp(sink: OtlpSink) -> Config {
 async fn until_health(pipeline: &Pipeline, reached: impl Fn(&SinkHealth) -> bool) -> SinkHealth {
     let mut health = pipeline.health();
     let reached = health.wait_for(|all| all.sinks.get("gateway").is_some_and(&reached));
-    let health = tokio::time::timeout(PATIENCE, reached)
-        .await
-        .expect("a state")
-        .unwrap();
+    let health = tokio::time::timeout(PATIENCE, reached).await.expect("a state").unwrap();
     health.sinks["gateway"].clone()
 }
 
@@ -42,33 +35,20 @@ fn failing_for(reason: FailureReason) -> impl Fn(&SinkHealth) -> bool {
 async fn a_receiver_sees_the_compression_and_the_headers_that_the_config_says() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
-    pipeline
-        .meter("test")
-        .u64_counter("requests")
-        .build()
-        .add(1, &[]);
+    pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
     for (compression, encoding) in [
         (Compression::None, None),
         (Compression::Gzip, Some("gzip")),
         (Compression::Zstd, Some("zstd")),
     ] {
-        let mut sink = OtlpSink {
-            compression,
-            ..receiver.sink(NEVER)
-        };
-        sink.headers
-            .push(Header::parse("authorization", "Bearer a b").unwrap());
+        let mut sink = OtlpSink { compression, ..receiver.sink(NEVER) };
+        sink.headers.push(Header::parse("authorization", "Bearer a b").unwrap());
         sink.headers.push(Header::parse("x-tenant", "t-1").unwrap());
         let begun = receiver.exports().len();
-        commit(&mut reloader, otlp(sink))
-            .await
-            .drain(PATIENCE)
-            .await;
+        commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
         receiver
             .until("an export in this encoding", |all| {
-                all[begun..]
-                    .iter()
-                    .any(|it| it.header("grpc-encoding") == encoding)
+                all[begun..].iter().any(|it| it.header("grpc-encoding") == encoding)
             })
             .await;
         let export = receiver.exports().pop().unwrap();
@@ -84,10 +64,7 @@ async fn a_receiver_sees_the_compression_and_the_headers_that_the_config_says() 
 fn the_environment_of_exporters_has_no_effect() {
     let hostile = BTreeMap::from([
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1"),
-        (
-            "OTEL_EXPORTER_OTLP_HEADERS",
-            "authorization=forged,x-tenant=forged",
-        ),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=forged,x-tenant=forged"),
         ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "authorization=forged"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "1"),
@@ -103,10 +80,7 @@ fn the_environment_of_exporters_has_no_effect() {
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&run.stdout);
-    assert!(
-        run.status.success() && output.contains("1 passed"),
-        "{output}"
-    );
+    assert!(run.status.success() && output.contains("1 passed"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,10 +89,7 @@ async fn a_sink_resumes_with_current_totals_when_its_receiver_comes_back() {
     let (pipeline, mut reloader) = start();
     let counter = pipeline.meter("test").u64_counter("requests").build();
     counter.add(1, &[]);
-    commit(&mut reloader, otlp(receiver.sink(OFTEN)))
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, otlp(receiver.sink(OFTEN))).await.drain(PATIENCE).await;
     until_health(&pipeline, |it| *it == SinkHealth::Healthy).await;
     let before = receiver.exports();
 
@@ -127,9 +98,7 @@ async fn a_sink_resumes_with_current_totals_when_its_receiver_comes_back() {
     until_health(&pipeline, failing_for(FailureReason::EndpointUnreachable)).await;
 
     let receiver = Receiver::start_at(address);
-    receiver
-        .until("an export after the outage", |all| !all.is_empty())
-        .await;
+    receiver.until("an export after the outage", |all| !all.is_empty()).await;
     until_health(&pipeline, |it| *it == SinkHealth::Healthy).await;
     let after = receiver.exports();
     assert_eq!(after[0].total("requests"), 11.0);
@@ -144,10 +113,7 @@ async fn what_failed_is_tried_again_long_before_the_next_period_and_with_new_tot
     let (pipeline, mut reloader) = start();
     let counter = pipeline.meter("test").u64_counter("requests").build();
     counter.add(1, &[]);
-    commit(&mut reloader, otlp(sink))
-        .await
-        .drain(PATIENCE)
-        .await;
+    commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
     until_health(&pipeline, failing_for(FailureReason::EndpointUnreachable)).await;
     counter.add(10, &[]);
 
@@ -163,33 +129,14 @@ async fn what_failed_is_tried_again_long_before_the_next_period_and_with_new_tot
 async fn each_way_to_fail_has_its_reason() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
-    pipeline
-        .meter("test")
-        .u64_counter("requests")
-        .build()
-        .add(1, &[]);
-    commit(&mut reloader, otlp(receiver.sink(OFTEN)))
-        .await
-        .drain(PATIENCE)
-        .await;
+    pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
+    commit(&mut reloader, otlp(receiver.sink(OFTEN))).await.drain(PATIENCE).await;
     for (answer, reason) in [
-        (
-            Answer::Refuse(Code::Unauthenticated),
-            FailureReason::Unauthenticated,
-        ),
-        (
-            Answer::Refuse(Code::Unimplemented),
-            FailureReason::AllDataDropped,
-        ),
+        (Answer::Refuse(Code::Unauthenticated), FailureReason::Unauthenticated),
+        (Answer::Refuse(Code::Unimplemented), FailureReason::AllDataDropped),
         (Answer::RejectPoints(1), FailureReason::SomeDataDropped),
-        (
-            Answer::Refuse(Code::InvalidArgument),
-            FailureReason::AllDataDropped,
-        ),
-        (
-            Answer::Refuse(Code::Unavailable),
-            FailureReason::EndpointUnreachable,
-        ),
+        (Answer::Refuse(Code::InvalidArgument), FailureReason::AllDataDropped),
+        (Answer::Refuse(Code::Unavailable), FailureReason::EndpointUnreachable),
     ] {
         receiver.answers(answer);
         until_health(&pipeline, failing_for(reason)).await;
@@ -197,19 +144,11 @@ async fn each_way_to_fail_has_its_reason() {
         until_health(&pipeline, |it| *it == SinkHealth::Healthy).await;
     }
     let stats = &pipeline.debug().sinks[&SinkName::new("gateway")];
-    for reason in [
-        "unauthenticated",
-        "unimplemented",
-        "rejected",
-        "unreachable",
-    ] {
+    for reason in ["unauthenticated", "unimplemented", "rejected", "unreachable"] {
         assert!(stats.exports_failed[reason] >= 3, "{reason}: {stats:?}");
     }
     assert!(stats.points_dropped["partially_rejected"] >= 3, "{stats:?}");
-    assert!(
-        stats.points_accepted > 0 && stats.last_success.is_some(),
-        "{stats:?}"
-    );
+    assert!(stats.points_accepted > 0 && stats.last_success.is_some(), "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,22 +156,12 @@ async fn recording_ends_while_a_sink_waits_for_ever() {
     let receiver = Receiver::start();
     receiver.answers(Answer::Nothing);
     let (pipeline, mut reloader) = start();
-    let sink = OtlpSink {
-        timeout: NEVER,
-        ..receiver.sink(OFTEN)
-    };
-    commit(&mut reloader, otlp(sink))
-        .await
-        .drain(PATIENCE)
-        .await;
-    receiver
-        .until("the export that is never answered", |all| !all.is_empty())
-        .await;
+    let sink = OtlpSink { timeout: NEVER, ..receiver.sink(OFTEN) };
+    commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
+    receiver.until("the export that is never answered", |all| !all.is_empty()).await;
     let counter = pipeline.meter("test").u64_counter("requests").build();
     // That this joins is the promise: nothing on the other side will ever move.
-    std::thread::spawn(move || (0..100_000).for_each(|_| counter.add(1, &[])))
-        .join()
-        .unwrap();
+    std::thread::spawn(move || (0..100_000).for_each(|_| counter.add(1, &[]))).join().unwrap();
     assert_eq!(receiver.exports().len(), 1);
 }
 
@@ -242,12 +171,8 @@ async fn nothing_that_is_told_about_a_sink_shows_its_headers() {
     receiver.answers(Answer::Refuse(Code::Unauthenticated));
     let (pipeline, mut reloader) = start();
     let mut sink = receiver.sink(OFTEN);
-    sink.headers
-        .push(Header::parse("authorization", "Bearer hunter2").unwrap());
-    commit(&mut reloader, otlp(sink))
-        .await
-        .drain(PATIENCE)
-        .await;
+    sink.headers.push(Header::parse("authorization", "Bearer hunter2").unwrap());
+    commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
     until_health(&pipeline, failing_for(FailureReason::Unauthenticated)).await;
     let told = format!(
         "{}{:?}{:?}",
@@ -255,8 +180,5 @@ async fn nothing_that_is_told_about_a_sink_shows_its_headers() {
         pipeline.debug(),
         pipeline.health().borrow()
     );
-    assert!(
-        told.contains("authorization") && !told.contains("hunter2"),
-        "{told}"
-    );
+    assert!(told.contains("authorization") && !told.contains("hunter2"), "{told}");
 }

@@ -23,17 +23,11 @@ pub struct Balancer {
 impl Balancer {
     /// Starts forwarding from a free loopback port.
     pub async fn start(backends: Vec<SocketAddr>) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(loopback(0))
-            .await
-            .context("no free loopback port")?;
+        let listener = TcpListener::bind(loopback(0)).await.context("no free loopback port")?;
         let address = listener.local_addr()?;
         let backends = Arc::new(RwLock::new(backends));
         let task = tokio::spawn(forward(listener, Arc::clone(&backends))).abort_handle();
-        Ok(Self {
-            address,
-            backends,
-            task,
-        })
+        Ok(Self { address, backends, task })
     }
 
     /// Where it listens.
@@ -44,10 +38,7 @@ impl Balancer {
 
     /// Sends connections made from now on to these backends; established ones stay.
     pub fn set_backends(&self, backends: Vec<SocketAddr>) {
-        *self
-            .backends
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = backends;
+        *self.backends.write().unwrap_or_else(PoisonError::into_inner) = backends;
     }
 }
 
@@ -68,10 +59,7 @@ async fn forward(listener: TcpListener, backends: Arc<RwLock<Vec<SocketAddr>>>) 
         let Ok((mut client, _)) = accepted else {
             return;
         };
-        let mut order = backends
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut order = backends.read().unwrap_or_else(PoisonError::into_inner).clone();
         let first = turn % order.len().max(1);
         order.rotate_left(first);
         turn = turn.wrapping_add(1);
@@ -111,30 +99,17 @@ mod tests {
 
     #[tokio::test]
     async fn connections_go_round() {
-        let balancer = Balancer::start(vec![backend(b"a").await, backend(b"b").await])
-            .await
-            .unwrap();
-        assert_eq!(
-            (ask(&balancer).await, ask(&balancer).await),
-            ("a".into(), "b".into())
-        );
+        let balancer =
+            Balancer::start(vec![backend(b"a").await, backend(b"b").await]).await.unwrap();
+        assert_eq!((ask(&balancer).await, ask(&balancer).await), ("a".into(), "b".into()));
         balancer.set_backends(vec![backend(b"c").await]);
         assert_eq!(ask(&balancer).await, "c");
     }
 
     #[tokio::test]
     async fn a_backend_that_is_gone_is_passed_over() {
-        let gone = TcpListener::bind(loopback(0))
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap();
-        let balancer = Balancer::start(vec![gone, backend(b"b").await])
-            .await
-            .unwrap();
-        assert_eq!(
-            (ask(&balancer).await, ask(&balancer).await),
-            ("b".into(), "b".into())
-        );
+        let gone = TcpListener::bind(loopback(0)).await.unwrap().local_addr().unwrap();
+        let balancer = Balancer::start(vec![gone, backend(b"b").await]).await.unwrap();
+        assert_eq!((ask(&balancer).await, ask(&balancer).await), ("b".into(), "b".into()));
     }
 }

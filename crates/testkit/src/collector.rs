@@ -45,23 +45,13 @@ impl Collector {
             Some(port) => (launch(&program, &dir, port).await?, port),
             None => {
                 let on_free_port = async |[port]: [u16; 1]| {
-                    launch(&program, &dir, port)
-                        .await
-                        .map(|process| (process, port))
+                    launch(&program, &dir, port).await.map(|process| (process, port))
                 };
-                ports::with_free(on_free_port)
-                    .await
-                    .context("the Collector does not start")?
+                ports::with_free(on_free_port).await.context("the Collector does not start")?
             }
         };
         let reader = Mutex::new(Reader::new(received(&dir)));
-        Ok(Self {
-            process: Some(process),
-            program,
-            dir,
-            port,
-            reader,
-        })
+        Ok(Self { process: Some(process), program, dir, port, reader })
     }
 
     /// The endpoint for OTLP/gRPC without TLS.

@@ -82,14 +82,7 @@ impl ControlPlane {
         .context("kube-apiserver does not start")?;
         let kubeconfig = launch.credentials.write_kubeconfig(port)?;
         let kubectl = Kubectl::new(parts.path(Part::Kubectl).to_owned(), kubeconfig);
-        Ok(Self {
-            apiserver: Some(apiserver),
-            etcd,
-            port,
-            launch,
-            kubectl,
-            client,
-        })
+        Ok(Self { apiserver: Some(apiserver), etcd, port, launch, kubectl, client })
     }
 
     /// The address of the API server.
@@ -160,7 +153,11 @@ impl ControlPlane {
     pub async fn start_another_apiserver(&self) -> anyhow::Result<AnotherApiServer> {
         ports::with_free(async |[port]| {
             let (process, _) = self.launch.start(port, "another-kube-apiserver").await?;
-            Ok(AnotherApiServer { url: url(port), kubectl: self.kubectl.clone(), _process: process })
+            Ok(AnotherApiServer {
+                url: url(port),
+                kubectl: self.kubectl.clone(),
+                _process: process,
+            })
         })
         .await
         .context("another kube-apiserver does not start")
@@ -204,23 +201,14 @@ impl Launch {
         let mut command = Command::new(&self.program);
         keep_to_this_machine(&mut command);
         command
-            .arg(format!(
-                "--etcd-servers=http://{}",
-                loopback(self.etcd_port)
-            ))
+            .arg(format!("--etcd-servers=http://{}", loopback(self.etcd_port)))
             .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
             // Or it refuses a loopback advertise address.
             .arg("--endpoint-reconciler-type=none")
             .arg(format!("--secure-port={port}"))
             .arg(flag("--cert-dir", &credentials.certificates))
-            .arg(flag(
-                "--service-account-key-file",
-                &credentials.service_account_public_key,
-            ))
-            .arg(flag(
-                "--service-account-signing-key-file",
-                &credentials.service_account_key,
-            ))
+            .arg(flag("--service-account-key-file", &credentials.service_account_public_key))
+            .arg(flag("--service-account-signing-key-file", &credentials.service_account_key))
             .arg("--service-account-issuer=https://kubernetes.default.svc.cluster.local")
             .arg(flag("--token-auth-file", &credentials.tokens))
             .arg("--authorization-mode=RBAC")
@@ -264,9 +252,7 @@ async fn start_etcd(
         .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
         .arg(format!("--initial-cluster=default=http://{peer}"));
     let mut process = Process::spawn("etcd", &mut command, &dir.join("etcd.log"))?;
-    process
-        .until_it_logs("ready to serve client requests", START)
-        .await?;
+    process.until_it_logs("ready to serve client requests", START).await?;
     Ok(process)
 }
 

@@ -38,11 +38,7 @@ mod tests {
         let mut looks = 0;
         let found = eventually("the third look", Duration::from_secs(1), async || {
             looks += 1;
-            if looks == 3 {
-                Ok(looks)
-            } else {
-                Err(format!("look {looks}"))
-            }
+            if looks == 3 { Ok(looks) } else { Err(format!("look {looks}")) }
         })
         .await;
         assert_eq!(found.unwrap(), 3);
@@ -55,10 +51,7 @@ mod tests {
             Err::<(), _>("nothing yet".to_owned())
         })
         .await;
-        assert_eq!(
-            outcome.unwrap_err().to_string(),
-            "waited 2s for a miracle: nothing yet"
-        );
+        assert_eq!(outcome.unwrap_err().to_string(), "waited 2s for a miracle: nothing yet");
         assert!(started.elapsed() <= Duration::from_secs(2));
     }
 
@@ -68,11 +61,6 @@ mod tests {
             std::future::pending::<Result<(), String>>().await
         })
         .await;
-        assert!(
-            outcome
-                .unwrap_err()
-                .to_string()
-                .contains("did not come back")
-        );
+        assert!(outcome.unwrap_err().to_string().contains("did not come back"));
     }
 }

@@ -44,11 +44,7 @@ async fn answer(request: RequestBuilder) -> anyhow::Result<(StatusCode, String)>
 /// The body of a 200; any other answer is an error that holds it.
 pub(crate) async fn get_ok(client: &Client, url: &str) -> anyhow::Result<String> {
     let (status, body) = get(client, url).await?;
-    anyhow::ensure!(
-        status == StatusCode::OK,
-        "GET {url}: {status}: {}",
-        body.trim()
-    );
+    anyhow::ensure!(status == StatusCode::OK, "GET {url}: {status}: {}", body.trim());
     Ok(body)
 }
 

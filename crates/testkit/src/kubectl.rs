@@ -43,11 +43,7 @@ impl Kubectl {
     #[must_use]
     pub fn new(program: PathBuf, kubeconfig: PathBuf) -> Self {
         let cache = kubeconfig.with_extension("cache");
-        Self {
-            program,
-            kubeconfig,
-            cache,
-        }
+        Self { program, kubeconfig, cache }
     }
 
     /// The kubeconfig file.
@@ -75,14 +71,7 @@ impl Kubectl {
     pub async fn install_crds(&self, crds: &Path) -> anyhow::Result<()> {
         let path = crds.to_str().context("the path of the CRDs is not UTF-8")?;
         self.run(&["apply", "--server-side", "-f", path]).await?;
-        self.run(&[
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "-f",
-            path,
-        ])
-        .await?;
+        self.run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", path]).await?;
         Ok(())
     }
 
@@ -95,11 +84,7 @@ impl Kubectl {
             .env("KUBECACHEDIR", &self.cache)
             .env("KUBERC", "off")
             .args(arguments.iter().map(OsString::from))
-            .stdin(if input.is_empty() {
-                Stdio::null()
-            } else {
-                Stdio::piped()
-            })
+            .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);

@@ -12,6 +12,7 @@ mod balancer;
 mod collector;
 mod control_plane;
 mod eventually;
+pub mod golden;
 mod http;
 mod kubectl;
 pub mod parts;

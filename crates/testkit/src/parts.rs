@@ -70,11 +70,7 @@ pub async fn ensure(parts: &[Part]) -> anyhow::Result<Parts> {
         let folder = format!("{}-{hash}", recipe.name());
         let program = cache.join(folder).join(recipe.name());
         paths.insert(part, program.clone());
-        planned.push(Planned {
-            part,
-            recipe,
-            program,
-        });
+        planned.push(Planned { part, recipe, program });
     }
     let built = if planned.iter().all(|planned| planned.program.is_file()) {
         0
@@ -93,9 +89,7 @@ impl Parts {
     /// If it was not asked for.
     #[must_use]
     pub fn path(&self, part: Part) -> &Path {
-        self.paths
-            .get(&part)
-            .expect("a part is used only where it was asked for")
+        self.paths.get(&part).expect("a part is used only where it was asked for")
     }
 
     /// How many of them had to be built.
@@ -110,17 +104,9 @@ async fn build_missing(cache: &Path, planned: Vec<Planned>) -> anyhow::Result<us
         .with_context(|| format!("cannot create the cache folder {}", cache.display()))?;
     let mut progress = Progress::start();
     let _lock = lock(&cache.join("lock"), &mut progress).await?;
-    let missing: Vec<_> = planned
-        .into_iter()
-        .filter(|part| !part.program.is_file())
-        .collect();
+    let missing: Vec<_> = planned.into_iter().filter(|part| !part.program.is_file()).collect();
     for (index, planned) in missing.iter().enumerate() {
-        progress.step(format!(
-            "[{}/{}] {}",
-            index + 1,
-            missing.len(),
-            planned.recipe.name()
-        ));
+        progress.step(format!("[{}/{}] {}", index + 1, missing.len(), planned.recipe.name()));
         build(planned, &mut progress).await?;
         progress.built(fs::metadata(&planned.program)?.len());
     }
@@ -131,11 +117,7 @@ async fn build_missing(cache: &Path, planned: Vec<Planned>) -> anyhow::Result<us
 /// Builds beside the final place and moves the finished binary there, so that what has the final
 /// name is always whole.
 async fn build(planned: &Planned, progress: &mut Progress) -> anyhow::Result<()> {
-    let Planned {
-        part,
-        recipe,
-        program,
-    } = planned;
+    let Planned { part, recipe, program } = planned;
     let folder = program.parent().context("a program lies in a folder")?;
     fs::create_dir_all(folder)?;
     let (unfinished, log) = (folder.join("unfinished"), folder.join("build.log"));
@@ -184,11 +166,7 @@ async fn lock(path: &Path, progress: &mut Progress) -> anyhow::Result<File> {
 }
 
 fn cache() -> anyhow::Result<PathBuf> {
-    let set = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let ours = set("PHAROS_CACHE")
         .or_else(|| Some(set("XDG_CACHE_HOME")?.join("pharos")))
         .or_else(|| Some(set("HOME")?.join(".cache/pharos")));
@@ -198,26 +176,16 @@ fn cache() -> anyhow::Result<PathBuf> {
 
 /// The version of the Go that builds this module, which may differ from that on the PATH.
 async fn go_version(module: &Path) -> anyhow::Result<String> {
-    let output = Command::new("go")
-        .arg("version")
-        .current_dir(module)
-        .output()
-        .await;
+    let output = Command::new("go").arg("version").current_dir(module).output().await;
     let output = output.with_context(|| format!("there is no Go here; {GO_REMEDY}"))?;
     if !output.status.success() {
         let error = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "this Go cannot build the parts ({}); {GO_REMEDY}",
-            error.trim()
-        );
+        bail!("this Go cannot build the parts ({}); {GO_REMEDY}", error.trim());
     }
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 async fn kubectl_works() -> bool {
-    let output = Command::new("kubectl")
-        .args(["version", "--client"])
-        .output()
-        .await;
+    let output = Command::new("kubectl").args(["version", "--client"]).output().await;
     output.is_ok_and(|output| output.status.success())
 }

@@ -68,10 +68,7 @@ impl Pharos {
         let kubeconfig = cluster.as_ref().kubeconfig().to_owned();
         Builder {
             name: "pharos".to_owned(),
-            dir: kubeconfig
-                .parent()
-                .unwrap_or_else(|| Path::new("."))
-                .to_owned(),
+            dir: kubeconfig.parent().unwrap_or_else(|| Path::new(".")).to_owned(),
             kubeconfig,
             namespace: "pharos".to_owned(),
             target: WebhookTarget::Service("pharos/pharos".to_owned()),
@@ -85,20 +82,12 @@ impl Pharos {
     pub fn binary() -> anyhow::Result<PathBuf> {
         if let Some(binary) = std::env::var_os("PHAROS_BIN") {
             let binary = PathBuf::from(binary);
-            ensure!(
-                binary.is_file(),
-                "PHAROS_BIN names {}, which is no file",
-                binary.display()
-            );
+            ensure!(binary.is_file(), "PHAROS_BIN names {}, which is no file", binary.display());
             return Ok(binary);
         }
         let executable = std::env::current_exe()?;
         // A test lies in `deps`, one folder below.
-        let mut binaries = executable
-            .ancestors()
-            .skip(1)
-            .take(2)
-            .map(|dir| dir.join("pharos"));
+        let mut binaries = executable.ancestors().skip(1).take(2).map(|dir| dir.join("pharos"));
         binaries.find(|binary| binary.is_file()).context(
             "there is no `pharos` beside this executable; \
              run `cargo build -p pharos` or set PHAROS_BIN",
@@ -249,12 +238,7 @@ impl Builder {
             Some(ports) => Ok(ready(ports).await?),
             None => {
                 ports::with_free(async |[webhook, metrics, admin]| {
-                    ready(Ports {
-                        webhook,
-                        metrics,
-                        admin,
-                    })
-                    .await
+                    ready(Ports { webhook, metrics, admin }).await
                 })
                 .await
             }
@@ -267,11 +251,7 @@ impl Builder {
             Some(ports) => ports,
             None => {
                 let [webhook, metrics, admin] = ports::free()?;
-                Ports {
-                    webhook,
-                    metrics,
-                    admin,
-                }
+                Ports { webhook, metrics, admin }
             }
         };
         self.launch(ports)
@@ -292,11 +272,7 @@ impl Builder {
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
         let log = self.dir.join(format!("{}.log", self.name));
         let process = Process::spawn(&self.name, &mut command, &log)?;
-        Ok(Pharos {
-            process,
-            ports,
-            client: http::plain()?,
-        })
+        Ok(Pharos { process, ports, client: http::plain()? })
     }
 }
 
@@ -305,24 +281,15 @@ impl Builder {
 impl WebhookTarget {
     fn arguments(&self, port: u16) -> Vec<String> {
         let (flag, target, listen) = match self {
-            Self::Service(service) => (
-                "--webhook-service",
-                format!("{service}:{port}"),
-                "127.0.0.1",
-            ),
-            Self::ServicePort(service, seen) => (
-                "--webhook-service",
-                format!("{service}:{seen}"),
-                "127.0.0.1",
-            ),
+            Self::Service(service) => {
+                ("--webhook-service", format!("{service}:{port}"), "127.0.0.1")
+            }
+            Self::ServicePort(service, seen) => {
+                ("--webhook-service", format!("{service}:{seen}"), "127.0.0.1")
+            }
             Self::Host(host) => ("--webhook-url", format!("https://{host}:{port}"), "0.0.0.0"),
         };
-        vec![
-            flag.to_owned(),
-            target,
-            "--webhook-listen".to_owned(),
-            format!("{listen}:{port}"),
-        ]
+        vec![flag.to_owned(), target, "--webhook-listen".to_owned(), format!("{listen}:{port}")]
     }
 }
 
@@ -335,12 +302,7 @@ mod tests {
         let target = WebhookTarget::Service("pharos/pharos".into());
         assert_eq!(
             target.arguments(9443),
-            [
-                "--webhook-service",
-                "pharos/pharos:9443",
-                "--webhook-listen",
-                "127.0.0.1:9443"
-            ]
+            ["--webhook-service", "pharos/pharos:9443", "--webhook-listen", "127.0.0.1:9443"]
         );
     }
 
@@ -349,12 +311,7 @@ mod tests {
         let target = WebhookTarget::ServicePort("pharos/pharos".into(), 443);
         assert_eq!(
             target.arguments(9443),
-            [
-                "--webhook-service",
-                "pharos/pharos:443",
-                "--webhook-listen",
-                "127.0.0.1:9443"
-            ]
+            ["--webhook-service", "pharos/pharos:443", "--webhook-listen", "127.0.0.1:9443"]
         );
     }
 }

@@ -77,11 +77,7 @@ mod tests {
         let mut tried = Vec::new();
         let won = with_free(async |[port]: [u16; 1]| {
             tried.push(port);
-            if tried.len() < 3 {
-                Err(StartError::AddressInUse("etcd".into()))
-            } else {
-                Ok(port)
-            }
+            if tried.len() < 3 { Err(StartError::AddressInUse("etcd".into())) } else { Ok(port) }
         })
         .await
         .unwrap();

@@ -79,13 +79,9 @@ impl Process {
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
         match Lifeline::tie(child.id()) {
-            Ok(lifeline) => Ok(Self {
-                name: name.to_owned(),
-                child,
-                lifeline,
-                log: log.to_owned(),
-                log_start,
-            }),
+            Ok(lifeline) => {
+                Ok(Self { name: name.to_owned(), child, lifeline, log: log.to_owned(), log_start })
+            }
             Err(error) => {
                 let _ = child.kill();
                 let _ = child.wait();
@@ -134,10 +130,7 @@ impl Process {
         match outcome.await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(status)) => Err(self.start_error(status)),
-            Err(late) => Err(StartError::Failed(anyhow::anyhow!(
-                "{late}. {}",
-                self.last_words()
-            ))),
+            Err(late) => Err(StartError::Failed(anyhow::anyhow!("{late}. {}", self.last_words()))),
         }
     }
 
@@ -146,10 +139,7 @@ impl Process {
         let (log, start) = (self.log.clone(), self.log_start);
         self.until(&format!("logs {text:?}"), within, async || {
             let written = read_from(&log, start).map_err(|error| error.to_string())?;
-            written
-                .contains(text)
-                .then_some(())
-                .ok_or_else(|| "not yet".to_owned())
+            written.contains(text).then_some(()).ok_or_else(|| "not yet".to_owned())
         })
         .await
     }
@@ -157,11 +147,9 @@ impl Process {
     /// Waits for the end.
     pub async fn wait(&mut self, within: Duration) -> anyhow::Result<ExitStatus> {
         let what = format!("{} to end", self.name);
-        eventually(&what, within, async || {
-            self.exited().ok_or_else(|| "it runs on".to_owned())
-        })
-        .await
-        .map_err(|late| anyhow::anyhow!("{late}. {}", self.last_words()))
+        eventually(&what, within, async || self.exited().ok_or_else(|| "it runs on".to_owned()))
+            .await
+            .map_err(|late| anyhow::anyhow!("{late}. {}", self.last_words()))
     }
 
     /// Sends SIGTERM to the process alone and waits for its end.
@@ -207,11 +195,7 @@ impl Process {
 
     fn start_error(&self, status: ExitStatus) -> StartError {
         let message = format!("{} ended with {status}. {}", self.name, self.last_words());
-        if self
-            .written()
-            .to_ascii_lowercase()
-            .contains("address already in use")
-        {
+        if self.written().to_ascii_lowercase().contains("address already in use") {
             return StartError::AddressInUse(message);
         }
         StartError::Failed(anyhow::anyhow!(message))

@@ -29,11 +29,7 @@ pub fn parse(text: &str) -> Result<Vec<Sample>, ParseError> {
         .map(|(index, line)| (index + 1, line.trim()))
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .map(|(line, text)| {
-            sample(text).map_err(|problem| ParseError {
-                line,
-                problem,
-                text: text.to_owned(),
-            })
+            sample(text).map_err(|problem| ParseError { line, problem, text: text.to_owned() })
         })
         .collect()
 }
@@ -54,9 +50,7 @@ impl Sample {
     /// Whether it carries at least these labels.
     #[must_use]
     pub fn has(&self, labels: &[(&str, &str)]) -> bool {
-        labels
-            .iter()
-            .all(|(key, value)| self.label(key) == Some(value))
+        labels.iter().all(|(key, value)| self.label(key) == Some(value))
     }
 
     /// The value of a label.
@@ -67,9 +61,7 @@ impl Sample {
 }
 
 fn sample(text: &str) -> Result<Sample, &'static str> {
-    let end = text
-        .find(|c: char| c == '{' || c.is_whitespace())
-        .ok_or("it has no value")?;
+    let end = text.find(|c: char| c == '{' || c.is_whitespace()).ok_or("it has no value")?;
     let (name, rest) = text.split_at(end);
     if name.is_empty() {
         return Err("it has no name");
@@ -82,11 +74,7 @@ fn sample(text: &str) -> Result<Sample, &'static str> {
     let value = fields.next().ok_or("it has no value")?;
     // Rust reads +Inf, -Inf and NaN in any case.
     let value = value.parse().map_err(|_| "its value is not a number")?;
-    Ok(Sample {
-        name: name.to_owned(),
-        labels,
-        value,
-    })
+    Ok(Sample { name: name.to_owned(), labels, value })
 }
 
 /// Reads labels up to and with the closing brace; gives back what follows.
@@ -98,10 +86,7 @@ fn labels(mut rest: &str) -> Result<(BTreeMap<String, String>, &str), &'static s
             return Ok((labels, after));
         }
         let (key, after) = rest.split_once('=').ok_or("its labels do not end")?;
-        let after = after
-            .trim_start()
-            .strip_prefix('"')
-            .ok_or("a label value has no quote")?;
+        let after = after.trim_start().strip_prefix('"').ok_or("a label value has no quote")?;
         let (value, after) = quoted(after)?;
         labels.insert(key.trim().to_owned(), value);
         rest = after;
@@ -143,10 +128,7 @@ mod tests {
         let samples = parse(text).unwrap();
         assert_eq!(samples.len(), 5);
         assert_eq!(sum(&samples, "requests_total", &[("kind", "Pod")]), 9.0);
-        assert_eq!(
-            sum(&samples, "requests_total", &[("allowed", "false")]),
-            2.0
-        );
+        assert_eq!(sum(&samples, "requests_total", &[("allowed", "false")]), 2.0);
         assert_eq!(sum(&samples, "up", &[]), 1.0);
         assert_eq!(sum(&samples, "absent", &[]), 0.0);
         assert_eq!(samples[3].label("le"), Some("+Inf"));
@@ -165,26 +147,11 @@ mod tests {
     #[test]
     fn a_broken_line_is_named() {
         for (text, problem) in [
-            (
-                "ok 1\nlonely",
-                "line 2 is not a sample, it has no value: lonely",
-            ),
-            (
-                "x{a=\"b\"",
-                "line 1 is not a sample, its labels do not end: x{a=\"b\"",
-            ),
-            (
-                "x{a=\"b 1",
-                "line 1 is not a sample, a label value does not end: x{a=\"b 1",
-            ),
-            (
-                "x{a=b} 1",
-                "line 1 is not a sample, a label value has no quote: x{a=b} 1",
-            ),
-            (
-                "x many",
-                "line 1 is not a sample, its value is not a number: x many",
-            ),
+            ("ok 1\nlonely", "line 2 is not a sample, it has no value: lonely"),
+            ("x{a=\"b\"", "line 1 is not a sample, its labels do not end: x{a=\"b\""),
+            ("x{a=\"b 1", "line 1 is not a sample, a label value does not end: x{a=\"b 1"),
+            ("x{a=b} 1", "line 1 is not a sample, a label value has no quote: x{a=b} 1"),
+            ("x many", "line 1 is not a sample, its value is not a number: x many"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), problem);
         }

@@ -12,19 +12,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pharos-policy", &["pharos-api"]),
     ("pharos-cluster", &["pharos-api"]),
     ("pharos-instruments", &["pharos-telemetry"]),
-    (
-        "pharos-operator",
-        &["pharos-api", "pharos-cluster", "pharos-telemetry"],
-    ),
-    (
-        "pharos-admission",
-        &[
-            "pharos-api",
-            "pharos-cluster",
-            "pharos-instruments",
-            "pharos-policy",
-        ],
-    ),
+    ("pharos-operator", &["pharos-api", "pharos-cluster", "pharos-telemetry"]),
+    ("pharos-admission", &["pharos-api", "pharos-cluster", "pharos-instruments", "pharos-policy"]),
     (
         "pharos",
         &[
@@ -61,20 +50,10 @@ const RESERVED: &[Reserved] = &[
     Reserved {
         library: "kube",
         features: &["client", "runtime"],
-        owners: &[
-            "pharos",
-            "pharos-admission",
-            "pharos-cluster",
-            "pharos-operator",
-        ],
+        owners: &["pharos", "pharos-admission", "pharos-cluster", "pharos-operator"],
         why: "talking to an API server is for the Kubernetes edge and for those who own a watch",
     },
-    Reserved {
-        library: "kube-client",
-        features: &[],
-        owners: &[],
-        why: "it is used through kube",
-    },
+    Reserved { library: "kube-client", features: &[], owners: &[], why: "it is used through kube" },
     Reserved {
         library: "kube-runtime",
         features: &[],
@@ -101,11 +80,7 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Findings> {
 fn violations(packages: &[Package]) -> Findings {
     packages
         .iter()
-        .flat_map(|package| {
-            undrawn(package, packages)
-                .into_iter()
-                .chain(reserved(package))
-        })
+        .flat_map(|package| undrawn(package, packages).into_iter().chain(reserved(package)))
         .collect()
 }
 
@@ -166,10 +141,7 @@ impl Reserved {
     fn covers(&self, dependency: &Dependency) -> bool {
         let asked_for = self.features.is_empty()
             || dependency.uses_default_features
-            || dependency
-                .features
-                .iter()
-                .any(|feature| self.features.contains(&feature.as_str()));
+            || dependency.features.iter().any(|feature| self.features.contains(&feature.as_str()));
         dependency.name == self.library && asked_for
     }
 }

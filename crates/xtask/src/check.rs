@@ -16,22 +16,11 @@ const CHECKS: &[Check] = &[
     ("arrows", arrows::check),
     ("file sizes", sizes::check),
     ("formatting", |workspace| {
-        passes(
-            workspace,
-            &["fmt", "--all", "--check", "--", "-l"],
-            "run `make fmt`",
-        )
+        passes(workspace, &["fmt", "--all", "--check", "--", "-l"], "run `make fmt`")
     }),
     ("lints", |workspace| {
-        let clippy = [
-            "clippy",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "--deny",
-            "warnings",
-        ];
+        let clippy =
+            ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
         passes(workspace, &clippy, "clippy says above what to change")
     }),
 ];
@@ -44,15 +33,8 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Findings> {
         let start = Instant::now();
         let found = check(workspace).with_context(|| format!("cannot check {name}"))?;
         let outcome = if found.is_empty() { "ok" } else { "FAILED" };
-        println!(
-            "check {name}: {outcome} ({:.1} s)",
-            start.elapsed().as_secs_f32()
-        );
-        findings.extend(
-            found
-                .into_iter()
-                .map(|finding| format!("{name}: {finding}")),
-        );
+        println!("check {name}: {outcome} ({:.1} s)", start.elapsed().as_secs_f32());
+        findings.extend(found.into_iter().map(|finding| format!("{name}: {finding}")));
     }
     Ok(findings)
 }

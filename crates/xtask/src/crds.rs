@@ -44,31 +44,17 @@ fn stale<'a>(
     wanted: &'a BTreeMap<PathBuf, String>,
     present: &'a BTreeMap<PathBuf, String>,
 ) -> Vec<&'a Path> {
-    let differing = wanted
-        .iter()
-        .filter(|(path, text)| present.get(*path) != Some(*text));
-    let left_over = present
-        .iter()
-        .filter(|(path, _)| !wanted.contains_key(*path));
-    differing
-        .chain(left_over)
-        .map(|(path, _)| path.as_path())
-        .collect()
+    let differing = wanted.iter().filter(|(path, text)| present.get(*path) != Some(*text));
+    let left_over = present.iter().filter(|(path, _)| !wanted.contains_key(*path));
+    differing.chain(left_over).map(|(path, _)| path.as_path()).collect()
 }
 
 fn generate(folder: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     pharos_api::crds()
         .iter()
         .map(|crd| {
-            let name = crd
-                .metadata
-                .name
-                .as_deref()
-                .context("a definition has no name")?;
-            Ok((
-                folder.join(format!("{name}.yaml")),
-                HEADER.to_owned() + &pharos_api::yaml(crd)?,
-            ))
+            let name = crd.metadata.name.as_deref().context("a definition has no name")?;
+            Ok((folder.join(format!("{name}.yaml")), HEADER.to_owned() + &pharos_api::yaml(crd)?))
         })
         .collect()
 }
@@ -97,10 +83,7 @@ mod tests {
     use super::*;
 
     fn workspace(root: &Path) -> Workspace {
-        Workspace {
-            root: root.to_owned(),
-            packages: Vec::new(),
-        }
+        Workspace { root: root.to_owned(), packages: Vec::new() }
     }
 
     #[test]
@@ -121,10 +104,7 @@ mod tests {
 
         write(&workspace).unwrap();
         fs::write(folder.join("old.yaml"), "").unwrap();
-        assert_eq!(
-            check(&workspace).unwrap(),
-            ["crds/old.yaml is stale: run `make crds`"]
-        );
+        assert_eq!(check(&workspace).unwrap(), ["crds/old.yaml is stale: run `make crds`"]);
         write(&workspace).unwrap();
         assert_eq!(check(&workspace).unwrap(), Findings::new());
     }

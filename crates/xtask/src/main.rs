@@ -1,10 +1,7 @@
 //! `cargo xtask VERB`: generates files and checks what the compiler cannot.
 //!
 //! Each verb is a module; [`check`] runs all checks. The Makefile is where people enter.
-#![expect(
-    clippy::print_stdout,
-    reason = "it is a command line: what it finds is its output"
-)]
+#![expect(clippy::print_stdout, reason = "it is a command line: what it finds is its output")]
 
 use std::process::ExitCode;
 
@@ -46,9 +43,5 @@ fn main() -> anyhow::Result<ExitCode> {
         Verb::Parts => parts::build()?,
     };
     findings.iter().for_each(|finding| println!("{finding}"));
-    Ok(if findings.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,15 +6,8 @@ use crate::workspace::Findings;
 
 /// Builds those that are missing.
 pub(crate) fn build() -> anyhow::Result<Findings> {
-    let all = [
-        Part::Etcd,
-        Part::KubeApiserver,
-        Part::Kubectl,
-        Part::Collector,
-    ];
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let all = [Part::Etcd, Part::KubeApiserver, Part::Kubectl, Part::Collector];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let parts = runtime.block_on(ensure(&all))?;
     for part in all {
         println!("{part:?}: {}", parts.path(part).display());

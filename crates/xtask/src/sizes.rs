@@ -34,17 +34,10 @@ pub(crate) fn check(workspace: &Workspace) -> anyhow::Result<Findings> {
 
 fn judge(sizes: &[(String, usize)], exceptions: &[(&str, &str)]) -> Findings {
     let excepted = |file: &str| exceptions.iter().any(|(exception, _)| *exception == file);
-    let long = |file: &str| {
-        sizes
-            .iter()
-            .any(|(name, lines)| name == file && *lines > LIMIT)
-    };
-    let too_long = sizes
-        .iter()
-        .filter(|(file, lines)| *lines > LIMIT && !excepted(file))
-        .map(|(file, lines)| {
-            format!("{file} has {lines} lines: split it, at most {LIMIT} are allowed")
-        });
+    let long = |file: &str| sizes.iter().any(|(name, lines)| name == file && *lines > LIMIT);
+    let too_long = sizes.iter().filter(|(file, lines)| *lines > LIMIT && !excepted(file)).map(
+        |(file, lines)| format!("{file} has {lines} lines: split it, at most {LIMIT} are allowed"),
+    );
     let not_needed = exceptions
         .iter()
         .filter(|(file, _)| !long(file))

@@ -7,10 +7,7 @@ fn at(days: u64) -> UnixTime {
 }
 
 fn names(names: &[&'static str]) -> Vec<ServerName<'static>> {
-    names
-        .iter()
-        .map(|name| ServerName::try_from(*name).unwrap())
-        .collect()
+    names.iter().map(|name| ServerName::try_from(*name).unwrap()).collect()
 }
 
 fn parse(issued: &Issued, now: UnixTime) -> Result<Material, Flaw> {
@@ -80,11 +77,8 @@ fn what_is_flawed_is_refused_with_its_flaw() {
         (&other.ca, certificate, key, Flaw::Unverified),
     ];
     for (row, (ca, certificate, key, flaw)) in cases.into_iter().enumerate() {
-        let encoded = Encoded {
-            ca: ca.as_bytes(),
-            certificate: certificate.as_bytes(),
-            key: key.as_bytes(),
-        };
+        let encoded =
+            Encoded { ca: ca.as_bytes(), certificate: certificate.as_bytes(), key: key.as_bytes() };
         let found = Material::parse(encoded, at(0), &default_provider()).unwrap_err();
         assert_eq!(found, flaw, "row {row}");
     }
@@ -99,32 +93,19 @@ fn a_successor_is_published_with_the_ca_of_its_predecessor() {
     assert!(second.bundle().trusts(&second, at(310)));
     assert!(!first.bundle().trusts(&second, at(310)));
 
-    let third = parse(
-        &issue(&names(&["a.b.svc"]), Some(&second), at(620)).unwrap(),
-        at(620),
-    )
-    .unwrap();
+    let third =
+        parse(&issue(&names(&["a.b.svc"]), Some(&second), at(620)).unwrap(), at(620)).unwrap();
     assert!(third.bundle().trusts(&second, at(620)));
-    assert_eq!(
-        third.bundle().certificates.len(),
-        2,
-        "bundles do not grow for ever"
-    );
+    assert_eq!(third.bundle().certificates.len(), 2, "bundles do not grow for ever");
 }
 
 #[test]
 fn a_successor_for_other_names_keeps_the_names_of_its_predecessor() {
-    let first = parse(
-        &issue(&names(&["a.b.svc", "10.0.0.1"]), None, at(0)).unwrap(),
-        at(0),
-    )
-    .unwrap();
+    let first =
+        parse(&issue(&names(&["a.b.svc", "10.0.0.1"]), None, at(0)).unwrap(), at(0)).unwrap();
     let second = issue(&names(&["c.d.svc", "a.b.svc"]), Some(&first), at(0)).unwrap();
     let second = parse(&second, at(0)).unwrap();
-    assert_eq!(
-        second.server_names(),
-        names(&["c.d.svc", "a.b.svc", "10.0.0.1"])
-    );
+    assert_eq!(second.server_names(), names(&["c.d.svc", "a.b.svc", "10.0.0.1"]));
 }
 
 #[test]
@@ -132,10 +113,7 @@ fn no_debug_output_shows_a_key() {
     let issued = issue(&names(&["a.b.svc"]), None, at(0)).unwrap();
     let material = parse(&issued, at(0)).unwrap();
     let shown = format!("{material:?}");
-    assert!(
-        shown.contains("a.b.svc") && shown.contains("[redacted]"),
-        "{shown}"
-    );
+    assert!(shown.contains("a.b.svc") && shown.contains("[redacted]"), "{shown}");
     let secret = issued.key.lines().nth(1).unwrap();
     assert!(!shown.contains(secret));
 }

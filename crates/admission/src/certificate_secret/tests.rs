@@ -15,17 +15,11 @@ fn now() -> UnixTime {
 }
 
 fn names(names: &[&'static str]) -> Vec<ServerName<'static>> {
-    names
-        .iter()
-        .map(|name| ServerName::try_from(*name).unwrap())
-        .collect()
+    names.iter().map(|name| ServerName::try_from(*name).unwrap()).collect()
 }
 
 fn good() -> Secret {
-    filled(
-        Secret::default(),
-        issue(&names(&["a.b.svc"]), None, now()).unwrap(),
-    )
+    filled(Secret::default(), issue(&names(&["a.b.svc"]), None, now()).unwrap())
 }
 
 fn with(key: &str, value: &str) -> Secret {
@@ -39,21 +33,9 @@ fn with(key: &str, value: &str) -> Secret {
 fn what_is_found_decides() {
     let provider = default_provider();
     let cases = [
-        (
-            "nothing",
-            None,
-            &["a.b.svc"],
-            0,
-            Err((Because::Absent, false)),
-        ),
+        ("nothing", None, &["a.b.svc"], 0, Err((Because::Absent, false))),
         ("good", Some(good()), &["a.b.svc"], 0, Ok(())),
-        (
-            "near its end",
-            Some(good()),
-            &["a.b.svc"],
-            306,
-            Err((Because::ExpiresSoon, true)),
-        ),
+        ("near its end", Some(good()), &["a.b.svc"], 306, Err((Because::ExpiresSoon, true))),
         (
             "expired",
             Some(good()),
@@ -61,13 +43,7 @@ fn what_is_found_decides() {
             366,
             Err((Because::Flawed(Flaw::Unverified), false)),
         ),
-        (
-            "other names",
-            Some(good()),
-            &["c.d.svc"],
-            0,
-            Err((Because::OtherNames, true)),
-        ),
+        ("other names", Some(good()), &["c.d.svc"], 0, Err((Because::OtherNames, true))),
         (
             "empty",
             Some(Secret::default()),
@@ -93,10 +69,7 @@ fn what_is_found_decides() {
     for (what, found, asked, days, expected) in cases {
         let decided = match decide(found.as_ref(), &names(asked), at(days), &provider) {
             Decision::Use(_) => Ok(()),
-            Decision::Issue {
-                because,
-                predecessor,
-            } => Err((because, predecessor.is_some())),
+            Decision::Issue { because, predecessor } => Err((because, predecessor.is_some())),
         };
         assert_eq!(decided, expected, "{what}");
     }
@@ -114,10 +87,7 @@ fn a_replaced_secret_keeps_its_identity_and_type() {
         type_: Some("Opaque".to_owned()),
         ..Secret::default()
     };
-    let secret = filled(
-        found.clone(),
-        issue(&names(&["a.b.svc"]), None, now()).unwrap(),
-    );
+    let secret = filled(found.clone(), issue(&names(&["a.b.svc"]), None, now()).unwrap());
     assert_eq!(secret.metadata, found.metadata);
     assert_eq!(secret.type_.as_deref(), Some("Opaque"));
     assert_eq!(good().type_.as_deref(), Some("kubernetes.io/tls"));
@@ -140,10 +110,7 @@ enum Meanwhile {
 
 impl Fake {
     fn new(secret: Option<Secret>, meanwhile: Meanwhile) -> Self {
-        let fake = Self {
-            secret: Mutex::new(None),
-            meanwhile,
-        };
+        let fake = Self { secret: Mutex::new(None), meanwhile };
         if let Some(secret) = secret {
             fake.store(secret);
         }
@@ -216,30 +183,16 @@ async fn five_that_start_at_once_use_one_certificate() {
     ];
     for (what, found) in found {
         let settled = settle_five(found).await;
-        assert!(
-            settled.iter().all(|material| material.same_as(&settled[0])),
-            "{what}"
-        );
+        assert!(settled.iter().all(|material| material.same_as(&settled[0])), "{what}");
     }
 }
 
 #[tokio::test]
 async fn a_secret_deleted_before_it_is_replaced_is_created() {
-    let fake = Fake::new(
-        Some(Secret::default()),
-        Meanwhile::Deleted(Mutex::new(true)),
-    );
-    settle(&fake, &names(&["a.b.svc"]), now, &default_provider())
-        .await
-        .unwrap();
+    let fake = Fake::new(Some(Secret::default()), Meanwhile::Deleted(Mutex::new(true)));
+    settle(&fake, &names(&["a.b.svc"]), now, &default_provider()).await.unwrap();
     assert_eq!(
-        fake.secret
-            .lock()
-            .unwrap()
-            .as_ref()
-            .unwrap()
-            .type_
-            .as_deref(),
+        fake.secret.lock().unwrap().as_ref().unwrap().type_.as_deref(),
         Some("kubernetes.io/tls")
     );
 }
@@ -258,11 +211,6 @@ async fn processes_with_different_names_end_up_with_one_certificate() {
 #[tokio::test]
 async fn a_secret_that_others_keep_spoiling_is_an_error_not_an_endless_loop() {
     let fake = Fake::new(None, Meanwhile::Overwritten);
-    let error = settle(&fake, &names(&["a.b.svc"]), now, &default_provider())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, SettleError::Contended(Because::Flawed(Flaw::NoCa))),
-        "{error}"
-    );
+    let error = settle(&fake, &names(&["a.b.svc"]), now, &default_provider()).await.unwrap_err();
+    assert!(matches!(error, SettleError::Contended(Because::Flawed(Flaw::NoCa))), "{error}");
 }

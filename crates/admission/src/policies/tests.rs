@@ -22,19 +22,13 @@ fn broken() -> Value {
 fn a_broken_policy_does_not_stop_the_others() {
     let mut objects = observed([policy("good", json!({})), policy("bad", broken())]);
     let metadata = policy("undecodable", json!({})).metadata;
-    let undecodable = Observed {
-        metadata,
-        object: Err("spec: invalid type".to_owned()),
-    };
+    let undecodable = Observed { metadata, object: Err("spec: invalid type".to_owned()) };
     objects.insert("undecodable".to_owned(), undecodable);
     let policies = Policies::default().succeed(&objects);
 
     assert_eq!(names(policies.of(FailurePolicy::Ignore)), ["good"]);
     let bad = defect(&policies, "bad");
-    assert!(
-        bad.message.contains("spec.validations[0].expression"),
-        "{bad:?}"
-    );
+    assert!(bad.message.contains("spec.validations[0].expression"), "{bad:?}");
     assert!(!bad.reason.is_empty());
     let undecodable = defect(&policies, "undecodable");
     assert_eq!(undecodable.reason, "Undecodable");
@@ -48,10 +42,7 @@ fn a_policy_fails_open_unless_it_says_fail() {
         policy("ignore", json!({"failurePolicy": "Ignore"})),
         policy("fail", json!({"failurePolicy": "Fail"})),
     ]));
-    assert_eq!(
-        names(policies.of(FailurePolicy::Ignore)),
-        ["ignore", "unset"]
-    );
+    assert_eq!(names(policies.of(FailurePolicy::Ignore)), ["ignore", "unset"]);
     assert_eq!(names(policies.of(FailurePolicy::Fail)), ["fail"]);
 }
 
@@ -59,10 +50,7 @@ fn a_policy_fails_open_unless_it_says_fail() {
 fn a_policy_that_is_not_for_admission_is_not_in_force() {
     let evaluation = json!({"evaluation": {"admission": {"enabled": false}}});
     let policies = Policies::default().succeed(&observed([policy("scan", evaluation)]));
-    assert!(matches!(
-        policies.entries()["scan"].outcome,
-        Outcome::NotForAdmission
-    ));
+    assert!(matches!(policies.entries()["scan"].outcome, Outcome::NotForAdmission));
     assert!(policies.of(FailurePolicy::Ignore).is_empty());
 }
 
@@ -78,10 +66,7 @@ fn only_a_policy_that_changed_is_compiled_again() {
 
     let compiled = |policies: &Policies| policies.entries()["a"].compiled().unwrap().clone();
     assert!(Arc::ptr_eq(&compiled(&first), &compiled(&second)));
-    assert!(
-        second.entries()["a"].metadata.labels.is_some(),
-        "what is shown is what was seen last"
-    );
+    assert!(second.entries()["a"].metadata.labels.is_some(), "what is shown is what was seen last");
     defect(&second, "b");
     assert_eq!(names(second.of(FailurePolicy::Ignore)), ["a"]);
 }

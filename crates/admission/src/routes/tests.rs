@@ -20,19 +20,12 @@ struct Noted {
 
 impl Facts for Noted {
     fn review(&self, facts: &AdmissionReviewFacts<'_>) {
-        let noted = (
-            facts.kind.to_owned(),
-            facts.namespace.to_owned(),
-            facts.allowed,
-        );
+        let noted = (facts.kind.to_owned(), facts.namespace.to_owned(), facts.allowed);
         self.reviews.lock().unwrap().push(noted);
     }
 
     fn policy(&self, facts: &ValidatingPolicyFacts<'_>) {
-        self.policies
-            .lock()
-            .unwrap()
-            .push((facts.policy_name.to_owned(), facts.result));
+        self.policies.lock().unwrap().push((facts.policy_name.to_owned(), facts.result));
     }
 }
 
@@ -63,13 +56,7 @@ impl Scene {
         let tls = serving(&material);
         let server = Server::start(listener, tls, router(&webhook), Patience::DEFAULT).unwrap();
         let client = Connection::open(address, material.bundle()).await.unwrap();
-        Self {
-            server,
-            client,
-            noted,
-            webhook,
-            policies: sender,
-        }
+        Self { server, client, noted, webhook, policies: sender }
     }
 
     async fn review(&mut self, path: &str, labels: Value) -> Value {
@@ -84,10 +71,7 @@ impl Scene {
         let (status, body) = self.client.response().await.unwrap();
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(status, code, "{body}");
-        assert_eq!(
-            (&body["kind"], &body["code"]),
-            (&json!("Status"), &json!(code))
-        );
+        assert_eq!((&body["kind"], &body["code"]), (&json!("Status"), &json!(code)));
         assert_eq!(body["reason"], reason);
         assert!(body["message"].as_str().unwrap().contains(part), "{body}");
     }
@@ -118,21 +102,11 @@ fn review(labels: Value) -> String {
 #[tokio::test]
 async fn a_review_is_allowed_or_denied_and_recorded_once() {
     let mut scene = Scene::with(Some(vec![json!({})])).await;
-    let allowed = scene
-        .review("/validate/ignore", json!({"app": "web"}))
-        .await;
-    assert_eq!(
-        allowed["response"],
-        json!({"uid": "705ab4f5", "allowed": true})
-    );
-    let denied = scene
-        .review("/validate/ignore?timeout=10s", json!({}))
-        .await;
+    let allowed = scene.review("/validate/ignore", json!({"app": "web"})).await;
+    assert_eq!(allowed["response"], json!({"uid": "705ab4f5", "allowed": true}));
+    let denied = scene.review("/validate/ignore?timeout=10s", json!({})).await;
     assert_eq!(denied["response"]["allowed"], false);
-    assert_eq!(
-        denied["response"]["status"]["message"],
-        "policy p0: a label app is needed"
-    );
+    assert_eq!(denied["response"]["status"]["message"], "policy p0: a label app is needed");
 
     let reviews = scene.noted.reviews.lock().unwrap().clone();
     let pod = |allowed| ("Pod".to_owned(), "shop".to_owned(), allowed);
@@ -151,11 +125,7 @@ async fn each_path_evaluates_only_its_own_policies() {
     assert!(scene.noted.policies.lock().unwrap().is_empty());
     let closed = scene.review("/validate/fail", json!({})).await;
     assert_eq!(closed["response"]["allowed"], false);
-    assert_eq!(
-        scene.noted.reviews.lock().unwrap().len(),
-        2,
-        "each call is a review"
-    );
+    assert_eq!(scene.noted.reviews.lock().unwrap().len(), 2, "each call is a review");
 }
 
 #[tokio::test]
@@ -185,12 +155,7 @@ async fn what_is_no_review_is_refused_clearly_and_harms_nothing() {
             "UnsupportedMediaType",
             "application/json",
         ),
-        (
-            post("/validate", "application/json", "{}"),
-            404,
-            "NotFound",
-            "/validate/ignore",
-        ),
+        (post("/validate", "application/json", "{}"), 404, "NotFound", "/validate/ignore"),
         (
             "GET /validate/fail HTTP/1.1\r\nhost: a\r\n\r\n".to_owned(),
             405,
@@ -203,15 +168,9 @@ async fn what_is_no_review_is_refused_clearly_and_harms_nothing() {
     }
     let refused = scene.webhook.refused.load(Ordering::Relaxed);
     assert_eq!(refused, cases.len() as u64, "each is counted");
-    let allowed = scene
-        .review("/validate/ignore", json!({"app": "web"}))
-        .await;
+    let allowed = scene.review("/validate/ignore", json!({"app": "web"})).await;
     assert_eq!(allowed["response"]["allowed"], true);
-    assert_eq!(
-        scene.noted.reviews.lock().unwrap().len(),
-        1,
-        "only the answered one is a review"
-    );
+    assert_eq!(scene.noted.reviews.lock().unwrap().len(), 1, "only the answered one is a review");
 }
 
 #[tokio::test]
@@ -219,19 +178,12 @@ async fn a_body_that_is_too_long_is_refused_announced_or_not() {
     let mut announced = Scene::with(Some(vec![])).await;
     let head = "POST /validate/ignore HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
     let length = BODY_LIMIT + 1;
-    let request = format!(
-        "{head}content-length: {length}\r\n\r\n{}",
-        " ".repeat(length)
-    );
-    announced
-        .refused(&request, 413, "RequestEntityTooLarge", "longer than")
-        .await;
+    let request = format!("{head}content-length: {length}\r\n\r\n{}", " ".repeat(length));
+    announced.refused(&request, 413, "RequestEntityTooLarge", "longer than").await;
 
     let endless =
         futures::stream::repeat_with(|| Ok::<_, axum::Error>(Bytes::from_static(&[b' '; 1024])));
-    let refusal = body(streamed(Body::from_stream(endless)))
-        .await
-        .unwrap_err();
+    let refusal = body(streamed(Body::from_stream(endless))).await.unwrap_err();
     assert!(matches!(refusal, Refusal::TooLong), "{refusal}");
     announced.server.end(async {}).await.unwrap();
 }
@@ -257,14 +209,9 @@ async fn a_policy_that_asks_about_the_namespace_gets_it_even_if_the_watch_lags()
     let mut scene = Scene::with(Some(vec![asking("shop")])).await;
     let allowed = scene.review("/validate/ignore", json!({})).await;
     assert_eq!(allowed["response"]["allowed"], true);
-    scene
-        .policies
-        .send_replace(Some(compiled(vec![asking("else")])));
+    scene.policies.send_replace(Some(compiled(vec![asking("else")])));
     let denied = scene.review("/validate/ignore", json!({})).await;
-    assert_eq!(
-        denied["response"]["allowed"], false,
-        "a new snapshot is used at once"
-    );
+    assert_eq!(denied["response"]["allowed"], false, "a new snapshot is used at once");
 }
 
 #[tokio::test]
@@ -287,8 +234,6 @@ async fn without_policies_a_review_is_refused_rather_than_allowed() {
     let (_, known) = watch::channel(Known::default());
     let namespaces = Namespaces::new(api, known);
     let webhook = Webhook::new(policies, namespaces, Arc::new(Noted::default()));
-    let Err(refusal) = webhook.policies().await else {
-        panic!("there are no policies")
-    };
+    let Err(refusal) = webhook.policies().await else { panic!("there are no policies") };
     assert!(matches!(refusal, Refusal::NoPolicies), "{refusal}");
 }

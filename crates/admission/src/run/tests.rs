@@ -29,10 +29,7 @@ struct FakeApi {
 
 async fn serve(State(api): State<FakeApi>, request: Request) -> Response {
     let path = request.uri().path().to_owned();
-    let watching = request
-        .uri()
-        .query()
-        .is_some_and(|query| query.contains("watch=true"));
+    let watching = request.uri().query().is_some_and(|query| query.contains("watch=true"));
     let method = request.method().clone();
     let body = to_bytes(request.into_body(), usize::MAX).await.unwrap();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -77,15 +74,8 @@ impl Facts for Unnoted {
 async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
     let (applied, mut applications) = mpsc::channel(8);
     let policies = vec![serde_json::to_value(policy("labels", json!({}))).unwrap()];
-    let api = FakeApi {
-        policies,
-        secret: Arc::default(),
-        applied,
-    };
-    let client = Client::new(
-        Router::new().fallback(serve).with_state(api.clone()),
-        "default",
-    );
+    let api = FakeApi { policies, secret: Arc::default(), applied };
+    let client = Client::new(Router::new().fallback(serve).with_state(api.clone()), "default");
     let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let options = Options {
@@ -100,10 +90,7 @@ async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(admission.run_on(listener, shutdown.clone()));
 
-    readiness
-        .wait_for(|now| *now == Readiness::Ready)
-        .await
-        .unwrap();
+    readiness.wait_for(|now| *now == Readiness::Ready).await.unwrap();
     let mut written = BTreeMap::from([applications.recv().await.unwrap()]);
     written.extend([applications.recv().await.unwrap()]);
     let status = &written["/apis/policies.kyverno.io/v1/validatingpolicies/labels/status"];
@@ -125,21 +112,11 @@ async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
             "object": {"metadata": {"labels": {}}},
         },
     });
-    let (_, answer) = caller
-        .post("/validate/ignore", &review.to_string())
-        .await
-        .unwrap();
-    assert!(
-        answer.contains("policy labels: a label app is needed"),
-        "{answer}"
-    );
+    let (_, answer) = caller.post("/validate/ignore", &review.to_string()).await.unwrap();
+    assert!(answer.contains("policy labels: a label app is needed"), "{answer}");
 
     shutdown.cancel();
-    let left = readiness
-        .wait_for(|now| *now != Readiness::Ready)
-        .await
-        .unwrap()
-        .clone();
+    let left = readiness.wait_for(|now| *now != Readiness::Ready).await.unwrap().clone();
     assert!(matches!(left, Readiness::NotReady(_)));
     running.await.unwrap().unwrap();
 }

@@ -29,21 +29,14 @@ async fn what_is_in_flight_finishes_and_the_delay_still_accepts() {
     let (release, released) = watch::channel(false);
     let slow = async move || {
         entered.send(()).await.unwrap();
-        released
-            .clone()
-            .wait_for(|released| *released)
-            .await
-            .unwrap();
+        released.clone().wait_for(|released| *released).await.unwrap();
         "done"
     };
     let (server, address, material) = start(quick().route("/slow", get(slow)), Patience::DEFAULT);
     let bundle = material.bundle().clone();
 
     let mut in_flight = Connection::open(address, &bundle).await.unwrap();
-    in_flight
-        .send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n")
-        .await
-        .unwrap();
+    in_flight.send("GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     entries.recv().await.unwrap();
 
     let (begun, beginning) = oneshot::channel();
@@ -54,10 +47,7 @@ async fn what_is_in_flight_finishes_and_the_delay_still_accepts() {
     }));
     beginning.await.unwrap();
     let mut during_delay = Connection::open(address, &bundle).await.unwrap();
-    assert_eq!(
-        during_delay.get("/quick").await.unwrap(),
-        (200, "done".to_owned())
-    );
+    assert_eq!(during_delay.get("/quick").await.unwrap(), (200, "done".to_owned()));
 
     delay_over.send(()).unwrap();
     // Idle connections are closed, and the address is free once nothing is accepted any more.
@@ -67,10 +57,7 @@ async fn what_is_in_flight_finishes_and_the_delay_still_accepts() {
     }
     assert!(!ended.is_finished());
     release.send(true).unwrap();
-    assert_eq!(
-        in_flight.response().await.unwrap(),
-        (200, "done".to_owned())
-    );
+    assert_eq!(in_flight.response().await.unwrap(), (200, "done".to_owned()));
     ended.await.unwrap().unwrap();
 }
 
@@ -91,13 +78,7 @@ async fn while_we_leave_clients_are_asked_to_go_elsewhere() {
 
 #[tokio::test]
 async fn a_client_that_never_speaks_is_cut_off() {
-    let (server, address, _) = start(
-        quick(),
-        Patience {
-            handshake: SHORT,
-            ..Patience::DEFAULT
-        },
-    );
+    let (server, address, _) = start(quick(), Patience { handshake: SHORT, ..Patience::DEFAULT });
     let mut silent = TcpStream::connect(address).await.unwrap();
     // An alert may come before the end; what matters is that there is an end.
     let _ = silent.read_to_end(&mut Vec::new()).await;
@@ -106,13 +87,8 @@ async fn a_client_that_never_speaks_is_cut_off() {
 
 #[tokio::test]
 async fn a_client_that_never_ends_its_header_is_cut_off() {
-    let (server, address, material) = start(
-        quick(),
-        Patience {
-            first_request: SHORT,
-            ..Patience::DEFAULT
-        },
-    );
+    let (server, address, material) =
+        start(quick(), Patience { first_request: SHORT, ..Patience::DEFAULT });
     let mut slow = Connection::open(address, material.bundle()).await.unwrap();
     // Fails if the end has come already.
     let _ = slow.send("GET /quick HTTP/1.1\r\nhost:").await;
@@ -122,13 +98,7 @@ async fn a_client_that_never_ends_its_header_is_cut_off() {
 
 #[tokio::test]
 async fn a_connection_kept_alive_in_silence_is_cut_off() {
-    let (server, address, material) = start(
-        quick(),
-        Patience {
-            idle: SHORT,
-            ..Patience::DEFAULT
-        },
-    );
+    let (server, address, material) = start(quick(), Patience { idle: SHORT, ..Patience::DEFAULT });
     // On a slow machine silence may begin before the first request.
     let mut idle = loop {
         let mut connection = Connection::open(address, material.bundle()).await.unwrap();
@@ -143,11 +113,7 @@ async fn a_connection_kept_alive_in_silence_is_cut_off() {
 #[tokio::test]
 async fn a_client_that_trusts_another_ca_gets_no_connection_and_others_do() {
     let (server, address, served) = start(quick(), Patience::DEFAULT);
-    assert!(
-        Connection::open(address, material().bundle())
-            .await
-            .is_err()
-    );
+    assert!(Connection::open(address, material().bundle()).await.is_err());
     let mut trusting = Connection::open(address, served.bundle()).await.unwrap();
     assert_eq!(trusting.get("/quick").await.unwrap().0, 200);
     drop(trusting);
@@ -168,11 +134,7 @@ async fn a_replaced_certificate_is_presented_without_a_restart() {
     choice.send_replace(Some(second.clone()));
     assert!(Connection::open(address, first.bundle()).await.is_err());
     Connection::open(address, second.bundle()).await.unwrap();
-    assert_eq!(
-        before.get("/quick").await.unwrap().0,
-        200,
-        "open connections go on"
-    );
+    assert_eq!(before.get("/quick").await.unwrap().0, 200, "open connections go on");
     drop(before);
     server.end(async {}).await.unwrap();
 }
@@ -184,8 +146,5 @@ fn a_port_in_use_is_one_error_that_names_the_flag() {
     let error = bind(address).unwrap_err();
     assert_eq!(error.reason(), "Listen");
     let text = error.to_string();
-    assert!(
-        text.contains(&address.to_string()) && text.contains("--webhook-listen"),
-        "{text}"
-    );
+    assert!(text.contains(&address.to_string()) && text.contains("--webhook-listen"), "{text}");
 }

@@ -88,9 +88,7 @@ pub(super) fn step(
 ) -> Step {
     match (desired, found) {
         (None, None) => Step::Rest,
-        (None, Some(found)) => Step::Delete {
-            uid: found.uid().to_owned(),
-        },
+        (None, Some(found)) => Step::Delete { uid: found.uid().to_owned() },
         (Some(desired), Some(found)) if stands(&desired, found) => Step::Rest,
         (Some(desired), _) => Step::Apply(Box::new(desired)),
     }
@@ -106,22 +104,11 @@ fn stands(
         return false;
     };
     let ours = |webhook: &&ValidatingWebhook| {
-        webhook::GROUPS
-            .into_iter()
-            .any(|group| webhook::name(group) == webhook.name)
+        webhook::GROUPS.into_iter().any(|group| webhook::name(group) == webhook.name)
     };
-    let labelled = found
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(MANAGED_BY.0));
+    let labelled = found.metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0));
     labelled.is_some_and(|by| by == MANAGED_BY.1)
-        && object
-            .webhooks
-            .iter()
-            .flatten()
-            .filter(ours)
-            .eq(desired.webhooks.iter().flatten())
+        && object.webhooks.iter().flatten().filter(ours).eq(desired.webhooks.iter().flatten())
 }
 
 /// Keeps what stands in the API server equal to what should, while this process leads.
@@ -135,11 +122,7 @@ pub(crate) async fn keep(
     let mut last = (Step::Rest, None);
     loop {
         let next = sources.step(&registration);
-        let written = if next == last {
-            Ok(())
-        } else {
-            write(&api, &registration, &next.0).await
-        };
+        let written = if next == last { Ok(()) } else { write(&api, &registration, &next.0).await };
         match written {
             Ok(()) => {
                 failing = None;
@@ -181,10 +164,7 @@ async fn write(
             Ok(())
         }
         Step::Delete { uid } => {
-            let preconditions = Preconditions {
-                uid: Some(uid.clone()),
-                resource_version: None,
-            };
+            let preconditions = Preconditions { uid: Some(uid.clone()), resource_version: None };
             let params = DeleteParams::default().preconditions(preconditions);
             match api.delete(&name, &params).await {
                 Ok(_) => tracing::info!(name, "no policy is in force: unregistered the webhook"),

@@ -16,28 +16,23 @@ pub(super) fn union<'a>(
     let mut union: BTreeMap<(&str, &str, &str, &str), BTreeSet<&str>> = BTreeMap::new();
     for rule in rules {
         for key in resources(rule) {
-            union
-                .entry(key)
-                .or_default()
-                .extend(rule.operations.iter().map(operation));
+            union.entry(key).or_default().extend(rule.operations.iter().map(operation));
         }
     }
     union.retain(|_, operations| !operations.is_empty());
     union
         .into_iter()
-        .map(
-            |((group, version, resource, scope), operations)| RuleWithOperations {
-                api_groups: Some(vec![group.to_owned()]),
-                api_versions: Some(vec![version.to_owned()]),
-                resources: Some(vec![resource.to_owned()]),
-                scope: Some(scope.to_owned()),
-                operations: Some(if operations.contains("*") {
-                    vec!["*".to_owned()]
-                } else {
-                    operations.into_iter().map(str::to_owned).collect()
-                }),
-            },
-        )
+        .map(|((group, version, resource, scope), operations)| RuleWithOperations {
+            api_groups: Some(vec![group.to_owned()]),
+            api_versions: Some(vec![version.to_owned()]),
+            resources: Some(vec![resource.to_owned()]),
+            scope: Some(scope.to_owned()),
+            operations: Some(if operations.contains("*") {
+                vec!["*".to_owned()]
+            } else {
+                operations.into_iter().map(str::to_owned).collect()
+            }),
+        })
         .collect()
 }
 
@@ -49,16 +44,8 @@ fn resources(rule: &NamedRuleWithOperations) -> Vec<(&str, &str, &str, &'static 
     };
     let mut keys = Vec::new();
     for group in &rule.api_groups {
-        for version in rule
-            .api_versions
-            .iter()
-            .filter(|version| !version.is_empty())
-        {
-            for resource in rule
-                .resources
-                .iter()
-                .filter(|resource| !resource.is_empty())
-            {
+        for version in rule.api_versions.iter().filter(|version| !version.is_empty()) {
+            for resource in rule.resources.iter().filter(|resource| !resource.is_empty()) {
                 keys.push((&**group, &**version, &**resource, scope));
             }
         }

@@ -10,10 +10,7 @@ use super::*;
 use crate::testing::{material, policy};
 
 fn registration() -> Registration {
-    Registration {
-        target: "pharos/webhook:443".parse().unwrap(),
-        namespace: "pharos".to_owned(),
-    }
+    Registration { target: "pharos/webhook:443".parse().unwrap(), namespace: "pharos".to_owned() }
 }
 
 fn desired(specs: &[Value]) -> Option<ValidatingWebhookConfiguration> {
@@ -24,10 +21,8 @@ fn desired(specs: &[Value]) -> Option<ValidatingWebhookConfiguration> {
 }
 
 fn merged(policies: &[Value]) -> Vec<String> {
-    let lists: Vec<Vec<NamedRuleWithOperations>> = policies
-        .iter()
-        .map(|rules| serde_json::from_value(rules.clone()).unwrap())
-        .collect();
+    let lists: Vec<Vec<NamedRuleWithOperations>> =
+        policies.iter().map(|rules| serde_json::from_value(rules.clone()).unwrap()).collect();
     let line = |list: &Option<Vec<String>>| list.as_ref().unwrap().join(",");
     union(lists.iter().flatten())
         .iter()
@@ -75,12 +70,7 @@ fn rules_are_united_per_resource() {
         ),
         (
             "lists that would be refused as they are",
-            vec![json!([rule(
-                &["apps", "*"],
-                &["v1"],
-                &["pods", "*/*"],
-                &["CREATE"]
-            )])],
+            vec![json!([rule(&["apps", "*"], &["v1"], &["pods", "*/*"], &["CREATE"])])],
             &[
                 "*/v1/*/* * CREATE",
                 "*/v1/pods * CREATE",
@@ -143,23 +133,11 @@ type Registered = &'static [(&'static str, &'static str, &'static str)];
 #[test]
 fn each_failure_policy_in_use_has_its_webhook() {
     let unset = json!({});
-    let (ignore, fail) = (
-        json!({"failurePolicy": "Ignore"}),
-        json!({"failurePolicy": "Fail"}),
-    );
+    let (ignore, fail) = (json!({"failurePolicy": "Ignore"}), json!({"failurePolicy": "Fail"}));
     let cases: [(&[&Value], Registered); 4] = [
-        (
-            &[&unset],
-            &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")],
-        ),
-        (
-            &[&ignore, &unset],
-            &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")],
-        ),
-        (
-            &[&fail],
-            &[("fail.validate.pharos.dev", "Fail", "/validate/fail")],
-        ),
+        (&[&unset], &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")]),
+        (&[&ignore, &unset], &[("ignore.validate.pharos.dev", "Ignore", "/validate/ignore")]),
+        (&[&fail], &[("fail.validate.pharos.dev", "Fail", "/validate/fail")]),
         (
             &[&fail, &ignore],
             &[
@@ -176,11 +154,7 @@ fn each_failure_policy_in_use_has_its_webhook() {
             .map(|webhook| {
                 let service = webhook.client_config.service.as_ref().unwrap();
                 let path = service.path.as_deref().unwrap();
-                (
-                    &*webhook.name,
-                    webhook.failure_policy.as_deref().unwrap(),
-                    path,
-                )
+                (&*webhook.name, webhook.failure_policy.as_deref().unwrap(), path)
             })
             .collect();
         assert_eq!(found, expected, "{asked:?}");
@@ -199,20 +173,13 @@ fn what_keeps_the_cluster_alive_is_never_matched() {
         }]})
     );
     let expression = &webhook.match_conditions.as_ref().unwrap()[0].expression;
-    for part in [
-        "policies.kyverno.io",
-        "telemetry.pharos.dev",
-        "'leases'",
-        "admissionregistration",
-    ] {
+    for part in ["policies.kyverno.io", "telemetry.pharos.dev", "'leases'", "admissionregistration"]
+    {
         assert!(expression.contains(part), "{expression}");
     }
     assert_eq!(webhook.timeout_seconds, Some(10));
     assert_eq!(webhook.side_effects, "None");
-    assert_eq!(
-        configuration.metadata.name.as_deref(),
-        Some("pharos-validating-pharos")
-    );
+    assert_eq!(configuration.metadata.name.as_deref(), Some("pharos-validating-pharos"));
 }
 
 fn observed(
@@ -237,28 +204,17 @@ fn what_stands_is_written_only_if_it_differs() {
         observed(&edited)
     };
     let apply = Step::Apply(Box::new(registered.clone()));
-    let broken = Observed {
-        object: Err("broken".to_owned()),
-        ..observed(&registered)
-    };
+    let broken = Observed { object: Err("broken".to_owned()), ..observed(&registered) };
     let cases = [
         ("nothing yet", None, &apply),
         ("the same", Some(observed(&registered)), &Step::Rest),
         ("unreadable", Some(broken), &apply),
         ("no webhook", Some(edited(|it| it.webhooks = None)), &apply),
-        (
-            "no label",
-            Some(edited(|it| it.metadata.labels = None)),
-            &apply,
-        ),
+        ("no label", Some(edited(|it| it.metadata.labels = None)), &apply),
         (
             "another label too",
             Some(edited(|it| {
-                it.metadata
-                    .labels
-                    .as_mut()
-                    .unwrap()
-                    .insert("a".to_owned(), "b".to_owned());
+                it.metadata.labels.as_mut().unwrap().insert("a".to_owned(), "b".to_owned());
             })),
             &Step::Rest,
         ),
@@ -275,10 +231,7 @@ fn what_stands_is_written_only_if_it_differs() {
             Some(edited(|it| {
                 let webhooks = it.webhooks.as_mut().unwrap();
                 let name = webhook::name(FailurePolicy::Fail).to_owned();
-                webhooks.push(ValidatingWebhook {
-                    name,
-                    ..webhooks[0].clone()
-                });
+                webhooks.push(ValidatingWebhook { name, ..webhooks[0].clone() });
             })),
             &apply,
         ),
@@ -287,29 +240,17 @@ fn what_stands_is_written_only_if_it_differs() {
             Some(edited(|it| {
                 let webhooks = it.webhooks.as_mut().unwrap();
                 let name = "theirs.example.com".to_owned();
-                webhooks.push(ValidatingWebhook {
-                    name,
-                    ..webhooks[0].clone()
-                });
+                webhooks.push(ValidatingWebhook { name, ..webhooks[0].clone() });
             })),
             &Step::Rest,
         ),
     ];
     for (what, found, expected) in cases {
-        assert_eq!(
-            &step(Some(registered.clone()), found.as_ref()),
-            expected,
-            "{what}"
-        );
+        assert_eq!(&step(Some(registered.clone()), found.as_ref()), expected, "{what}");
     }
     assert_eq!(step(None, None), Step::Rest);
     let found = observed(&registered);
-    assert_eq!(
-        step(None, Some(&found)),
-        Step::Delete {
-            uid: "u".to_owned()
-        }
-    );
+    assert_eq!(step(None, Some(&found)), Step::Delete { uid: "u".to_owned() });
 }
 
 #[test]
@@ -330,27 +271,15 @@ fn a_bundle_is_trusted_where_every_webhook_publishes_it() {
             ..ValidatingWebhookConfiguration::default()
         };
         let objects = BTreeMap::from([("u".to_owned(), observed(&configuration))]);
-        View {
-            objects: Some(Arc::new(objects)),
-            trouble: None,
-        }
+        View { objects: Some(Arc::new(objects)), trouble: None }
     };
     let trusts = |view: &View<_>| Published::of(view, now).trusts(&ours, now);
-    let (own, other) = (
-        ours.bundle().pem().to_owned(),
-        material().bundle().pem().to_owned(),
-    );
+    let (own, other) = (ours.bundle().pem().to_owned(), material().bundle().pem().to_owned());
     assert_eq!(trusts(&view(&[&own])), Some(true));
     assert_eq!(trusts(&view(&[&own, &own])), Some(true));
     assert_eq!(trusts(&view(&[&own, &other])), Some(false));
     assert_eq!(trusts(&view(&[b"garbage"])), Some(false));
-    let empty = View {
-        objects: Some(Arc::default()),
-        trouble: None,
-    };
+    let empty = View { objects: Some(Arc::default()), trouble: None };
     assert_eq!(trusts(&empty), None);
-    assert!(matches!(
-        Published::of(&View::default(), now),
-        Published::Unknown
-    ));
+    assert!(matches!(Published::of(&View::default(), now), Published::Unknown));
 }

@@ -20,18 +20,8 @@ fn every_schema(mut check: impl FnMut(&str, &JSONSchemaProps)) {
     }
     for crd in crds() {
         for version in &crd.spec.versions {
-            let schema = version
-                .schema
-                .as_ref()
-                .unwrap()
-                .open_api_v3_schema
-                .as_ref()
-                .unwrap();
-            walk(
-                &format!("{}/{}", crd.spec.names.kind, version.name),
-                schema,
-                &mut check,
-            );
+            let schema = version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+            walk(&format!("{}/{}", crd.spec.names.kind, version.name), schema, &mut check);
         }
     }
 }
@@ -79,10 +69,7 @@ fn every_list_says_how_it_is_merged() {
 fn every_field_is_described_in_one_paragraph() {
     every_schema(|path, schema| {
         let element = path.ends_with("[]") || path.ends_with("{}");
-        let described = schema
-            .description
-            .as_deref()
-            .is_some_and(|text| !text.contains('\n'));
+        let described = schema.description.as_deref().is_some_and(|text| !text.contains('\n'));
         assert!(element || described, "{path}: {:?}", schema.description);
     });
 }
@@ -93,20 +80,13 @@ fn every_optional_choice_of_a_spec_says_what_unset_means() {
     let mut choices = 0;
     every_schema(|path, schema| {
         for (name, property) in schema.properties.iter().flatten() {
-            let required = schema
-                .required
-                .iter()
-                .flatten()
-                .any(|required| required == name);
+            let required = schema.required.iter().flatten().any(|required| required == name);
             if property.enum_.is_none() || property.default.is_some() || required {
                 continue;
             }
             if path.contains(".spec") {
                 let description = property.description.as_deref().unwrap_or_default();
-                assert!(
-                    description.contains("Unset means"),
-                    "{path}.{name}: {description}"
-                );
+                assert!(description.contains("Unset means"), "{path}.{name}: {description}");
                 choices += 1;
             }
         }
@@ -124,11 +104,7 @@ fn every_rule_has_a_message_on_one_line() {
     every_schema(|path, schema| {
         for rule in schema.x_kubernetes_validations.iter().flatten() {
             let message = rule.message.as_deref().unwrap_or_default();
-            assert!(
-                !message.is_empty() && !message.contains('\n'),
-                "{path}: {}",
-                rule.rule
-            );
+            assert!(!message.is_empty() && !message.contains('\n'), "{path}: {}", rule.rule);
         }
     });
 }
@@ -150,12 +126,5 @@ fn policies_of_all_kyverno_versions_are_served_and_one_is_stored() {
         .iter()
         .map(|version| (version.name.as_str(), version.served, version.storage))
         .collect();
-    assert_eq!(
-        versions,
-        [
-            ("v1", true, true),
-            ("v1beta1", true, false),
-            ("v1alpha1", true, false)
-        ]
-    );
+    assert_eq!(versions, [("v1", true, true), ("v1beta1", true, false), ("v1alpha1", true, false)]);
 }

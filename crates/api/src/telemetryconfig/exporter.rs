@@ -63,11 +63,7 @@ pub struct PrometheusTls {
 
     /// Certificates of which one must have issued the scraper's own. Unset means that scrapers
     /// need none.
-    #[serde(
-        rename = "clientCARef",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "clientCARef", default, skip_serializing_if = "Option::is_none")]
     pub client_ca_ref: Option<CaRef>,
 }
 
@@ -150,10 +146,7 @@ pub enum Compression {
 pub struct Header {
     /// The name, in lower case. Names that the protocol itself uses are refused: content-type,
     /// user-agent, host and the like, grpc-* and *-bin.
-    #[schemars(
-        length(min = 1, max = 128),
-        regex(pattern = "^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$"))]
     #[x_kube(validation = ("!(self in ['connection', 'content-encoding', 'content-length', 'content-type', 'expect', 'host', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'user-agent']) && !self.startsWith('grpc-') && !self.endsWith('-bin')",
         "this header name is reserved for the protocol"))]
     pub name: String,

@@ -6,10 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-const EXAMPLES: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../docs/examples/telemetryconfig"
-);
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/telemetryconfig");
 
 /// Fills in the schema's defaults as an API server does.
 fn fill_in(value: &mut Value, schema: &JSONSchemaProps) {
@@ -34,26 +31,14 @@ fn fill_in(value: &mut Value, schema: &JSONSchemaProps) {
 }
 
 fn schema() -> JSONSchemaProps {
-    TelemetryConfig::crd()
-        .spec
-        .versions
-        .remove(0)
-        .schema
-        .unwrap()
-        .open_api_v3_schema
-        .unwrap()
+    TelemetryConfig::crd().spec.versions.remove(0).schema.unwrap().open_api_v3_schema.unwrap()
 }
 
 fn examples(kind: &str) -> Vec<(String, String)> {
     let files: Vec<_> = std::fs::read_dir(format!("{EXAMPLES}/{kind}"))
         .unwrap()
         .map(|file| file.unwrap().path())
-        .map(|path| {
-            (
-                path.display().to_string(),
-                std::fs::read_to_string(&path).unwrap(),
-            )
-        })
+        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
         .collect();
     assert!(files.len() > 2, "{files:?}");
     files
@@ -77,8 +62,7 @@ fn every_bad_example_says_what_refuses_it_and_with_which_message() {
         for start in ["# Refused by: ", "# Message: "] {
             let line = lines.next().unwrap_or_default();
             assert!(
-                line.strip_prefix(start)
-                    .is_some_and(|rest| !rest.is_empty()),
+                line.strip_prefix(start).is_some_and(|rest| !rest.is_empty()),
                 "{path}: {line}"
             );
         }
@@ -88,43 +72,22 @@ fn every_bad_example_says_what_refuses_it_and_with_which_message() {
 #[test]
 fn the_messages_of_bad_examples_are_those_of_the_definition() {
     let definition = serde_json::to_string(&schema()).unwrap();
-    let messages_of_the_api_server = [
-        "should be greater",
-        "should have at least",
-        "supported values",
-    ];
+    let messages_of_the_api_server =
+        ["should be greater", "should have at least", "supported values"];
     for (path, text) in examples("bad") {
-        let message = text
-            .lines()
-            .nth(1)
-            .unwrap()
-            .trim_start_matches("# Message: ");
+        let message = text.lines().nth(1).unwrap().trim_start_matches("# Message: ");
         let known = definition.contains(message)
-            || messages_of_the_api_server
-                .iter()
-                .any(|start| message.starts_with(start));
+            || messages_of_the_api_server.iter().any(|start| message.starts_with(start));
         assert!(known, "{path}: {message}");
     }
 }
 
 #[test]
 fn the_defaults_of_the_types_are_those_of_decoding() {
-    assert_eq!(
-        MetricsSpec::default(),
-        serde_json::from_value(json!({})).unwrap()
-    );
-    assert_eq!(
-        TracesSpec::default(),
-        serde_json::from_value(json!({})).unwrap()
-    );
-    assert_eq!(
-        LogsSpec::default(),
-        serde_json::from_value(json!({})).unwrap()
-    );
-    assert_eq!(
-        Base2ExponentialHistogram::default(),
-        serde_json::from_value(json!({})).unwrap()
-    );
+    assert_eq!(MetricsSpec::default(), serde_json::from_value(json!({})).unwrap());
+    assert_eq!(TracesSpec::default(), serde_json::from_value(json!({})).unwrap());
+    assert_eq!(LogsSpec::default(), serde_json::from_value(json!({})).unwrap());
+    assert_eq!(Base2ExponentialHistogram::default(), serde_json::from_value(json!({})).unwrap());
 }
 
 #[test]
@@ -134,30 +97,14 @@ fn the_columns_of_kubectl_get_stand_in_their_order() {
         .additional_printer_columns
         .unwrap()
         .into_iter()
-        .map(|column| {
-            (
-                column.name.to_uppercase(),
-                column.priority.unwrap_or(0),
-                column.type_,
-            )
-        })
+        .map(|column| (column.name.to_uppercase(), column.priority.unwrap_or(0), column.type_))
         .partition(|(_, priority, _)| *priority > 0);
     let names = |columns: &[(String, i32, String)]| {
-        columns
-            .iter()
-            .map(|(name, ..)| name.clone())
-            .collect::<Vec<_>>()
-            .join(" ")
+        columns.iter().map(|(name, ..)| name.clone()).collect::<Vec<_>>().join(" ")
     };
     assert_eq!(names(&narrow), "READY REASON PROGRAMMED EXPORT AGE");
-    assert_eq!(
-        names(&wide),
-        "ACCEPTED REFS COMPONENTS CERTEXPIRY EXPORTERS"
-    );
-    assert!(
-        wide.iter().all(|(.., kind)| kind == "string"),
-        "a date column cannot show the future"
-    );
+    assert_eq!(names(&wide), "ACCEPTED REFS COMPONENTS CERTEXPIRY EXPORTERS");
+    assert!(wide.iter().all(|(.., kind)| kind == "string"), "a date column cannot show the future");
 }
 
 #[test]

@@ -28,10 +28,7 @@ pub struct ViewSelector {
     /// The metric's name, as OpenTelemetry or as Prometheus shows it; '*' stands for any
     /// characters and '?' for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 255),
-        regex(pattern = "^[A-Za-z*?][A-Za-z0-9_./*?-]*$")
-    )]
+    #[schemars(length(min = 1, max = 255), regex(pattern = "^[A-Za-z*?][A-Za-z0-9_./*?-]*$"))]
     pub instrument_name: Option<String>,
 
     /// The kind of instrument that records it. Unset means any.
@@ -138,10 +135,7 @@ pub struct ExplicitBucketHistogram {
     /// unit. The last bucket has none and comes by itself.
     #[schemars(
         length(min = 1, max = 100),
-        inner(
-            length(max = 24),
-            regex(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,9})?$")
-        )
+        inner(length(max = 24), regex(pattern = r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,9})?$"))
     )]
     #[x_kube(
         merge_strategy = ListMerge::Atomic,
@@ -171,9 +165,6 @@ pub struct Base2ExponentialHistogram {
 
 impl Default for Base2ExponentialHistogram {
     fn default() -> Self {
-        Self {
-            max_size: 160,
-            max_scale: 20,
-        }
+        Self { max_size: 160, max_scale: 20 }
     }
 }

@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 
 use pharos_api::condition::{
-    AcceptedReason, ConditionStatus, ConditionType, ExportHealthyReason, ProgrammedReason, ReadyReason,
-    ResolvedRefsReason,
+    AcceptedReason, ConditionStatus, ConditionType, ExportHealthyReason, ProgrammedReason,
+    ReadyReason, ResolvedRefsReason,
 };
 use pharos_api::telemetryconfig::Component;
 
 use super::{Obeying, Scene};
 use crate::report::{ExporterHealth, Running, State};
 use crate::resolve::Problems;
-
 
 /// A condition without its times.
 pub(super) struct Verdict {
@@ -37,7 +36,13 @@ macro_rules! verdicts_from {
     )+};
 }
 
-verdicts_from!(AcceptedReason, ResolvedRefsReason, ProgrammedReason, ExportHealthyReason, ReadyReason);
+verdicts_from!(
+    AcceptedReason,
+    ResolvedRefsReason,
+    ProgrammedReason,
+    ExportHealthyReason,
+    ReadyReason
+);
 
 // === impl Verdict ===
 
@@ -129,14 +134,16 @@ pub(super) fn export_healthy(obeying: &[Obeying<'_>]) -> Verdict {
     if obeying.is_empty() {
         return ExportHealthyReason::NotYetExported.into();
     }
-    let exporters = || obeying.iter().filter_map(|replica| replica.report).flat_map(|r| &r.exporters);
+    let exporters =
+        || obeying.iter().filter_map(|replica| replica.report).flat_map(|r| &r.exporters);
     let failing = exporters().find_map(|exporter| match &exporter.health {
         ExporterHealth::Failing { reason, message } => Some((&exporter.name, reason, message)),
         _ => None,
     });
     if let Some((name, reason, message)) = failing {
         // A replica of another version may know other reasons.
-        let reason = ExportHealthyReason::parse(reason).unwrap_or(ExportHealthyReason::AllDataDropped);
+        let reason =
+            ExportHealthyReason::parse(reason).unwrap_or(ExportHealthyReason::AllDataDropped);
         return Verdict::new(reason, format!("exporter {name:?}: {message}"));
     }
     let any = |wanted| exporters().any(|exporter| exporter.health == wanted);

@@ -26,9 +26,8 @@ impl Scene<'_> {
     }
 
     fn component_entry(&self, component: Component, obeying: &[Obeying<'_>]) -> ComponentStatus {
-        let of_component = |replica: &&Obeying<'_>| {
-            replica.replica.report.components.contains(&component)
-        };
+        let of_component =
+            |replica: &&Obeying<'_>| replica.replica.report.components.contains(&component);
         let programmed = obeying.iter().filter(of_component).filter(|replica| self.runs(replica));
         let overridden = self.overridden(component);
         ComponentStatus {
@@ -77,7 +76,8 @@ impl Scene<'_> {
         let failing = |entry: &ReplicaStatus| {
             entry.exporters.iter().any(|exporter| exporter.state == ExporterState::Failing)
         };
-        entries.sort_by_cached_key(|(runs, entry)| (*runs, !failing(entry), entry.pod_name.clone()));
+        entries
+            .sort_by_cached_key(|(runs, entry)| (*runs, !failing(entry), entry.pod_name.clone()));
         entries.into_iter().map(|(_, entry)| entry).take(SHOWN_REPLICAS).collect()
     }
 
@@ -108,9 +108,8 @@ impl Scene<'_> {
 
     /// A replica that has not said anything about the object has no time of its own.
     fn silent_since(&self, replica: &str) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
-        let silent = |entry: &&ReplicaStatus| {
-            entry.pod_name == replica && entry.observed_generation == 0
-        };
+        let silent =
+            |entry: &&ReplicaStatus| entry.pod_name == replica && entry.observed_generation == 0;
         match self.before.and_then(|before| before.replicas.iter().find(silent)) {
             Some(entry) => entry.last_transition_time.clone(),
             None => whole_seconds(self.now),

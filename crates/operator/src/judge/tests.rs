@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pharos_api::telemetryconfig::{Component, ComponentState, ExporterState, OverriddenReason, ReplicaState};
+use pharos_api::telemetryconfig::{
+    Component, ComponentState, ExporterState, OverriddenReason, ReplicaState,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -41,7 +43,12 @@ impl Namespace {
         self
     }
 
-    fn replica(mut self, name: &str, components: &[Component], config: Option<ConfigReport>) -> Self {
+    fn replica(
+        mut self,
+        name: &str,
+        components: &[Component],
+        config: Option<ConfigReport>,
+    ) -> Self {
         let components: BTreeSet<_> = components.iter().copied().collect();
         let report = Report { components, config };
         self.replicas.push(LiveReplica { name: name.to_owned(), report });
@@ -159,11 +166,11 @@ fn a_replica_behind_keeps_it_from_being_programmed() {
 fn an_unsupported_value_names_the_field_and_what_runs_instead() {
     let mut spec = prometheus();
     spec["metrics"]["temporality"] = json!("Delta");
-    let failed = |running| State::Failed { running, message: "spec.metrics.temporality: no".into() };
-    for (running, reason) in [
-        (Running::PreviousConfig, "RunningPreviousConfig"),
-        (Running::Defaults, "RunningDefaults"),
-    ] {
+    let failed =
+        |running| State::Failed { running, message: "spec.metrics.temporality: no".into() };
+    for (running, reason) in
+        [(Running::PreviousConfig, "RunningPreviousConfig"), (Running::Defaults, "RunningDefaults")]
+    {
         let status = Namespace::default()
             .with("a", 3, spec.clone())
             .replica("r1", &[Admission], about("a", 3, failed(running)))
@@ -239,9 +246,11 @@ fn in_a_shared_process_the_first_component_decides() {
 
 #[test]
 fn a_component_that_nobody_runs_does_not_match() {
-    let namespace = Namespace::default()
-        .with("a", 1, for_components(&["BackgroundScan"]))
-        .replica("r1", &[Admission], None);
+    let namespace = Namespace::default().with("a", 1, for_components(&["BackgroundScan"])).replica(
+        "r1",
+        &[Admission],
+        None,
+    );
     assert_eq!(conditions(&namespace.judge("a"))[1], "Accepted False NoMatchingComponent");
 }
 
@@ -265,8 +274,11 @@ fn a_collector_outage_shows_and_does_not_touch_ready() {
         (ExporterHealth::Scraped, "ExportHealthy True NoExporters"),
         (failing, "ExportHealthy False EndpointUnreachable"),
     ] {
-        let namespace =
-            Namespace::default().with("a", 1, prometheus()).replica("r1", &[Admission], exporting(health));
+        let namespace = Namespace::default().with("a", 1, prometheus()).replica(
+            "r1",
+            &[Admission],
+            exporting(health),
+        );
         let conditions = conditions(&namespace.judge("a"));
         assert_eq!(conditions[0], "Ready True Ready");
         assert_eq!(conditions[4], expected);
@@ -287,9 +299,10 @@ fn a_failing_replica_comes_before_a_healthy_one() {
 
 #[test]
 fn at_most_64_replicas_are_shown_and_all_are_counted() {
-    let namespace = (0..70).fold(Namespace::default().with("a", 1, prometheus()), |namespace, n| {
-        namespace.replica(&format!("r{n:02}"), &[Admission], about("a", 1, State::Programmed))
-    });
+    let namespace =
+        (0..70).fold(Namespace::default().with("a", 1, prometheus()), |namespace, n| {
+            namespace.replica(&format!("r{n:02}"), &[Admission], about("a", 1, State::Programmed))
+        });
     let status = namespace.judge("a");
     assert_eq!(status.replicas.len(), 64);
     assert_eq!(status.programmed_replicas.as_deref(), Some("70/70"));

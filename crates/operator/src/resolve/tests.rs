@@ -120,7 +120,10 @@ fn traces_logs_and_tls_for_scrapes_are_refused_by_name() {
         "logs": {"exporters": ["o"]},
     });
     let expected = ["spec.exporters[p].prometheus.tls", "spec.traces", "spec.logs"];
-    assert_eq!(fields(spec), expected.map(|field| (field.to_owned(), ProblemKind::UnsupportedValue)));
+    assert_eq!(
+        fields(spec),
+        expected.map(|field| (field.to_owned(), ProblemKind::UnsupportedValue))
+    );
 }
 
 #[test]

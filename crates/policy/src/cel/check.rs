@@ -5,18 +5,17 @@
 //! seldom taken would pass unseen until then. [`Check`] walks the tree once, finds every name that
 //! does not exist, and rewrites a few things on the way: `variables.NAME` to a numbered name,
 //! `matches` so that it finds its pattern compiled, `orValue` to Kyverno's, and `==` and `in` between
-//! what may be lists or maps (see [`super::equality`]).
+//! what may be lists or maps (see [`super::rewrite`]).
 
 use std::collections::BTreeSet;
-use std::mem;
 
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, operators,
 };
 
-use super::env::{CONTAINS, EQUALS, GLOBAL, MATCHES, MEMBER, OR_VALUE, TYPES};
+use super::env::{GLOBAL, MATCHES, MEMBER, OR_VALUE, TYPES};
 use super::pattern::Pattern;
-use super::{MAX_NESTED_LOOPS, Reason, Slot};
+use super::{MAX_NESTED_LOOPS, Reason, Slot, rewrite};
 
 /// Variables that every expression has.
 const VARIABLES: &[&str] = &["namespaceObject", "object", "oldObject", "request"];
@@ -100,7 +99,7 @@ impl<'a> Check<'a> {
             }
             Expr::Call(call) => {
                 self.call(id, call);
-                rewrite_equality(node);
+                rewrite::equality(node);
             }
             Expr::List(list) => list.elements.iter_mut().for_each(|element| self.walk(element)),
             Expr::Map(map) => {
@@ -204,10 +203,10 @@ impl<'a> Check<'a> {
         call.args.iter_mut().for_each(|argument| self.walk(argument));
         match (call.func_name.as_str(), &call.target) {
             ("matches", _) => {
-                make_global(call, MATCHES);
+                rewrite::method(call, MATCHES);
                 self.compile_pattern(call);
             }
-            ("orValue", Some(_)) => make_global(call, OR_VALUE),
+            ("orValue", Some(_)) => rewrite::method(call, OR_VALUE),
             _ => {}
         }
     }
@@ -311,48 +310,4 @@ fn spell<'e>(node: &'e IdedExpr, segments: &mut Vec<&'e str>) -> bool {
         _ => return false,
     }
     true
-}
-
-/// Turns a method into a call of one of our own functions.
-fn make_global(call: &mut CallExpr, name: &str) {
-    if let Some(target) = call.target.take() {
-        call.args.insert(0, *target);
-    }
-    call.func_name = name.to_owned();
-}
-
-/// Replaces `==`, `!=` and `in` by our own functions where both sides may be lists or maps.
-fn rewrite_equality(node: &mut IdedExpr) {
-    let Expr::Call(call) = &mut node.expr else {
-        return;
-    };
-    let [left, right] = call.args.as_slice() else {
-        return;
-    };
-    match call.func_name.as_str() {
-        operators::EQUALS if !is_scalar(left) && !is_scalar(right) => {
-            call.func_name = EQUALS.to_owned();
-        }
-        operators::NOT_EQUALS if !is_scalar(left) && !is_scalar(right) => {
-            call.func_name = EQUALS.to_owned();
-            let equals = IdedExpr { id: node.id, expr: mem::take(&mut node.expr) };
-            node.expr = Expr::Call(CallExpr {
-                func_name: operators::LOGICAL_NOT.to_owned(),
-                target: None,
-                args: vec![equals],
-            });
-        }
-        operators::IN if !is_scalar(left) && !is_list_of_scalars(right) => {
-            call.func_name = CONTAINS.to_owned();
-        }
-        _ => {}
-    }
-}
-
-fn is_scalar(node: &IdedExpr) -> bool {
-    matches!(node.expr, Expr::Literal(_))
-}
-
-fn is_list_of_scalars(node: &IdedExpr) -> bool {
-    matches!(&node.expr, Expr::List(list) if list.elements.iter().all(is_scalar))
 }

@@ -1,7 +1,7 @@
 //! The functions and types that expressions can use: the standard library of CEL and the extensions
 //! that Kubernetes and Kyverno add to it, as far as this version has them.
 //!
-//! [`Functions`] lists them, because the interpreter finds out only while it evaluates that a
+//! [`GLOBAL`] and [`MEMBER`] list them, because the interpreter finds out only while it evaluates that a
 //! function does not exist; a test holds the list against what is registered.
 
 use std::sync::{Arc, LazyLock};

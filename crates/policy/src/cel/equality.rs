@@ -3,7 +3,7 @@
 //!
 //! The interpreter asks the left operand only, and its own containers know nothing of ours, so
 //! `[1] == object.list` would be false. Expressions in which that can happen call these two
-//! functions in place of the operators; [`super::check`] decides which.
+//! functions in place of the operators; [`super::rewrite`] decides which.
 
 use cel::ExecutionError;
 use cel::common::traits::Iterable;

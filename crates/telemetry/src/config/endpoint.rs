@@ -71,9 +71,7 @@ impl Endpoint {
         if !matches!(uri.path(), "" | "/") {
             return Err(EndpointError::Path);
         }
-        Ok(Self {
-            authority: authority.as_str().to_ascii_lowercase(),
-        })
+        Ok(Self { authority: authority.as_str().to_ascii_lowercase() })
     }
 }
 
@@ -115,10 +113,7 @@ mod tests {
         for (url, shown) in [
             ("http://collector:4317", "http://collector:4317"),
             ("http://collector:4317/", "http://collector:4317"),
-            (
-                "http://Collector.Observability.SVC:4317",
-                "http://collector.observability.svc:4317",
-            ),
+            ("http://Collector.Observability.SVC:4317", "http://collector.observability.svc:4317"),
             ("HTTP://collector:1", "http://collector:1"),
             ("http://127.0.0.1:65535", "http://127.0.0.1:65535"),
             ("http://[::1]:4317", "http://[::1]:4317"),

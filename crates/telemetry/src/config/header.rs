@@ -64,10 +64,7 @@ impl Header {
         let mut value = HeaderValue::from_str(value).map_err(|_| HeaderError::Value)?;
         // Keeps it out of the compression state of HTTP/2, too.
         value.set_sensitive(true);
-        Ok(Self {
-            name,
-            value: Redacted(value),
-        })
+        Ok(Self { name, value: Redacted(value) })
     }
 }
 
@@ -120,19 +117,8 @@ mod tests {
 
     #[test]
     fn what_the_protocol_says_itself_cannot_be_said_again() {
-        for name in [
-            "host",
-            "te",
-            "content-type",
-            "user-agent",
-            "grpc-timeout",
-            "trace-bin",
-        ] {
-            assert_eq!(
-                Header::parse(name, "x"),
-                Err(HeaderError::Reserved),
-                "{name}"
-            );
+        for name in ["host", "te", "content-type", "user-agent", "grpc-timeout", "trace-bin"] {
+            assert_eq!(Header::parse(name, "x"), Err(HeaderError::Reserved), "{name}");
         }
         assert_eq!(Header::parse("a b", "x"), Err(HeaderError::Name));
         assert_eq!(Header::parse("", "x"), Err(HeaderError::Name));
@@ -141,11 +127,7 @@ mod tests {
     #[test]
     fn a_value_cannot_smuggle_in_another_header() {
         for value in ["x\r\nb: c", "x\0", "tab\t", "ä"] {
-            assert_eq!(
-                Header::parse("a", value),
-                Err(HeaderError::Value),
-                "{value:?}"
-            );
+            assert_eq!(Header::parse("a", value), Err(HeaderError::Value), "{value:?}");
         }
         let header = Header::parse("a", "Bearer ~x").unwrap();
         assert_eq!(header.value.expose(), "Bearer ~x");

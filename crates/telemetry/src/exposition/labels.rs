@@ -46,23 +46,15 @@ impl ScopeLabels {
         labels.extend([
             ("otel_scope_name".to_owned(), scope.name.clone()),
             ("otel_scope_version".to_owned(), scope.version),
-            (
-                "otel_scope_schema_url".to_owned(),
-                metrics.schema_url.clone(),
-            ),
+            ("otel_scope_schema_url".to_owned(), metrics.schema_url.clone()),
         ]);
-        Self {
-            name: scope.name,
-            labels,
-        }
+        Self { name: scope.name, labels }
     }
 
     /// The labels of one series of this scope.
     pub(super) fn with(&self, attributes: &[KeyValue], kind: Kind) -> Labels {
         let mut labels = self.labels.clone();
-        let attributes = attributes
-            .iter()
-            .map(|it| (it.key.clone(), text(it.value.as_ref())));
+        let attributes = attributes.iter().map(|it| (it.key.clone(), text(it.value.as_ref())));
         for (mut name, value) in merge(attributes) {
             // Prometheus's own word for a label whose name is taken.
             while labels.contains_key(&name) || (kind == Kind::Histogram && name == "le") {
@@ -70,10 +62,8 @@ impl ScopeLabels {
             }
             labels.insert(name, value);
         }
-        let pairs: Vec<String> = labels
-            .iter()
-            .map(|(name, value)| format!("{name}=\"{}\"", escape(value)))
-            .collect();
+        let pairs: Vec<String> =
+            labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
         Labels(pairs.join(","))
     }
 }
@@ -137,21 +127,16 @@ fn json(value: Option<&AnyValue>) -> serde_json::Value {
         Some(Value::DoubleValue(value)) if value.is_finite() => (*value).into(),
         Some(Value::DoubleValue(value)) => number::float(*value).into(),
         Some(Value::ArrayValue(array)) => array.values.iter().map(|it| json(Some(it))).collect(),
-        Some(Value::KvlistValue(list)) => list
-            .values
-            .iter()
-            .map(|it| (it.key.clone(), json(it.value.as_ref())))
-            .collect(),
+        Some(Value::KvlistValue(list)) => {
+            list.values.iter().map(|it| (it.key.clone(), json(it.value.as_ref()))).collect()
+        }
         Some(Value::BytesValue(bytes)) => bytes.as_slice().into(),
         Some(Value::StringValueStrindex(_)) | None => serde_json::Value::Null,
     }
 }
 
 fn escape(value: &str) -> String {
-    value
-        .replace('\\', r"\\")
-        .replace('"', "\\\"")
-        .replace('\n', r"\n")
+    value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 #[cfg(test)]
@@ -177,11 +162,8 @@ mod tests {
     #[test]
     fn values_of_names_that_become_one_are_joined_in_the_order_of_the_names() {
         let pairs = [("a.b", "2"), ("a-b", "1"), ("c", "3")];
-        let merged = merge(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
+        let merged =
+            merge(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(merged["a_b"], "1;2");
         assert_eq!(merged["c"], "3");
     }

@@ -12,12 +12,8 @@ pub(super) fn float(value: f64) -> String {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific
-        .split_once('e')
-        .expect("`e` is what the format asks for");
-    let exponent: i32 = exponent
-        .parse()
-        .expect("an exponent of a float is a small integer");
+    let (digits, exponent) = scientific.split_once('e').expect("`e` is what the format asks for");
+    let exponent: i32 = exponent.parse().expect("an exponent of a float is a small integer");
     if (-4..6).contains(&exponent) {
         return value.to_string();
     }
@@ -54,14 +50,7 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_on_the_way() {
-        for value in [
-            f64::MIN_POSITIVE,
-            f64::MAX,
-            0.1 + 0.2,
-            1.0 / 3.0,
-            42_667.123,
-            1_234_567.0,
-        ] {
+        for value in [f64::MIN_POSITIVE, f64::MAX, 0.1 + 0.2, 1.0 / 3.0, 42_667.123, 1_234_567.0] {
             assert_eq!(float(value).parse::<f64>(), Ok(value));
         }
     }

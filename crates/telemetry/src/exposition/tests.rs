@@ -14,9 +14,6 @@ use pharos_testkit::prometheus::{Sample, parse};
 
 use crate::generation::Generation;
 
-/// What a Kyverno 1.19.1 answered to a scrape, without help texts.
-const KYVERNO: &str = include_str!("../../tests/golden/kyverno-1.19.1.prom");
-
 fn recorded(record: impl FnOnce(&Meter)) -> String {
     let generation = Generation::start();
     record(&generation.meter("scope"));
@@ -24,15 +21,8 @@ fn recorded(record: impl FnOnce(&Meter)) -> String {
 }
 
 fn scoped(name: &str, metrics: Vec<Metric>) -> ScopeMetrics {
-    let scope = Some(Scope {
-        name: name.to_owned(),
-        ..Scope::default()
-    });
-    ScopeMetrics {
-        scope,
-        metrics,
-        schema_url: String::new(),
-    }
+    let scope = Some(Scope { name: name.to_owned(), ..Scope::default() });
+    ScopeMetrics { scope, metrics, schema_url: String::new() }
 }
 
 fn encode_scopes(scopes: Vec<ScopeMetrics>) -> String {
@@ -40,33 +30,20 @@ fn encode_scopes(scopes: Vec<ScopeMetrics>) -> String {
 }
 
 fn attribute(key: &str, value: &str) -> v1::KeyValue {
-    let value = Some(v1::AnyValue {
-        value: Some(AnyValue::StringValue(value.to_owned())),
-    });
-    v1::KeyValue {
-        key: key.to_owned(),
-        value,
-        ..v1::KeyValue::default()
-    }
+    let value = Some(v1::AnyValue { value: Some(AnyValue::StringValue(value.to_owned())) });
+    v1::KeyValue { key: key.to_owned(), value, ..v1::KeyValue::default() }
 }
 
 fn number(attributes: &[(&str, &str)], value: f64) -> NumberDataPoint {
     NumberDataPoint {
-        attributes: attributes
-            .iter()
-            .map(|(key, value)| attribute(key, value))
-            .collect(),
+        attributes: attributes.iter().map(|(key, value)| attribute(key, value)).collect(),
         value: Some(number_data_point::Value::AsDouble(value)),
         ..NumberDataPoint::default()
     }
 }
 
 fn metric(name: &str, data: Data) -> Metric {
-    Metric {
-        name: name.to_owned(),
-        data: Some(data),
-        ..Metric::default()
-    }
+    Metric { name: name.to_owned(), data: Some(data), ..Metric::default() }
 }
 
 fn gauge(data_points: Vec<NumberDataPoint>) -> Data {
@@ -75,29 +52,19 @@ fn gauge(data_points: Vec<NumberDataPoint>) -> Data {
 
 fn counter(data_points: Vec<NumberDataPoint>) -> Data {
     let aggregation_temporality = AggregationTemporality::Cumulative.into();
-    Data::Sum(Sum {
-        data_points,
-        aggregation_temporality,
-        is_monotonic: true,
-    })
+    Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic: true })
 }
 
 #[test]
 fn the_series_of_a_real_kyverno_come_out_line_by_line_as_it_wrote_them() {
-    let types = KYVERNO
-        .lines()
-        .filter_map(|line| line.strip_prefix("# TYPE "));
+    let Some(kyverno) = pharos_testkit::golden::kyverno_scrape() else { return };
+    let types = kyverno.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let mut scopes: BTreeMap<String, Vec<Metric>> = BTreeMap::new();
     for (family, kind) in types.map(|line| line.split_once(' ').unwrap()) {
-        let samples: Vec<Sample> = parse(KYVERNO)
+        let samples: Vec<Sample> = parse(&kyverno)
             .unwrap()
             .into_iter()
-            .filter(|sample| {
-                sample
-                    .name
-                    .strip_prefix(family)
-                    .is_some_and(is_sample_suffix)
-            })
+            .filter(|sample| sample.name.strip_prefix(family).is_some_and(is_sample_suffix))
             .collect();
         let scope = samples[0].label("otel_scope_name").unwrap().to_owned();
         let data = match kind {
@@ -106,11 +73,7 @@ fn the_series_of_a_real_kyverno_come_out_line_by_line_as_it_wrote_them() {
             "histogram" => histogram(&samples),
             other => panic!("{other}"),
         };
-        let name = if kind == "counter" {
-            family.trim_end_matches("_total")
-        } else {
-            family
-        };
+        let name = if kind == "counter" { family.trim_end_matches("_total") } else { family };
         scopes.entry(scope).or_default().push(metric(name, data));
     }
     let scopes = scopes.into_iter().map(|(name, metrics)| {
@@ -121,10 +84,10 @@ fn the_series_of_a_real_kyverno_come_out_line_by_line_as_it_wrote_them() {
         scope
     });
     let ours = encode_scopes(scopes.collect());
-    for (ours, theirs) in ours.lines().zip(KYVERNO.lines()) {
+    for (ours, theirs) in ours.lines().zip(kyverno.lines()) {
         assert_eq!(ours, theirs);
     }
-    assert_eq!(ours.lines().count(), KYVERNO.lines().count());
+    assert_eq!(ours.lines().count(), kyverno.lines().count());
 }
 
 fn is_sample_suffix(suffix: &str) -> bool {
@@ -132,13 +95,8 @@ fn is_sample_suffix(suffix: &str) -> bool {
 }
 
 fn own_labels(sample: &Sample) -> Vec<(&str, &str)> {
-    let labels = sample
-        .labels
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()));
-    labels
-        .filter(|(key, _)| !key.starts_with("otel_scope_") && *key != "le")
-        .collect()
+    let labels = sample.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    labels.filter(|(key, _)| !key.starts_with("otel_scope_") && *key != "le").collect()
 }
 
 fn point(sample: &Sample) -> NumberDataPoint {
@@ -161,70 +119,43 @@ fn histogram(samples: &[Sample]) -> Data {
         let mut below = 0;
         let bound = |bucket: &&Sample| bucket.label("le").unwrap().parse::<f64>().unwrap();
         HistogramDataPoint {
-            attributes: labels
-                .iter()
-                .map(|(key, value)| attribute(key, value))
-                .collect(),
+            attributes: labels.iter().map(|(key, value)| attribute(key, value)).collect(),
             count: of("_count")[0].value as u64,
             sum: Some(of("_sum")[0].value),
             bucket_counts: counts
                 .iter()
                 .map(|count| count - std::mem::replace(&mut below, *count))
                 .collect(),
-            explicit_bounds: buckets
-                .iter()
-                .map(bound)
-                .filter(|it| it.is_finite())
-                .collect(),
+            explicit_bounds: buckets.iter().map(bound).filter(|it| it.is_finite()).collect(),
             ..HistogramDataPoint::default()
         }
     });
     let aggregation_temporality = AggregationTemporality::Cumulative.into();
-    Data::Histogram(Histogram {
-        data_points: data_points.collect(),
-        aggregation_temporality,
-    })
+    Data::Histogram(Histogram { data_points: data_points.collect(), aggregation_temporality })
 }
 
 #[test]
 fn the_exporter_of_opentelemetry_shows_the_same_series_and_types() {
     let record = |meter: &Meter| {
-        let attributes = [
-            KeyValue::new("http.method", "GET"),
-            KeyValue::new("ok", true),
-        ];
+        let attributes = [KeyValue::new("http.method", "GET"), KeyValue::new("ok", true)];
         meter
             .u64_counter("requests")
             .with_description("a \\ and\na line")
             .build()
             .add(3, &attributes);
-        meter
-            .f64_counter("seconds")
-            .build()
-            .add(0.25, &[KeyValue::new("n", 7)]);
-        meter
-            .i64_up_down_counter("open.connections")
-            .build()
-            .add(-2, &attributes);
-        meter
-            .f64_gauge("load")
-            .build()
-            .record(1e9, &[KeyValue::new("a", "say \"hi\"\n\\")]);
+        meter.f64_counter("seconds").build().add(0.25, &[KeyValue::new("n", 7)]);
+        meter.i64_up_down_counter("open.connections").build().add(-2, &attributes);
+        meter.f64_gauge("load").build().record(1e9, &[KeyValue::new("a", "say \"hi\"\n\\")]);
         let clash = [KeyValue::new("a.b", "2"), KeyValue::new("a-b", "1")];
         meter.u64_gauge("clash").build().record(1, &clash);
-        let histogram = meter
-            .f64_histogram("duration")
-            .with_boundaries(vec![0.1, 1.0, 1e6]);
+        let histogram = meter.f64_histogram("duration").with_boundaries(vec![0.1, 1.0, 1e6]);
         let histogram = histogram.build();
         for value in [0.05, 0.5, 5.0, 5e6] {
             histogram.record(value, &attributes);
         }
     };
     let scope = || {
-        InstrumentationScope::builder("scope")
-            .with_version("1")
-            .with_schema_url("http://s")
-            .build()
+        InstrumentationScope::builder("scope").with_version("1").with_schema_url("http://s").build()
     };
     let generation = Generation::start();
     record(&generation.meter_with_scope(scope()));
@@ -232,16 +163,10 @@ fn the_exporter_of_opentelemetry_shows_the_same_series_and_types() {
 
     let registry = prometheus::Registry::new();
     let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
-    let exporter = exporter
-        .without_units()
-        .without_target_info()
-        .build()
-        .unwrap();
+    let exporter = exporter.without_units().without_target_info().build().unwrap();
     let provider = SdkMeterProvider::builder().with_reader(exporter).build();
     record(&provider.meter_with_scope(scope()));
-    let theirs = prometheus::TextEncoder::new()
-        .encode_to_string(&registry.gather())
-        .unwrap();
+    let theirs = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
 
     assert_eq!(series(&ours), series(&theirs));
     assert_eq!(comments(&ours), comments(&theirs));
@@ -261,9 +186,7 @@ fn series(page: &str) -> BTreeSet<String> {
 }
 
 fn comments(page: &str) -> BTreeSet<&str> {
-    page.lines()
-        .filter(|line| line.starts_with('#') && !line.ends_with(' '))
-        .collect()
+    page.lines().filter(|line| line.starts_with('#') && !line.ends_with(' ')).collect()
 }
 
 #[test]
@@ -272,10 +195,7 @@ fn a_total_is_not_doubled_and_a_gauge_keeps_the_name_it_has() {
         meter.u64_counter("breaker_total").build().add(1, &[]);
         meter.u64_gauge("info_total").build().record(1, &[]);
     });
-    assert!(
-        page.contains("\nbreaker_total{") && !page.contains("total_total"),
-        "{page}"
-    );
+    assert!(page.contains("\nbreaker_total{") && !page.contains("total_total"), "{page}");
     assert!(page.contains("# TYPE info_total gauge"), "{page}");
 }
 
@@ -296,22 +216,13 @@ fn what_is_in_conflict_is_left_out_and_named_the_same_one_every_time() {
         vec![
             scoped("b", vec![metric("x_total", gauge(number()))]),
             scoped("a", vec![metric("x", counter(number()))]),
-            scoped(
-                "c",
-                vec![
-                    metric("x", counter(number())),
-                    metric("x.", counter(number())),
-                ],
-            ),
+            scoped("c", vec![metric("x", counter(number())), metric("x.", counter(number()))]),
         ]
     };
     let page = encode_scopes(scopes());
     let left_out =
         "# Left out, in conflict with this family: \"x_total\" of scope \"b\", a gauge\n";
-    assert!(
-        page.starts_with(&format!("# TYPE x_total counter\n{left_out}")),
-        "{page}"
-    );
+    assert!(page.starts_with(&format!("# TYPE x_total counter\n{left_out}")), "{page}");
     let mut turned = scopes();
     turned.reverse();
     assert_eq!(encode_scopes(turned), page);
@@ -326,24 +237,13 @@ fn the_names_that_a_histogram_needs_are_its_own() {
         scoped("a", vec![metric("h", distribution)]),
         scoped("b", vec![metric("h_count", gauge(vec![number(&[], 9.0)]))]),
     ]);
-    assert_eq!(
-        parse(&page)
-            .unwrap()
-            .iter()
-            .filter(|it| it.name == "h_count")
-            .count(),
-        1,
-        "{page}"
-    );
+    assert_eq!(parse(&page).unwrap().iter().filter(|it| it.name == "h_count").count(), 1, "{page}");
     assert!(page.contains("# Left out"), "{page}");
 }
 
 #[test]
 fn the_same_series_twice_is_shown_once() {
-    let twice = gauge(vec![
-        number(&[("a.b", "1")], 1.0),
-        number(&[("a_b", "1")], 2.0),
-    ]);
+    let twice = gauge(vec![number(&[("a.b", "1")], 1.0), number(&[("a_b", "1")], 2.0)]);
     let page = encode_scopes(vec![scoped("s", vec![metric("g", twice)])]);
     assert_eq!(parse(&page).unwrap().len(), 1, "{page}");
     assert!(page.contains("# Left out"), "{page}");
@@ -352,32 +252,18 @@ fn the_same_series_twice_is_shown_once() {
 #[test]
 fn an_attribute_cannot_pass_for_a_label_of_ours() {
     let attributes = [("le", "7"), ("otel_scope_name", "forged")];
-    let page = encode_scopes(vec![scoped(
-        "s",
-        vec![metric("g", gauge(vec![number(&attributes, 1.0)]))],
-    )]);
+    let page =
+        encode_scopes(vec![scoped("s", vec![metric("g", gauge(vec![number(&attributes, 1.0)]))])]);
     let sample = &parse(&page).unwrap()[0];
     assert_eq!(sample.label("otel_scope_name"), Some("s"));
     assert_eq!(sample.label("exported_otel_scope_name"), Some("forged"));
-    assert_eq!(
-        sample.label("le"),
-        Some("7"),
-        "le is ours on histograms only"
-    );
+    assert_eq!(sample.label("le"), Some("7"), "le is ours on histograms only");
 
     let page = recorded(|meter| {
-        meter
-            .f64_histogram("h")
-            .build()
-            .record(1.0, &[KeyValue::new("le", "7")]);
+        meter.f64_histogram("h").build().record(1.0, &[KeyValue::new("le", "7")]);
     });
     let samples = parse(&page).unwrap();
-    assert!(
-        samples
-            .iter()
-            .all(|sample| sample.label("exported_le") == Some("7")),
-        "{page}"
-    );
+    assert!(samples.iter().all(|sample| sample.label("exported_le") == Some("7")), "{page}");
 }
 
 #[test]
@@ -387,24 +273,15 @@ fn an_exponential_histogram_has_its_count_and_sum_in_text() {
         sum: Some(1.5),
         ..ExponentialHistogramDataPoint::default()
     };
-    let data = ExponentialHistogram {
-        data_points: vec![point],
-        ..ExponentialHistogram::default()
-    };
+    let data = ExponentialHistogram { data_points: vec![point], ..ExponentialHistogram::default() };
     let data = Data::ExponentialHistogram(data);
     let page = encode_scopes(vec![scoped("s", vec![metric("h", data)])]);
     let samples = parse(&page).unwrap();
-    let seen: Vec<_> = samples
-        .iter()
-        .map(|it| (it.name.as_str(), it.label("le"), it.value))
-        .collect();
+    let seen: Vec<_> =
+        samples.iter().map(|it| (it.name.as_str(), it.label("le"), it.value)).collect();
     assert_eq!(
         seen,
-        [
-            ("h_bucket", Some("+Inf"), 3.0),
-            ("h_sum", None, 1.5),
-            ("h_count", None, 3.0)
-        ]
+        [("h_bucket", Some("+Inf"), 3.0), ("h_sum", None, 1.5), ("h_count", None, 3.0)]
     );
 }
 
@@ -414,10 +291,7 @@ fn lists_and_flags_read_as_json() {
         let list =
             opentelemetry::Array::from(["a", "b\""].map(opentelemetry::StringValue::from).to_vec());
         let list = KeyValue::new("list", opentelemetry::Value::Array(list));
-        meter
-            .u64_gauge("g")
-            .build()
-            .record(1, &[list, KeyValue::new("flag", true)]);
+        meter.u64_gauge("g").build().record(1, &[list, KeyValue::new("flag", true)]);
     });
     let sample = &parse(&page).unwrap()[0];
     assert_eq!(sample.label("list"), Some(r#"["a","b\""]"#));

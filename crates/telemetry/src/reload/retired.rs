@@ -43,13 +43,8 @@ impl Retired {
         let _ = self.applied.await;
         let mut drained = Drained::default();
         for (name, last_export) in self.sinks {
-            let died = LastExport::Lost {
-                points: 0,
-                reason: "sink_died",
-            };
-            drained
-                .sinks
-                .insert(name, last_export.await.unwrap_or(died));
+            let died = LastExport::Lost { points: 0, reason: "sink_died" };
+            drained.sinks.insert(name, last_export.await.unwrap_or(died));
         }
         drained
     }
@@ -60,9 +55,6 @@ impl Retired {
 impl Drained {
     /// How many sinks ended without their last totals having arrived, as far as we know.
     pub fn lost(&self) -> usize {
-        self.sinks
-            .values()
-            .filter(|last| matches!(last, LastExport::Lost { .. }))
-            .count()
+        self.sinks.values().filter(|last| matches!(last, LastExport::Lost { .. })).count()
     }
 }

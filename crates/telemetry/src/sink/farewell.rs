@@ -83,25 +83,18 @@ impl Deadline {
 
     /// All of the time.
     pub(crate) fn whole(&mut self) -> Share<'_> {
-        Share {
-            deadline: self,
-            divisor: 1,
-        }
+        Share { deadline: self, divisor: 1 }
     }
 
     /// The first half of the time.
     pub(crate) fn half(&mut self) -> Share<'_> {
-        Share {
-            deadline: self,
-            divisor: 2,
-        }
+        Share { deadline: self, divisor: 2 }
     }
 }
 
 impl DeadlineSetter {
     pub(crate) fn set(&self, limit: Duration) {
-        self.0
-            .send_replace(Instant::now() + limit.min(LONGEST_LIMIT));
+        self.0.send_replace(Instant::now() + limit.min(LONGEST_LIMIT));
     }
 }
 
@@ -153,14 +146,10 @@ impl LastExportCounts {
 impl LastExport {
     pub(super) fn of(exported: &Exported) -> Self {
         match &exported.outcome {
-            ExportOutcome::Accepted | ExportOutcome::PartiallyRejected { .. } => Self::Delivered {
-                points: exported.accepted,
-                rejected: exported.missing,
-            },
-            failed => Self::Lost {
-                points: exported.missing,
-                reason: failed.reason(),
-            },
+            ExportOutcome::Accepted | ExportOutcome::PartiallyRejected { .. } => {
+                Self::Delivered { points: exported.accepted, rejected: exported.missing }
+            }
+            failed => Self::Lost { points: exported.missing, reason: failed.reason() },
         }
     }
 }
@@ -192,10 +181,6 @@ mod tests {
         };
         assert_eq!(deadline.whole().or(shorten).await, None);
         assert_eq!(began.elapsed(), Duration::from_secs(2));
-        assert_eq!(
-            deadline.whole().or(async { 7 }).await,
-            Some(7),
-            "what is done is done"
-        );
+        assert_eq!(deadline.whole().or(async { 7 }).await, Some(7), "what is done is done");
     }
 }

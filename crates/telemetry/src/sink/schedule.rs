@@ -26,11 +26,7 @@ pub(super) struct Schedule {
 impl Schedule {
     /// Periods that are counted from `now`, the moment of the first export.
     pub(super) fn new(period: Duration, now: Instant) -> Self {
-        Self {
-            period,
-            tick: now + period,
-            failures: 0,
-        }
+        Self { period, tick: now + period, failures: 0 }
     }
 
     /// When to export after an export that ended at `now`, and whether that is another attempt.
@@ -46,9 +42,8 @@ impl Schedule {
                 (self.tick, false)
             }
             Retry::Backoff => {
-                let backoff = FIRST_BACKOFF
-                    .saturating_mul(1 << self.failures.min(10))
-                    .min(LAST_BACKOFF);
+                let backoff =
+                    FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10)).min(LAST_BACKOFF);
                 self.failures += 1;
                 let again = now + backoff.mul_f64(0.5 + jitter / 2.0);
                 (again.min(self.tick), again < self.tick)
@@ -76,15 +71,9 @@ mod tests {
     fn periods_are_counted_from_the_first_export_and_missed_ones_are_skipped() {
         let start = Instant::now();
         let mut schedule = Schedule::new(PERIOD, start);
-        assert_eq!(
-            schedule.after(Retry::No, start + seconds(5.0), 0.0),
-            (start + PERIOD, false)
-        );
+        assert_eq!(schedule.after(Retry::No, start + seconds(5.0), 0.0), (start + PERIOD, false));
         let late = start + seconds(150.0);
-        assert_eq!(
-            schedule.after(Retry::No, late, 0.0),
-            (start + PERIOD * 3, false)
-        );
+        assert_eq!(schedule.after(Retry::No, late, 0.0), (start + PERIOD * 3, false));
     }
 
     #[test]

@@ -9,10 +9,8 @@ fn recorded(series: i64) -> Arc<Snapshot> {
     let generation = Generation::start();
     for scope in ["one", "two"] {
         let meter = generation.meter(scope);
-        let (counter, histogram) = (
-            meter.u64_counter("c").build(),
-            meter.f64_histogram("h").build(),
-        );
+        let (counter, histogram) =
+            (meter.u64_counter("c").build(), meter.f64_histogram("h").build());
         for number in 0..series {
             counter.add(1, &[KeyValue::new("n", number)]);
             histogram.record(0.1, &[KeyValue::new("n", number)]);
@@ -40,11 +38,7 @@ fn a_histogram_has_no_minimum_and_no_maximum() {
 #[test]
 fn every_part_fits_and_no_point_is_missing_or_twice() {
     let snapshot = recorded(100);
-    let whole: usize = snapshot
-        .scopes()
-        .iter()
-        .map(ScopeMetrics::encoded_len)
-        .sum();
+    let whole: usize = snapshot.scopes().iter().map(ScopeMetrics::encoded_len).sum();
     for limit in [whole, whole / 2, whole / 7, 1000] {
         let mut parts = Vec::new();
         split(snapshot.scopes.clone(), limit, &mut parts);
@@ -75,20 +69,14 @@ fn labels<P>(
     points: &[P],
     attributes: impl Fn(&P) -> &Vec<opentelemetry_proto::tonic::common::v1::KeyValue>,
 ) -> Vec<String> {
-    points
-        .iter()
-        .map(|point| format!("{metric} {:?}", attributes(point)))
-        .collect()
+    points.iter().map(|point| format!("{metric} {:?}", attributes(point))).collect()
 }
 
 #[test]
 fn a_point_that_is_too_large_is_sent_all_the_same() {
     let mut parts = Vec::new();
     split(recorded(1).scopes.clone(), 1, &mut parts);
-    assert_eq!(
-        parts.iter().map(|part| points(part)).collect::<Vec<_>>(),
-        [1, 1, 1, 1]
-    );
+    assert_eq!(parts.iter().map(|part| points(part)).collect::<Vec<_>>(), [1, 1, 1, 1]);
 }
 
 #[test]

@@ -80,10 +80,7 @@ impl Receiver {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let answer = Arc::new(Mutex::new(Answer::Accept));
-        let service = Service {
-            answer,
-            exports: watch::Sender::new(Vec::new()),
-        };
+        let service = Service { answer, exports: watch::Sender::new(Vec::new()) };
         let routes = MetricsServiceServer::new(service.clone())
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Zstd);
@@ -92,17 +89,9 @@ impl Receiver {
         runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-            Server::builder()
-                .add_service(routes)
-                .serve_with_incoming(incoming)
-                .await
-                .unwrap();
+            Server::builder().add_service(routes).serve_with_incoming(incoming).await.unwrap();
         });
-        Self {
-            address,
-            service,
-            runtime: Some(runtime),
-        }
+        Self { address, service, runtime: Some(runtime) }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -112,18 +101,11 @@ impl Receiver {
     /// A sink that exports here, by default but for the period.
     pub(crate) fn sink(&self, period: Duration) -> OtlpSink {
         let endpoint = Endpoint::parse(&format!("http://{}", self.address)).unwrap();
-        OtlpSink {
-            period,
-            ..OtlpSink::new(endpoint)
-        }
+        OtlpSink { period, ..OtlpSink::new(endpoint) }
     }
 
     pub(crate) fn answers(&self, answer: Answer) {
-        *self
-            .service
-            .answer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = answer;
+        *self.service.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
     }
 
     pub(crate) fn exports(&self) -> Vec<Export> {
@@ -140,8 +122,7 @@ impl Receiver {
     /// Waits for one more export than there are now.
     pub(crate) async fn next_export(&self) -> Export {
         let before = self.exports().len();
-        self.until("one more export", |all| all.len() > before)
-            .await;
+        self.until("one more export", |all| all.len() > before).await;
         self.exports().pop().unwrap()
     }
 
@@ -171,8 +152,7 @@ impl MetricsService for Service {
         request: Request<ExportMetricsServiceRequest>,
     ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
-        self.exports
-            .send_modify(|all| all.push(Export { request, metadata }));
+        self.exports.send_modify(|all| all.push(Export { request, metadata }));
         let answer = *self.answer.lock().unwrap_or_else(PoisonError::into_inner);
         let partial_success = match answer {
             Answer::Accept => None,
@@ -183,9 +163,7 @@ impl MetricsService for Service {
                 error_message: "as the test wants it".to_owned(),
             }),
         };
-        Ok(Response::new(ExportMetricsServiceResponse {
-            partial_success,
-        }))
+        Ok(Response::new(ExportMetricsServiceResponse { partial_success }))
     }
 }
 
@@ -194,11 +172,7 @@ impl MetricsService for Service {
 impl Export {
     /// Every point of a sum or histogram (its count) by the name and attributes of its series.
     pub(crate) fn points(&self) -> BTreeMap<String, Point> {
-        let scopes = self
-            .request
-            .resource_metrics
-            .iter()
-            .flat_map(|it| &it.scope_metrics);
+        let scopes = self.request.resource_metrics.iter().flat_map(|it| &it.scope_metrics);
         let mut points = BTreeMap::new();
         for metric in scopes.flat_map(|scope| &scope.metrics) {
             let series = |attributes: &Vec<_>| format!("{} {attributes:?}", metric.name);
@@ -218,11 +192,7 @@ impl Export {
                         let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
                         (
                             series(&point.attributes),
-                            Point {
-                                start,
-                                time,
-                                value: point.count as f64,
-                            },
+                            Point { start, time, value: point.count as f64 },
                         )
                     }));
                 }
@@ -270,11 +240,7 @@ pub(crate) async fn commit(reloader: &mut Reloader, config: Config) -> Retired {
 
 /// The sum over all series of a metric on a page of Prometheus text.
 pub(crate) fn scraped(page: &str, metric: &str) -> f64 {
-    pharos_testkit::prometheus::sum(
-        &pharos_testkit::prometheus::parse(page).unwrap(),
-        metric,
-        &[],
-    )
+    pharos_testkit::prometheus::sum(&pharos_testkit::prometheus::parse(page).unwrap(), metric, &[])
 }
 
 /// What must hold of everything that a receiver ever got, in the order in which it got it.
@@ -284,10 +250,7 @@ pub(crate) fn assert_no_series_goes_back(exports: &[Export]) {
         for (series, point) in export.points() {
             if let Some(before) = last.insert(series.clone(), point) {
                 assert_eq!(before.start, point.start, "{series} has two start times");
-                assert!(
-                    before.value <= point.value,
-                    "{series} went down: {before:?} {point:?}"
-                );
+                assert!(before.value <= point.value, "{series} went down: {before:?} {point:?}");
             }
         }
     }

@@ -72,18 +72,14 @@ pub(super) struct Reader {
 impl Export {
     /// The points of one metric.
     pub fn metric<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Point> {
-        self.points
-            .iter()
-            .filter(move |point| point.series.metric == name)
+        self.points.iter().filter(move |point| point.series.metric == name)
     }
 
     /// The sum over the series of one metric; `None` if it is not in this export. Meaningful where
     /// one process sent the request.
     #[must_use]
     pub fn total(&self, metric: &str) -> Option<f64> {
-        self.metric(metric)
-            .map(|point| point.value.total())
-            .reduce(|a, b| a + b)
+        self.metric(metric).map(|point| point.value.total()).reduce(|a, b| a + b)
     }
 }
 
@@ -115,11 +111,7 @@ impl Value {
 
 impl Reader {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            offset: 0,
-            exports: Vec::new(),
-        }
+        Self { path, offset: 0, exports: Vec::new() }
     }
 
     /// Reads what was added since the last time; everything so far. A last line that is not
@@ -138,11 +130,7 @@ impl Reader {
                 break;
             }
             let export = otlp_json::parse(line).with_context(|| {
-                format!(
-                    "{} is not OTLP JSON at byte {}",
-                    self.path.display(),
-                    self.offset
-                )
+                format!("{} is not OTLP JSON at byte {}", self.path.display(), self.offset)
             })?;
             self.exports.push(Arc::new(export));
             self.offset += line.len() as u64;

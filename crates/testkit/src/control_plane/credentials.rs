@@ -40,10 +40,7 @@ impl Credentials {
         };
         let key = KeyPair::generate().context("cannot make a service account key")?;
         write(&credentials.service_account_key, &key.serialize_pem())?;
-        write(
-            &credentials.service_account_public_key,
-            &key.public_key_pem(),
-        )?;
+        write(&credentials.service_account_public_key, &key.public_key_pem())?;
         let admin = format!("{},admin,admin,system:masters\n", credentials.token);
         write(&credentials.tokens, &admin)?;
         Ok(credentials)
@@ -70,10 +67,7 @@ impl Credentials {
             "users": [{"name": "admin", "user": {"token": self.token}}],
             "contexts": [{"name": "pharos", "context": {"cluster": "pharos", "user": "admin"}}],
         });
-        write(
-            &self.kubeconfig,
-            &serde_json::to_string_pretty(&kubeconfig)?,
-        )?;
+        write(&self.kubeconfig, &serde_json::to_string_pretty(&kubeconfig)?)?;
         Ok(self.kubeconfig.clone())
     }
 

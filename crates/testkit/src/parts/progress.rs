@@ -24,13 +24,7 @@ impl Progress {
     pub(super) fn start() -> Self {
         let now = Instant::now();
         let terminal = io::stderr().is_terminal();
-        Self {
-            terminal,
-            started: now,
-            step: String::new(),
-            step_started: now,
-            shown: None,
-        }
+        Self { terminal, started: now, step: String::new(), step_started: now, shown: None }
     }
 
     /// Begins a step and shows it.
@@ -43,38 +37,20 @@ impl Progress {
 
     /// To be called often; shows something when it is time.
     pub(super) fn tick(&mut self) {
-        let due = if self.terminal {
-            Duration::ZERO
-        } else {
-            LOG_INTERVAL
-        };
+        let due = if self.terminal { Duration::ZERO } else { LOG_INTERVAL };
         if self.shown.is_some_and(|shown| shown.elapsed() < due) {
             return;
         }
         self.shown = Some(Instant::now());
-        let (step, all) = (
-            clock(self.step_started.elapsed()),
-            clock(self.started.elapsed()),
-        );
-        let (start, end) = if self.terminal {
-            (REWRITE, "")
-        } else {
-            ("", "\n")
-        };
-        show(&format!(
-            "{start}  {}: {step} ({all} in all){end}",
-            self.step
-        ));
+        let (step, all) = (clock(self.step_started.elapsed()), clock(self.started.elapsed()));
+        let (start, end) = if self.terminal { (REWRITE, "") } else { ("", "\n") };
+        show(&format!("{start}  {}: {step} ({all} in all){end}", self.step));
     }
 
     /// Ends the step.
     pub(super) fn built(&mut self, bytes: u64) {
         let took = clock(self.step_started.elapsed());
-        self.line(&format!(
-            "{}: {} MB, built in {took}",
-            self.step,
-            bytes >> 20
-        ));
+        self.line(&format!("{}: {} MB, built in {took}", self.step, bytes >> 20));
     }
 
     pub(super) fn finish(&self, parts: usize) {

@@ -25,11 +25,9 @@ impl Recipe {
     pub(super) fn of(part: Part) -> anyhow::Result<Self> {
         let (name, module, package) = match part {
             Part::Etcd => ("etcd", "etcd", "go.etcd.io/etcd/server/v3"),
-            Part::KubeApiserver => (
-                "kube-apiserver",
-                "kubernetes",
-                "k8s.io/kubernetes/cmd/kube-apiserver",
-            ),
+            Part::KubeApiserver => {
+                ("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver")
+            }
             Part::Kubectl => ("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
             Part::Collector => ("otelcol", "otelcol", "."),
         };
@@ -43,12 +41,7 @@ impl Recipe {
                 .with_context(|| format!("{} requires no k8s.io/kubernetes", go_mod.display()))?;
             ldflags.push_str(&kubernetes_version_flags(version));
         }
-        Ok(Self {
-            name,
-            module,
-            package,
-            ldflags,
-        })
+        Ok(Self { name, module, package, ldflags })
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -68,14 +61,7 @@ impl Recipe {
             .env_remove("GOOS")
             .env_remove("GOARCH")
             // A commit that changes nothing here must not change the binary.
-            .args([
-                "build",
-                "-buildvcs=false",
-                "-trimpath",
-                "-ldflags",
-                &self.ldflags,
-                "-o",
-            ])
+            .args(["build", "-buildvcs=false", "-trimpath", "-ldflags", &self.ldflags, "-o"])
             .arg(output)
             .arg(self.package);
         command
@@ -88,20 +74,14 @@ impl Recipe {
             .with_context(|| format!("cannot read {}", self.module.display()))?
         {
             let path = entry?.path();
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if name == "go.mod" || name == "go.sum" || name.ends_with(".go") {
                 files.push((name, fs::read(&path)?));
             }
         }
         files.sort();
         let recipe = [toolchain, self.package, &self.ldflags];
-        let contents = files
-            .iter()
-            .flat_map(|(name, content)| [name.as_bytes(), content]);
+        let contents = files.iter().flat_map(|(name, content)| [name.as_bytes(), content]);
         Ok(hash(recipe.map(str::as_bytes).into_iter().chain(contents)))
     }
 }
@@ -113,39 +93,24 @@ fn hash<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> String {
         context.update(&(piece.len() as u64).to_be_bytes());
         context.update(piece);
     }
-    context.finish().as_ref()[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    context.finish().as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The version in `MODULE VERSION`, as it stands in a go.mod's require block.
 fn required_version<'a>(go_mod: &'a str, module: &str) -> Option<&'a str> {
     go_mod.lines().find_map(|line| {
-        let mut words = line
-            .trim()
-            .trim_start_matches("require ")
-            .split_whitespace();
-        (words.next() == Some(module))
-            .then(|| words.next())
-            .flatten()
+        let mut words = line.trim().trim_start_matches("require ").split_whitespace();
+        (words.next() == Some(module)).then(|| words.next()).flatten()
     })
 }
 
 /// What Kubernetes' own build sets; without it the binaries call themselves v0.0.0.
 fn kubernetes_version_flags(version: &str) -> String {
     let mut numbers = version.trim_start_matches('v').split('.');
-    let (major, minor) = (
-        numbers.next().unwrap_or_default(),
-        numbers.next().unwrap_or_default(),
-    );
-    [
-        ("gitVersion", version),
-        ("gitMajor", major),
-        ("gitMinor", minor),
-    ]
-    .map(|(name, value)| format!(" -X k8s.io/component-base/version.{name}={value}"))
-    .concat()
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    [("gitVersion", version), ("gitMajor", major), ("gitMinor", minor)]
+        .map(|(name, value)| format!(" -X k8s.io/component-base/version.{name}={value}"))
+        .concat()
 }
 
 #[cfg(test)]
@@ -158,24 +123,12 @@ mod tests {
             fs::write(dir.path().join(name), content).unwrap();
         }
         let module = dir.path().to_owned();
-        (
-            dir,
-            Recipe {
-                name: "x",
-                module,
-                package: ".",
-                ldflags: String::new(),
-            },
-        )
+        (dir, Recipe { name: "x", module, package: ".", ldflags: String::new() })
     }
 
     #[test]
     fn the_hash_changes_with_everything_that_decides_the_binary() {
-        let files = [
-            ("go.mod", "module x"),
-            ("go.sum", ""),
-            ("main.go", "package main"),
-        ];
+        let files = [("go.mod", "module x"), ("go.sum", ""), ("main.go", "package main")];
         let (_dir, recipe) = module(&files);
         let hash = recipe.hash("go1.26").unwrap();
         assert_eq!(hash.len(), 16);
@@ -186,11 +139,7 @@ mod tests {
         fs::write(recipe.module.join("go.sum"), "x").unwrap();
         assert_ne!(recipe.hash("go1.26").unwrap(), hash);
         let (_dir, moved) = module(&files);
-        assert_eq!(
-            moved.hash("go1.26").unwrap(),
-            hash,
-            "another clone has another path"
-        );
+        assert_eq!(moved.hash("go1.26").unwrap(), hash, "another clone has another path");
     }
 
     #[test]
@@ -204,10 +153,7 @@ mod tests {
     fn the_version_comes_from_the_go_mod() {
         let go_mod = "tool (\n\tk8s.io/kubernetes/cmd/kubectl\n)\n\nrequire (\n\tk8s.io/api v0.37.2\n\
                       \tk8s.io/kubernetes v1.37.2 // indirect\n)\n";
-        assert_eq!(
-            required_version(go_mod, "k8s.io/kubernetes"),
-            Some("v1.37.2")
-        );
+        assert_eq!(required_version(go_mod, "k8s.io/kubernetes"), Some("v1.37.2"));
         assert_eq!(required_version("require x v1", "x"), Some("v1"));
         assert_eq!(required_version(go_mod, "k8s.io/absent"), None);
         assert_eq!(
@@ -220,12 +166,7 @@ mod tests {
 
     #[test]
     fn every_part_has_its_module() {
-        for part in [
-            Part::Etcd,
-            Part::KubeApiserver,
-            Part::Kubectl,
-            Part::Collector,
-        ] {
+        for part in [Part::Etcd, Part::KubeApiserver, Part::Kubectl, Part::Collector] {
             let recipe = Recipe::of(part).unwrap();
             assert!(recipe.module().join("go.sum").is_file(), "{part:?}");
         }

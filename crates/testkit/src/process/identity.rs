@@ -23,10 +23,7 @@ impl Identity {
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         let pid = pid.try_into().ok()?;
-        Some(Self {
-            pid,
-            started: start_time(pid)?,
-        })
+        Some(Self { pid, started: start_time(pid)? })
     }
 
     /// The process id.
@@ -44,11 +41,7 @@ impl Identity {
     /// Ends that process with its group, politely first. Does nothing when it has ended.
     pub async fn end(&self, patience: Duration) -> anyhow::Result<()> {
         let gone = async || {
-            if self.is_alive() {
-                Err("it runs on".to_owned())
-            } else {
-                Ok(())
-            }
+            if self.is_alive() { Err("it runs on".to_owned()) } else { Ok(()) }
         };
         let what = format!("process {} to end", self.pid);
         self.signal(Signal::TERM);
@@ -117,10 +110,7 @@ mod tests {
     fn another_start_time_is_another_process() {
         let ourselves = Identity::of(std::process::id()).unwrap();
         assert!(ourselves.is_alive());
-        let earlier = Identity {
-            started: "long ago".into(),
-            ..ourselves
-        };
+        let earlier = Identity { started: "long ago".into(), ..ourselves };
         assert!(!earlier.is_alive());
     }
 }

@@ -14,11 +14,7 @@ fn shell(script: &str) -> (tempfile::TempDir, Process) {
 
 async fn gone(identity: &Identity) {
     eventually("the process to be gone", SOON, async || {
-        if identity.is_alive() {
-            Err("it runs on".into())
-        } else {
-            Ok(())
-        }
+        if identity.is_alive() { Err("it runs on".into()) } else { Ok(()) }
     })
     .await
     .unwrap();
@@ -30,9 +26,7 @@ async fn printed_pid(process: &mut Process) -> Identity {
     let pid = process
         .until("says a process id", SOON, async || {
             let text = fs::read_to_string(&log).map_err(|error| error.to_string())?;
-            text.trim()
-                .parse::<u32>()
-                .map_err(|error| error.to_string())
+            text.trim().parse::<u32>().map_err(|error| error.to_string())
         })
         .await
         .unwrap();
@@ -77,30 +71,18 @@ async fn a_start_that_fails_shows_the_log_of_this_start_only() {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "echo unknown flag; exit 3"]);
     let mut process = Process::spawn("x", &mut command, &log).unwrap();
-    let error = process
-        .until("is ready", SOON, async || Err::<(), _>("no".into()))
-        .await;
-    let Err(StartError::Failed(error)) = error else {
-        panic!("not an address in use")
-    };
+    let error = process.until("is ready", SOON, async || Err::<(), _>("no".into())).await;
+    let Err(StartError::Failed(error)) = error else { panic!("not an address in use") };
     let error = error.to_string();
-    assert!(
-        error.contains("exit status: 3") && error.contains("unknown flag"),
-        "{error}"
-    );
+    assert!(error.contains("exit status: 3") && error.contains("unknown flag"), "{error}");
     assert!(!error.contains("in use"), "{error}");
 }
 
 #[tokio::test]
 async fn an_address_in_use_is_told_from_other_failures() {
     let (_dir, mut process) = shell("echo listen tcp: bind: Address already in use >&2; exit 1");
-    let error = process
-        .until("is ready", SOON, async || Err::<(), _>("no".into()))
-        .await;
-    assert!(
-        matches!(error, Err(StartError::AddressInUse(_))),
-        "{error:?}"
-    );
+    let error = process.until("is ready", SOON, async || Err::<(), _>("no".into())).await;
+    assert!(matches!(error, Err(StartError::AddressInUse(_))), "{error:?}");
 }
 
 #[tokio::test]

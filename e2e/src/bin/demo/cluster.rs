@@ -20,9 +20,8 @@ impl Cluster {
         let cluster = match session.cluster() {
             ClusterKind::Local => {
                 let control_plane = ControlPlane::start(&dir).await?;
-                for (name, process) in ["kube-apiserver", "etcd"]
-                    .iter()
-                    .zip(control_plane.processes())
+                for (name, process) in
+                    ["kube-apiserver", "etcd"].iter().zip(control_plane.processes())
                 {
                     session.record(name, process)?;
                 }

@@ -20,19 +20,13 @@ const CYAN: &str = "36";
 impl Console {
     pub(crate) fn of_standard_output() -> Self {
         let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            colour: io::stdout().is_terminal() && !unwanted,
-            steps: Cell::new(0),
-        }
+        Self { colour: io::stdout().is_terminal() && !unwanted, steps: Cell::new(0) }
     }
 
     /// The title of the next step.
     pub(crate) fn step(&self, title: &str) {
         self.steps.set(self.steps.get() + 1);
-        self.line(&format!(
-            "\n{}",
-            self.paint(BOLD, &format!("{}. {title}", self.steps.get()))
-        ));
+        self.line(&format!("\n{}", self.paint(BOLD, &format!("{}. {title}", self.steps.get()))));
     }
 
     /// A command that is run now.
@@ -69,24 +63,13 @@ impl Console {
     pub(crate) fn table<const N: usize>(&self, head: [&str; N], rows: &[[String; N]]) {
         let width = |column: usize| {
             let cells = rows.iter().map(|row| row[column].chars().count());
-            cells
-                .chain([head[column].chars().count()])
-                .max()
-                .unwrap_or(0)
+            cells.chain([head[column].chars().count()]).max().unwrap_or(0)
         };
         let widths: [usize; N] = std::array::from_fn(width);
         let line = |cells: [&str; N]| {
-            let cells = cells
-                .iter()
-                .zip(widths)
-                .enumerate()
-                .map(|(column, (cell, width))| {
-                    if column == 0 {
-                        format!("{cell:<width$}")
-                    } else {
-                        format!("{cell:>width$}")
-                    }
-                });
+            let cells = cells.iter().zip(widths).enumerate().map(|(column, (cell, width))| {
+                if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            });
             cells.collect::<Vec<_>>().join("   ")
         };
         self.line(&format!("   {}", self.paint(DIM, &line(head))));
@@ -101,11 +84,7 @@ impl Console {
     }
 
     fn paint(&self, style: &str, text: &str) -> String {
-        if self.colour {
-            format!("\x1b[{style}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.colour { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 

@@ -16,22 +16,10 @@ pub(crate) struct Counter {
 
 /// The counters that are followed.
 pub(crate) const COUNTERS: [Counter; 4] = [
-    Counter {
-        instrument: "kyverno_admission_requests",
-        attribute: ("request_allowed", "true"),
-    },
-    Counter {
-        instrument: "kyverno_admission_requests",
-        attribute: ("request_allowed", "false"),
-    },
-    Counter {
-        instrument: "kyverno_validating_policy_results",
-        attribute: ("result", "pass"),
-    },
-    Counter {
-        instrument: "kyverno_validating_policy_results",
-        attribute: ("result", "fail"),
-    },
+    Counter { instrument: "kyverno_admission_requests", attribute: ("request_allowed", "true") },
+    Counter { instrument: "kyverno_admission_requests", attribute: ("request_allowed", "false") },
+    Counter { instrument: "kyverno_validating_policy_results", attribute: ("result", "pass") },
+    Counter { instrument: "kyverno_validating_policy_results", attribute: ("result", "fail") },
 ];
 
 /// The value of each counter at one time.
@@ -50,10 +38,7 @@ impl Counter {
     fn counts(&self, series: &Series) -> bool {
         let (key, value) = self.attribute;
         series.metric == self.instrument
-            && series
-                .attributes
-                .get(key)
-                .is_some_and(|found| found == value)
+            && series.attributes.get(key).is_some_and(|found| found == value)
     }
 }
 
@@ -62,22 +47,16 @@ impl Counter {
 impl Totals {
     /// As scraped.
     pub(crate) fn scraped(samples: &[Sample]) -> Self {
-        Self(COUNTERS.map(
-            |Counter {
-                 instrument,
-                 attribute,
-             }| {
-                prometheus::sum(samples, &format!("{instrument}_total"), &[attribute])
-            },
-        ))
+        Self(COUNTERS.map(|Counter { instrument, attribute }| {
+            prometheus::sum(samples, &format!("{instrument}_total"), &[attribute])
+        }))
     }
 
     /// As the Collector holds them after these exports: the newest value of each series.
     pub(crate) fn exported(exports: &[Arc<Export>]) -> Self {
         let points = exports.iter().flat_map(|export| &export.points);
-        let newest: BTreeMap<_, _> = points
-            .map(|point| (&point.series, point.value.total()))
-            .collect();
+        let newest: BTreeMap<_, _> =
+            points.map(|point| (&point.series, point.value.total())).collect();
         Self(COUNTERS.map(|counter| {
             let counted = newest.iter().filter(|(series, _)| counter.counts(series));
             counted.map(|(_, value)| value).sum()
@@ -111,14 +90,8 @@ pub(crate) fn continued(exports: &[Arc<Export>]) -> anyhow::Result<usize> {
         }
         if let Some(before) = newest.insert(&point.series, point) {
             let metric = &point.series.metric;
-            ensure!(
-                point.value.total() >= before.value.total(),
-                "{metric} went down"
-            );
-            ensure!(
-                point.start_time == before.start_time,
-                "{metric} started anew"
-            );
+            ensure!(point.value.total() >= before.value.total(), "{metric} went down");
+            ensure!(point.start_time == before.start_time, "{metric} started anew");
         }
     }
     Ok(newest.len())
@@ -137,14 +110,7 @@ mod tests {
             attributes: BTreeMap::from([("request_allowed".into(), allowed.into())]),
         });
         let value = Value::Int(value);
-        Arc::new(Export {
-            points: vec![Point {
-                series,
-                start_time,
-                time: 9,
-                value,
-            }],
-        })
+        Arc::new(Export { points: vec![Point { series, start_time, time: 9, value }] })
     }
 
     #[test]
@@ -161,11 +127,7 @@ mod tests {
 
     #[test]
     fn a_reset_is_found() {
-        let grown = [
-            export("true", 4, 1),
-            export("true", 4, 1),
-            export("false", 1, 2),
-        ];
+        let grown = [export("true", 4, 1), export("true", 4, 1), export("false", 1, 2)];
         assert_eq!(continued(&grown).unwrap(), 2);
         let lower = continued(&[export("true", 4, 1), export("true", 3, 1)]);
         assert!(lower.unwrap_err().to_string().contains("went down"));

@@ -28,36 +28,19 @@ impl Kind {
         let kubeconfig = dir.join("kubeconfig");
         let mut command = Command::new("kind");
         command
-            .args([
-                "create",
-                "cluster",
-                "--name",
-                NAME,
-                "--wait",
-                "120s",
-                "--kubeconfig",
-            ])
+            .args(["create", "cluster", "--name", NAME, "--wait", "120s", "--kubeconfig"])
             .arg(&kubeconfig);
         let mut kind = Process::spawn("kind create cluster", &mut command, &dir.join("kind.log"))?;
         let created = kind.wait(CREATION).await?;
-        ensure!(
-            created.success(),
-            "kind create cluster failed. {}",
-            kind.last_words()
-        );
+        ensure!(created.success(), "kind create cluster failed. {}", kind.last_words());
         let kubectl = Kubectl::new(parts.path(Part::Kubectl).to_owned(), kubeconfig);
-        Ok(Self {
-            kubectl,
-            host: gateway().await?,
-        })
+        Ok(Self { kubectl, host: gateway().await? })
     }
 }
 
 /// Deletes the cluster, also one that is only half created. Does nothing when there is none.
 pub(crate) async fn delete() -> anyhow::Result<()> {
-    run("kind", &["delete", "cluster", "--name", NAME])
-        .await
-        .map(drop)
+    run("kind", &["delete", "cluster", "--name", NAME]).await.map(drop)
 }
 
 /// Fails where the cluster could not be created, and where it would not be ours to delete.
@@ -80,14 +63,8 @@ pub(crate) async fn check() -> anyhow::Result<()> {
 /// The address of the Docker host in kind's network, where Pharos is reached from the API server.
 async fn gateway() -> anyhow::Result<Ipv4Addr> {
     let format = "{{range .IPAM.Config}}{{.Gateway}} {{end}}";
-    let gateways = run(
-        "docker",
-        &["network", "inspect", "kind", "--format", format],
-    )
-    .await?;
-    let address = gateways
-        .split_whitespace()
-        .find_map(|gateway| gateway.parse().ok());
+    let gateways = run("docker", &["network", "inspect", "kind", "--format", format]).await?;
+    let address = gateways.split_whitespace().find_map(|gateway| gateway.parse().ok());
     address.context("the Docker network of kind has no IPv4 gateway")
 }
 

@@ -130,9 +130,5 @@ fn interrupted() -> anyhow::Result<impl Future<Output = ()>> {
 
 /// Make hands over `CLUSTER=` where nothing was chosen.
 fn cluster_kind(text: &str) -> Result<ClusterKind, String> {
-    if text.is_empty() {
-        Ok(ClusterKind::Local)
-    } else {
-        ClusterKind::from_str(text, true)
-    }
+    if text.is_empty() { Ok(ClusterKind::Local) } else { ClusterKind::from_str(text, true) }
 }

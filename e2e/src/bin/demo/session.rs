@@ -55,17 +55,8 @@ impl Session {
             teardown::end(&earlier).await?;
         }
         let owner = Identity::of(std::process::id()).context("this process has no start time")?;
-        let state = State {
-            owner,
-            cluster,
-            kubectl: None,
-            processes: BTreeMap::new(),
-        };
-        let session = Self {
-            dir,
-            state,
-            _lock: lock,
-        };
+        let state = State { owner, cluster, kubectl: None, processes: BTreeMap::new() };
+        let session = Self { dir, state, _lock: lock };
         remove(&session.run_dir())?;
         fs::create_dir_all(session.run_dir())?;
         session.save()?;
@@ -91,11 +82,7 @@ impl Session {
         };
         // What the owner ended by itself it took out of the record.
         Ok(match State::read(&dir)? {
-            Some(state) => TakenOver::Session(Self {
-                dir,
-                state,
-                _lock: lock,
-            }),
+            Some(state) => TakenOver::Session(Self { dir, state, _lock: lock }),
             None => TakenOver::EndedByItself,
         })
     }
@@ -115,9 +102,7 @@ impl Session {
     }
 
     pub(crate) fn record(&mut self, name: &str, process: &Process) -> anyhow::Result<()> {
-        self.state
-            .processes
-            .insert(name.to_owned(), process.identity()?);
+        self.state.processes.insert(name.to_owned(), process.identity()?);
         self.save()
     }
 

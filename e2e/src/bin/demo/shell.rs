@@ -28,13 +28,10 @@ impl Shell<'_> {
     /// Shows and runs a kubectl that may be refused.
     pub(crate) async fn attempt(&self, arguments: &[&str]) -> anyhow::Result<Output> {
         let words: Vec<_> = arguments.iter().map(|argument| quoted(argument)).collect();
-        self.console
-            .command(&format!("kubectl {}", words.join(" ")));
+        self.console.command(&format!("kubectl {}", words.join(" ")));
         let output = self.kubectl.output(arguments, "").await?;
-        self.console
-            .output(&String::from_utf8_lossy(&output.stdout));
-        self.console
-            .output(&String::from_utf8_lossy(&output.stderr));
+        self.console.output(&String::from_utf8_lossy(&output.stdout));
+        self.console.output(&String::from_utf8_lossy(&output.stderr));
         Ok(output)
     }
 }
@@ -42,11 +39,7 @@ impl Shell<'_> {
 /// So that what is shown can be pasted into a shell.
 fn quoted(argument: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./,:@%+".contains(c);
-    if argument.chars().all(plain) {
-        argument.to_owned()
-    } else {
-        format!("'{argument}'")
-    }
+    if argument.chars().all(plain) { argument.to_owned() } else { format!("'{argument}'") }
 }
 
 #[cfg(test)]

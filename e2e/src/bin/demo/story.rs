@@ -46,28 +46,14 @@ impl Story<'_> {
         self.show_status().await?;
         let exported_later = self.judge_more_objects(&exported).await?;
         let scraped_again = self.switch_back(&exported_later).await?;
-        self.sum_up(&Measured {
-            scraped,
-            exported,
-            exported_later,
-            scraped_again,
-        });
+        self.sum_up(&Measured { scraped, exported, exported_later, scraped_again });
         Ok(())
     }
 
     async fn judge_objects(&self) -> anyhow::Result<()> {
-        self.shell
-            .console
-            .step("A policy, and objects that it judges");
+        self.shell.console.step("A policy, and objects that it judges");
         self.apply_shown(POLICY).await?;
-        let probe = [
-            "create",
-            "configmap",
-            "probe",
-            "-n",
-            "shop",
-            "--dry-run=server",
-        ];
+        let probe = ["create", "configmap", "probe", "-n", "shop", "--dry-run=server"];
         eventually("the policy to be in force", SOON, async || {
             match self.shell.kubectl.run(&probe).await {
                 Ok(_) => Err("a ConfigMap without a team is still admitted".to_owned()),
@@ -76,12 +62,8 @@ impl Story<'_> {
             }
         })
         .await?;
-        self.shell
-            .console
-            .say("In force: the API server asks Pharos from now on.");
-        self.shell
-            .attempt(&["apply", "-f", "e2e/manifests/objects.yaml"])
-            .await?;
+        self.shell.console.say("In force: the API server asks Pharos from now on.");
+        self.shell.attempt(&["apply", "-f", "e2e/manifests/objects.yaml"]).await?;
         Ok(())
     }
 
@@ -91,14 +73,9 @@ impl Story<'_> {
         let samples = self.pharos.metrics().await?;
         let totals = Totals::scraped(&samples);
         let (allowed, denied) = totals.requests();
-        ensure!(
-            allowed > 0.0 && denied > 0.0,
-            "no review was counted: {totals:?}"
-        );
+        ensure!(allowed > 0.0 && denied > 0.0, "no review was counted: {totals:?}");
         let rows = COUNTERS.iter().zip(totals.cells());
-        let rows: Vec<_> = rows
-            .map(|(counter, value)| [counter.label(), value])
-            .collect();
+        let rows: Vec<_> = rows.map(|(counter, value)| [counter.label(), value]).collect();
         console.table(["counter", "/metrics"], &rows);
         Ok(totals)
     }
@@ -107,22 +84,13 @@ impl Story<'_> {
         let console = self.shell.console;
         console.step("`kubectl apply` sends them to the Collector by OTLP/gRPC");
         let file = self.run_dir.join("telemetryconfig-otlp.yaml");
-        fs::write(
-            &file,
-            manifests::telemetryconfig_otlp(&self.collector.endpoint()),
-        )?;
+        fs::write(&file, manifests::telemetryconfig_otlp(&self.collector.endpoint()))?;
         let file = file.strip_prefix(manifests::repository()).unwrap_or(&file);
-        let path = file
-            .to_str()
-            .context("the path of this repository is not UTF-8")?;
+        let path = file.to_str().context("the path of this repository is not UTF-8")?;
         let (exported, took) =
             timed(self.apply_shown(path), self.exported_at_least(before)).await?;
-        self.took
-            .push(("Prometheus to OTLP: first export at the Collector", took));
-        console.say(&format!(
-            "First export at the Collector: {} after the apply.",
-            spoken(took)
-        ));
+        self.took.push(("Prometheus to OTLP: first export at the Collector", took));
+        console.say(&format!("First export at the Collector: {} after the apply.", spoken(took)));
         let rows = COUNTERS.iter().zip(before.cells()).zip(exported.cells());
         let rows: Vec<_> = rows
             .map(|((counter, scraped), exported)| [counter.label(), scraped, exported])
@@ -137,9 +105,7 @@ impl Story<'_> {
         self.shell.console.step("The status of the TelemetryConfig");
         let settled = self.wait_for_status().await;
         // Shown also where it did not settle: it says why.
-        self.shell
-            .kubectl(&["get", "telcfg", "-n", "pharos"])
-            .await?;
+        self.shell.kubectl(&["get", "telcfg", "-n", "pharos"]).await?;
         let conditions = ["get", "telcfg", "default", "-n", "pharos", "-o", CONDITIONS];
         self.shell.kubectl(&conditions).await?;
         settled
@@ -148,35 +114,20 @@ impl Story<'_> {
     async fn wait_for_status(&self) -> anyhow::Result<()> {
         for condition in ["Ready", "ExportHealthy"] {
             let wanted = format!("--for=condition={condition}");
-            let wait = [
-                "wait",
-                &wanted,
-                "telcfg/default",
-                "-n",
-                "pharos",
-                "--timeout=30s",
-            ];
+            let wait = ["wait", &wanted, "telcfg/default", "-n", "pharos", "--timeout=30s"];
             self.shell.kubectl.run(&wait).await?;
         }
         Ok(())
     }
 
     async fn judge_more_objects(&self, before: &Totals) -> anyhow::Result<Totals> {
-        self.shell
-            .console
-            .step("More objects: the totals go on at the Collector");
-        self.shell
-            .attempt(&["apply", "-f", "e2e/manifests/more-objects.yaml"])
-            .await?;
+        self.shell.console.step("More objects: the totals go on at the Collector");
+        self.shell.attempt(&["apply", "-f", "e2e/manifests/more-objects.yaml"]).await?;
         let later = eventually("more reviews at the Collector", SOON, async || {
             let totals = self.exported()?;
             let (was, is) = (before.requests(), totals.requests());
             let counted = is.0 > was.0 && is.1 > was.1;
-            if counted {
-                Ok(totals)
-            } else {
-                Err(format!("it holds {is:?}"))
-            }
+            if counted { Ok(totals) } else { Err(format!("it holds {is:?}")) }
         })
         .await?;
         let series = continued(&self.collector.exports()?)?;
@@ -189,16 +140,9 @@ impl Story<'_> {
         let console = self.shell.console;
         console.step("`kubectl apply` again: back to Prometheus");
         let watch = eventually("/metrics to serve the totals", SOON, async || {
-            let samples = self
-                .pharos
-                .metrics()
-                .await
-                .map_err(|error| format!("{error:#}"))?;
+            let samples = self.pharos.metrics().await.map_err(|error| format!("{error:#}"))?;
             let totals = Totals::scraped(&samples);
-            totals
-                .covers(before)
-                .then_some(totals)
-                .ok_or_else(|| format!("it shows {totals:?}"))
+            totals.covers(before).then_some(totals).ok_or_else(|| format!("it shows {totals:?}"))
         });
         let (totals, took) = timed(self.apply_shown(TO_PROMETHEUS), watch).await?;
         self.took.push(("OTLP to Prometheus: first scrape", took));
@@ -209,12 +153,7 @@ impl Story<'_> {
     fn sum_up(&self, measured: &Measured) {
         let console = self.shell.console;
         console.step("What happened");
-        let Measured {
-            scraped,
-            exported,
-            exported_later,
-            scraped_again,
-        } = measured;
+        let Measured { scraped, exported, exported_later, scraped_again } = measured;
         let columns = [scraped, exported, exported_later, scraped_again].map(Totals::cells);
         let rows: Vec<_> = COUNTERS
             .iter()
@@ -224,19 +163,10 @@ impl Story<'_> {
                 [counter.label(), a, b, c, d]
             })
             .collect();
-        let head = [
-            "counter",
-            "scraped",
-            "exported",
-            "with more objects",
-            "scraped again",
-        ];
+        let head = ["counter", "scraped", "exported", "with more objects", "scraped again"];
         console.table(head, &rows);
         console.note("");
-        let took = self
-            .took
-            .iter()
-            .map(|(what, took)| [(*what).to_owned(), spoken(*took)]);
+        let took = self.took.iter().map(|(what, took)| [(*what).to_owned(), spoken(*took)]);
         console.table(["step", "took"], &took.collect::<Vec<_>>());
         let (allowed, denied) = scraped_again.requests();
         console.note("");
@@ -256,19 +186,13 @@ impl Story<'_> {
     async fn exported_at_least(&self, before: &Totals) -> anyhow::Result<Totals> {
         eventually("the totals at the Collector", SOON, async || {
             let totals = self.exported()?;
-            totals
-                .covers(before)
-                .then_some(totals)
-                .ok_or_else(|| format!("it holds {totals:?}"))
+            totals.covers(before).then_some(totals).ok_or_else(|| format!("it holds {totals:?}"))
         })
         .await
     }
 
     fn exported(&self) -> Result<Totals, String> {
-        let exports = self
-            .collector
-            .exports()
-            .map_err(|error| format!("{error:#}"))?;
+        let exports = self.collector.exports().map_err(|error| format!("{error:#}"))?;
         Ok(Totals::exported(&exports))
     }
 }

@@ -51,11 +51,7 @@ pub(crate) async fn end(state: &State) -> anyhow::Result<()> {
 }
 
 async fn delete_webhook_configuration(kubectl: &Kubectl) -> anyhow::Result<String> {
-    let delete = [
-        "delete",
-        "validatingwebhookconfiguration",
-        WEBHOOK_CONFIGURATION,
-    ];
+    let delete = ["delete", "validatingwebhookconfiguration", WEBHOOK_CONFIGURATION];
     let options = ["--ignore-not-found", "--request-timeout=5s"];
     kubectl.run(&[&delete[..], &options].concat()).await
 }

@@ -32,10 +32,7 @@ pub(crate) async fn up(console: &Console, session: &mut Session, keep: bool) -> 
     real_parts(console, session.cluster()).await?;
     let stage = Stage::set(console, session, &mut took).await?;
     let mut story = Story {
-        shell: Shell {
-            console,
-            kubectl: stage.cluster.as_ref(),
-        },
+        shell: Shell { console, kubectl: stage.cluster.as_ref() },
         pharos: &stage.pharos,
         collector: &stage.collector,
         run_dir: &session.run_dir(),
@@ -52,12 +49,7 @@ async fn real_parts(console: &Console, cluster: ClusterKind) -> anyhow::Result<(
     let (title, parts) = match cluster {
         ClusterKind::Local => (
             "The real parts: etcd, kube-apiserver, kubectl, OpenTelemetry Collector",
-            &[
-                Part::Etcd,
-                Part::KubeApiserver,
-                Part::Kubectl,
-                Part::Collector,
-            ][..],
+            &[Part::Etcd, Part::KubeApiserver, Part::Kubectl, Part::Collector][..],
         ),
         ClusterKind::Kind => (
             "The real parts: kubectl, OpenTelemetry Collector",
@@ -85,19 +77,10 @@ impl Stage {
         let started = Instant::now();
         let cluster = Cluster::start(session).await?;
         took.push(("the API server is ready", started.elapsed()));
-        let shell = Shell {
-            console,
-            kubectl: cluster.as_ref(),
-        };
-        shell
-            .kubectl
-            .install_crds(Path::new("crds"))
-            .await
-            .context("the CRDs are refused")?;
+        let shell = Shell { console, kubectl: cluster.as_ref() };
+        shell.kubectl.install_crds(Path::new("crds")).await.context("the CRDs are refused")?;
         shell.kubectl(&["get", "-f", "crds/"]).await?;
-        shell
-            .kubectl(&["apply", "-f", "e2e/manifests/namespaces.yaml"])
-            .await?;
+        shell.kubectl(&["apply", "-f", "e2e/manifests/namespaces.yaml"]).await?;
         if let Some(service) = cluster.webhook_service() {
             shell.kubectl.apply(&service).await?;
             console.say("The Service pharos/pharos of type ExternalName leads to this machine.");
@@ -108,10 +91,7 @@ impl Stage {
         }
         console.say(&format!("Collector: {} (OTLP/gRPC)", collector.endpoint()));
         let started = Instant::now();
-        let pharos = Pharos::builder(&cluster)
-            .target(cluster.webhook_target())
-            .start()
-            .await?;
+        let pharos = Pharos::builder(&cluster).target(cluster.webhook_target()).start().await?;
         session.record(PHAROS, pharos.process())?;
         took.push(("pharos serve is ready", started.elapsed()));
         console.say(&format!(
@@ -119,25 +99,14 @@ impl Stage {
             pharos.admin_url("/readyz"),
             pharos.pid()
         ));
-        Ok(Self {
-            pharos,
-            collector,
-            cluster,
-        })
+        Ok(Self { pharos, collector, cluster })
     }
 
     /// Leaves it all running and says where.
     fn keep(self, console: &Console, run_dir: &Path) {
-        let Self {
-            pharos,
-            collector,
-            cluster,
-        } = self;
+        let Self { pharos, collector, cluster } = self;
         console.step("Left running");
-        console.command(&format!(
-            "export KUBECONFIG={}",
-            cluster.as_ref().kubeconfig().display()
-        ));
+        console.command(&format!("export KUBECONFIG={}", cluster.as_ref().kubeconfig().display()));
         for (what, place) in [
             ("metrics", pharos.metrics_url()),
             ("telemetry", pharos.admin_url("/debug/telemetry")),

@@ -111,10 +111,7 @@ impl Metric {
             (point, value)
         });
         let histograms = histograms.flat_map(|data| data.data_points).map(|point| {
-            let value = Value::Histogram {
-                count: point.count,
-                sum: point.sum,
-            };
+            let value = Value::Histogram { count: point.count, sum: point.sum };
             (point, value)
         });
         points.extend(numbers.chain(histograms).map(|(point, value)| Point {
@@ -132,10 +129,7 @@ impl Metric {
 }
 
 fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, String> {
-    pairs
-        .into_iter()
-        .map(|pair| (pair.key, text(pair.value)))
-        .collect()
+    pairs.into_iter().map(|pair| (pair.key, text(pair.value))).collect()
 }
 
 /// The text of `{"stringValue": ..}`, `{"boolValue": ..}`, `{"intValue": ".."}` and their like.

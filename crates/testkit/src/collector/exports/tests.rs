@@ -23,11 +23,7 @@ fn reader() -> (tempfile::TempDir, Reader) {
 }
 
 fn append(reader: &Reader, text: &str) {
-    let mut file = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&reader.path)
-        .unwrap();
+    let mut file = OpenOptions::new().append(true).create(true).open(&reader.path).unwrap();
     file.write_all(text.as_bytes()).unwrap();
 }
 
@@ -36,22 +32,14 @@ fn points_are_typed_and_belong_to_their_series() {
     let (_dir, mut reader) = reader();
     append(&reader, LINE);
     let export = Arc::clone(&reader.read().unwrap()[0]);
-    let [allowed, other, seconds] = &export.points[..] else {
-        panic!("{export:?}")
-    };
+    let [allowed, other, seconds] = &export.points[..] else { panic!("{export:?}") };
     assert_eq!(allowed.value, Value::Int(3));
     assert_eq!((allowed.start_time, allowed.time), (5, 9));
     assert_eq!(allowed.series.instance_id(), Some("a"));
     assert_eq!(allowed.series.scope, "kyverno");
     assert_eq!(allowed.series.attributes["allowed"], "true");
     assert_eq!(other.value, Value::Double(1.5));
-    assert_eq!(
-        seconds.value,
-        Value::Histogram {
-            count: 4,
-            sum: 0.25
-        }
-    );
+    assert_eq!(seconds.value, Value::Histogram { count: 4, sum: 0.25 });
     assert_eq!(export.total("requests"), Some(4.5));
     assert_eq!(export.total("absent"), None);
 }

@@ -47,8 +47,7 @@ fn policies() -> Vec<(PathBuf, ValidatingPolicy)> {
         let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap_or_default();
         for document in documents {
             if document["kind"] == "ValidatingPolicy" {
-                let policy = serde_json::from_value(document)
-                    .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+                let policy = serde_json::from_value(document).expect("the policy decodes");
                 policies.push((file.clone(), policy));
             }
         }

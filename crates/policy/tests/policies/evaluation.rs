@@ -1,7 +1,5 @@
 //! What policies say about requests.
 
-mod support;
-
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +11,7 @@ use pharos_policy::{
 };
 use serde_json::{Value, json};
 
-use support::{compiled, judge, request, set};
+use crate::support::{compiled, judge, request, set};
 
 fn fail(message: &str, validation: usize) -> PolicyResult {
     PolicyResult::Fail { message: message.to_owned(), validation, reason: StatusReason::Invalid }
@@ -193,7 +191,7 @@ fn a_set_holds_what_its_origin_evaluates_and_the_latest_of_each_name() {
         compiled("both", json!({})),
         compiled("scan", disabled("admission")),
         compiled("admission", disabled("background")),
-        compiled("both", json!({"failurePolicy": "Ignore"})),
+        compiled("both", json!({"failurePolicy": "Fail"})),
     ];
     let names = |origin| {
         let set = PolicySet::new(origin, policies.iter().map(Arc::clone));
@@ -203,7 +201,7 @@ fn a_set_holds_what_its_origin_evaluates_and_the_latest_of_each_name() {
     assert_eq!(names(Origin::BackgroundScan), ["both", "scan"]);
     let set = PolicySet::new(Origin::Admission, policies);
     let rule = set.rules().last().expect("there are two");
-    assert_eq!(rule.failure_policy, FailurePolicy::Ignore);
+    assert_eq!(rule.failure_policy, FailurePolicy::Fail);
     assert_eq!(rule.rule.resources, ["pods"]);
     assert_eq!(rule.policy.actions(), [ValidationAction::Deny]);
 }

@@ -1,7 +1,5 @@
 //! Policies and requests as their JSON, for the tests of the public functions.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
-
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +8,7 @@ use pharos_policy::{CompiledPolicy, Origin, PolicyResult, PolicySet, Request, co
 use serde_json::{Value, json};
 
 /// A policy about Pods with the given spec on top.
-pub fn policy(name: &str, spec: Value) -> ValidatingPolicy {
+pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
     let mut policy = json!({
         "apiVersion": "policies.kyverno.io/v1",
         "kind": "ValidatingPolicy",
@@ -29,18 +27,18 @@ pub fn policy(name: &str, spec: Value) -> ValidatingPolicy {
 }
 
 /// The same, compiled.
-pub fn compiled(name: &str, spec: Value) -> Arc<CompiledPolicy> {
+pub(crate) fn compiled(name: &str, spec: Value) -> Arc<CompiledPolicy> {
     let policy = policy(name, spec);
-    Arc::new(compile(&policy).unwrap_or_else(|errors| panic!("{name}: {errors}")))
+    Arc::new(compile(&policy).expect("the policy compiles"))
 }
 
 /// One policy about Pods, in force.
-pub fn set(spec: Value) -> PolicySet {
+pub(crate) fn set(spec: Value) -> PolicySet {
     PolicySet::new(Origin::Admission, [compiled("policy", spec)])
 }
 
 /// The request that creates a Pod, with the given fields on top.
-pub fn request(fields: Value) -> Value {
+pub(crate) fn request(fields: Value) -> Value {
     let mut request = json!({
         "uid": "3c0bd9ca",
         "operation": "CREATE",
@@ -59,7 +57,7 @@ pub fn request(fields: Value) -> Value {
 }
 
 /// What the only policy about the request says, if one is about it.
-pub fn judge(set: &PolicySet, raw: &Value) -> Option<PolicyResult> {
+pub(crate) fn judge(set: &PolicySet, raw: &Value) -> Option<PolicyResult> {
     let request = Request::parse(raw).expect("the request is well-formed");
     let evaluation = evaluate(set, &request, &Instant::now);
     assert!(evaluation.outcomes.len() < 2);

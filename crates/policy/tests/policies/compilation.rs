@@ -1,14 +1,12 @@
 //! What a policy is refused for, and what it is told.
 
-mod support;
-
 use std::time::Duration;
 
 use pharos_api::policy::{FailurePolicy, ValidationAction};
 use pharos_policy::compile;
 use serde_json::{Value, json};
 
-use support::{compiled, policy};
+use crate::support::{compiled, policy};
 
 /// The path and the reason of every problem.
 fn problems(spec: Value) -> Vec<(String, &'static str)> {
@@ -139,23 +137,23 @@ fn a_problem_says_which_expression_where_in_it_and_why() {
 }
 
 #[test]
-fn what_is_not_said_is_what_kubernetes_and_kyverno_would_assume() {
+fn what_is_not_said_has_a_default() {
     let plain = compiled("plain", json!({}));
     assert_eq!(plain.actions(), [ValidationAction::Deny]);
-    assert_eq!(plain.failure_policy(), FailurePolicy::Fail);
+    assert_eq!(plain.failure_policy(), FailurePolicy::Ignore);
     assert_eq!(plain.webhook_timeout(), None);
     assert!(!plain.needs_namespace());
     let full = compiled(
         "full",
         json!({
             "validationActions": ["Audit", "Warn"],
-            "failurePolicy": "Ignore",
+            "failurePolicy": "Fail",
             "webhookConfiguration": {"timeoutSeconds": 5},
             "validations": [{"expression": "true", "messageExpression": "namespaceObject.kind"}],
         }),
     );
     assert_eq!(full.actions(), [ValidationAction::Audit, ValidationAction::Warn]);
-    assert_eq!(full.failure_policy(), FailurePolicy::Ignore);
+    assert_eq!(full.failure_policy(), FailurePolicy::Fail);
     assert_eq!(full.webhook_timeout(), Some(Duration::from_secs(5)));
     assert!(full.needs_namespace());
 }

@@ -1,7 +1,5 @@
 //! What evaluation costs in memory: nothing without a policy, and never a copy of the object.
 
-mod support;
-
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -9,7 +7,7 @@ use allocation_counter::measure;
 use pharos_policy::{Origin, PolicySet, Request, evaluate};
 use serde_json::{Value, json};
 
-use support::{compiled, request};
+use crate::support::{compiled, request};
 
 /// A Pod of more than a megabyte: in one string, in many labels, and in many containers.
 fn megabyte_pod() -> Value {
@@ -54,7 +52,7 @@ fn without_a_policy_about_the_resource_nothing_is_allocated() {
 #[test]
 fn a_megabyte_object_is_evaluated_in_a_few_kilobytes() {
     let raw = megabyte_pod();
-    let set = support::set(json!({
+    let set = crate::support::set(json!({
         "matchConditions": [{"name": "named", "expression": "object.metadata.name != ''"}],
         "variables": [
             {"name": "metadata", "expression": "object.metadata"},
@@ -75,7 +73,7 @@ fn a_megabyte_object_is_evaluated_in_a_few_kilobytes() {
 #[test]
 fn a_loop_allocates_for_its_steps_and_not_for_what_it_steps_over() {
     let raw = megabyte_pod();
-    let set = support::set(json!({"validations": [
+    let set = crate::support::set(json!({"validations": [
         {"expression": "object.spec.containers.all(c, c.image != '')"},
     ]}));
     let per_step = bytes_allocated(&set, &raw) / 200;
