@@ -50,10 +50,10 @@ async fn twenty_switches_lose_no_count_and_fail_no_review() -> anyhow::Result<()
     eventually("the last flush at the Collector", PATIENCE, async || last_export(&stage, answered))
         .await?;
 
-    series_hold_together(&stage)?;
+    let series = series_hold_together(&stage)?;
     first_exports.sort();
     println!(
-        "{SWITCHES} switches, {created:?}, {answered} reviews answered; \
+        "{SWITCHES} switches, {created:?}, {answered} reviews answered, {series} series; \
          kubectl apply returning to first export at the Collector: p50 {:?}, max {:?}",
         first_exports[first_exports.len() / 2],
         first_exports[first_exports.len() - 1],
@@ -110,7 +110,7 @@ fn last_export(stage: &Stage, expected: f64) -> Result<(), String> {
 }
 
 /// No series of the Collector's data ever went down, and each has one start time.
-fn series_hold_together(stage: &Stage) -> anyhow::Result<()> {
+fn series_hold_together(stage: &Stage) -> anyhow::Result<usize> {
     let mut seen = BTreeMap::new();
     for export in stage.collector.exports()? {
         for point in &export.points {
@@ -123,6 +123,5 @@ fn series_hold_together(stage: &Stage) -> anyhow::Result<()> {
         }
     }
     ensure!(!seen.is_empty(), "the Collector holds no series");
-    println!("{} series, one start time each, none went down", seen.len());
-    Ok(())
+    Ok(seen.len())
 }
