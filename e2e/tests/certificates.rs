@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
 use pharos_e2e::stage::{ENGINE, PATIENCE, Stage};
-use pharos_testkit::{Pharos, eventually};
+use pharos_testkit::{Pharos, eventually, prometheus};
 use reqwest::{Certificate, Client, StatusCode};
 
 const STARTERS: usize = 5;
@@ -73,11 +73,15 @@ async fn a_malformed_review_gets_400_and_harms_nobody() -> anyhow::Result<()> {
     let pharos = stage.pharos().await?;
     let ca = published_ca(&stage).await?;
     let deep = "[".repeat(100_000);
-    for body in ["", "{", "null", "{}", r#"{"apiVersion":"admission.k8s.io/v1beta1"}"#, &deep] {
+    let bodies = ["", "{", "null", "{}", r#"{"apiVersion":"admission.k8s.io/v1beta1"}"#, &deep];
+    for body in bodies {
         let (status, answer) = post(&pharos, &ca, body).await?;
         ensure!(status == StatusCode::BAD_REQUEST, "{status} {answer}");
         ensure!(!answer.is_empty(), "no explanation");
     }
+    let refused = "pharos_admission_refused_requests_total";
+    let refused = prometheus::sum(&pharos.metrics().await?, refused, &[("reason", "BadRequest")]);
+    ensure!(refused == bodies.len() as f64, "{refused} of {} are counted", bodies.len());
     stage.webhook_in_force().await?;
     stage.reviews_answered().await?;
     Ok(())

@@ -15,6 +15,7 @@ use crate::enforce::{Decision, Verdict};
 pub(crate) trait Facts: Send + Sync {
     fn review(&self, facts: &AdmissionReviewFacts<'_>);
     fn policy(&self, facts: &ValidatingPolicyFacts<'_>);
+    fn refusal(&self, reason: &'static str);
 }
 
 // === impl Facts ===
@@ -26,6 +27,10 @@ impl Facts for Instruments {
 
     fn policy(&self, facts: &ValidatingPolicyFacts<'_>) {
         self.record_policy(facts);
+    }
+
+    fn refusal(&self, reason: &'static str) {
+        self.record_refusal(reason);
     }
 }
 

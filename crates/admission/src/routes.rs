@@ -47,7 +47,7 @@ pub(crate) struct Webhook {
     policies: watch::Receiver<Option<Arc<Policies>>>,
     namespaces: Namespaces,
     facts: Arc<dyn Facts>,
-    /// Requests that got no review's answer.
+    /// Requests that got no review's answer, for the log.
     refused: AtomicU64,
 }
 
@@ -188,6 +188,7 @@ impl Webhook {
     }
 
     fn refuse(&self, refusal: &Refusal) -> Response {
+        self.facts.refusal(refusal.reason());
         let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
         // Seen in the log, and still no way to fill it.
         if total.is_power_of_two() {

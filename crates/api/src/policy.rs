@@ -31,7 +31,6 @@ pub use matching::{
     plural = "validatingpolicies",
     shortname = "vpol",
     category = "kyverno",
-    category = "pharos",
     status = "ValidatingPolicyStatus",
     derive = "PartialEq",
     doc = "ValidatingPolicy says what resources must be like, in CEL.",

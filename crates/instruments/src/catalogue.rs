@@ -1,7 +1,10 @@
 //! Every instrument that there is, with every attribute that it has.
 
-/// The instrumentation scope of all of them: Kyverno's, without a version.
-pub const SCOPE: &str = "kyverno";
+/// The instrumentation scope of what Kyverno has, too, without a version.
+pub const KYVERNO: &str = "kyverno";
+
+/// The instrumentation scope of what only Pharos has.
+pub const PHAROS: &str = "pharos";
 
 /// Kyverno's bucket boundaries, in seconds.
 pub const BOUNDARIES: [f64; 15] =
@@ -10,6 +13,8 @@ pub const BOUNDARIES: [f64; 15] =
 /// One instrument. None has a unit: Kyverno's have none, and a unit would change exposed names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Declaration {
+    /// The instrumentation scope.
+    pub scope: &'static str,
     /// The name; Prometheus shows counters with `_total`.
     pub name: &'static str,
     /// What it counts or measures.
@@ -45,6 +50,8 @@ pub mod key {
     pub const REQUEST_ALLOWED: &str = "request_allowed";
     /// The kind of configuration that brought the request.
     pub const REQUEST_WEBHOOK: &str = "request_webhook";
+    /// Why a request was refused: a reason of the Kubernetes API, such as `BadRequest`.
+    pub const REASON: &str = "reason";
     /// The kind of the resource.
     pub const RESOURCE_KIND: &str = "resource_kind";
     /// The namespace of the resource; empty for a cluster-scoped one.
@@ -77,6 +84,7 @@ const VALIDATING_POLICY: &[&str] = &[
 
 /// AdmissionReviews answered.
 pub const ADMISSION_REQUESTS: Declaration = Declaration {
+    scope: KYVERNO,
     name: "kyverno_admission_requests",
     kind: Kind::Counter,
     description: "Admission reviews that the engine answered.",
@@ -85,6 +93,7 @@ pub const ADMISSION_REQUESTS: Declaration = Declaration {
 
 /// How long AdmissionReviews took.
 pub const ADMISSION_REVIEW_DURATION: Declaration = Declaration {
+    scope: KYVERNO,
     name: "kyverno_admission_review_duration_seconds",
     kind: Kind::Histogram,
     description: "Seconds from reading an admission review to its answer, over all policies.",
@@ -93,6 +102,7 @@ pub const ADMISSION_REVIEW_DURATION: Declaration = Declaration {
 
 /// Results of ValidatingPolicies.
 pub const VALIDATING_POLICY_RESULTS: Declaration = Declaration {
+    scope: KYVERNO,
     name: "kyverno_validating_policy_results",
     kind: Kind::Counter,
     description: "Results of validating policies, one for each policy and resource.",
@@ -101,16 +111,27 @@ pub const VALIDATING_POLICY_RESULTS: Declaration = Declaration {
 
 /// How long ValidatingPolicies took.
 pub const VALIDATING_POLICY_DURATION: Declaration = Declaration {
+    scope: KYVERNO,
     name: "kyverno_validating_policy_execution_duration_seconds",
     kind: Kind::Histogram,
     description: "Seconds that one validating policy took for one resource.",
     attributes: VALIDATING_POLICY,
 };
 
+/// Requests to the webhook that got no review's answer.
+pub const REFUSED_REQUESTS: Declaration = Declaration {
+    scope: PHAROS,
+    name: "pharos_admission_refused_requests",
+    kind: Kind::Counter,
+    description: "Requests to the webhook that were refused because they are no admission review.",
+    attributes: &[key::REASON],
+};
+
 /// All of them.
-pub const ALL: [&Declaration; 4] = [
+pub const ALL: [&Declaration; 5] = [
     &ADMISSION_REQUESTS,
     &ADMISSION_REVIEW_DURATION,
     &VALIDATING_POLICY_RESULTS,
     &VALIDATING_POLICY_DURATION,
+    &REFUSED_REQUESTS,
 ];

@@ -1,8 +1,8 @@
 //! What Pharos says about itself: every instrument and every attribute, declared once, recorded
 //! from typed facts.
 //!
-//! Names, value types and label values are Kyverno's, so that its dashboards and alert rules read
-//! on. [`catalogue`] declares them; [`Instruments`] records them. No other crate names an instrument
+//! What Kyverno has, too, has its names, value types and label values, so that its dashboards and
+//! alert rules read on; what only Pharos has is named `pharos_*`. [`catalogue`] declares them; [`Instruments`] records them. No other crate names an instrument
 //! or an attribute, and recording never fails and never waits.
 
 pub mod catalogue;
@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter};
+use opentelemetry::metrics::{Counter, Histogram};
 use pharos_telemetry::Pipeline;
 
 use catalogue::{
-    ADMISSION_REQUESTS, ADMISSION_REVIEW_DURATION, BOUNDARIES, Declaration, SCOPE,
+    ADMISSION_REQUESTS, ADMISSION_REVIEW_DURATION, BOUNDARIES, Declaration, REFUSED_REQUESTS,
     VALIDATING_POLICY_DURATION, VALIDATING_POLICY_RESULTS, key,
 };
 pub use facts::{
@@ -31,6 +31,7 @@ pub struct Instruments {
     admission_review_duration: Histogram<f64>,
     validating_policy_results: Counter<u64>,
     validating_policy_duration: Histogram<f64>,
+    refused_requests: Counter<u64>,
 }
 
 // === impl Instruments ===
@@ -38,12 +39,12 @@ pub struct Instruments {
 impl Instruments {
     /// Makes the instruments, once per process.
     pub fn new(pipeline: &Pipeline) -> Self {
-        let meter = pipeline.meter(SCOPE);
         Self {
-            admission_requests: counter(&meter, &ADMISSION_REQUESTS),
-            admission_review_duration: histogram(&meter, &ADMISSION_REVIEW_DURATION),
-            validating_policy_results: counter(&meter, &VALIDATING_POLICY_RESULTS),
-            validating_policy_duration: histogram(&meter, &VALIDATING_POLICY_DURATION),
+            admission_requests: counter(pipeline, &ADMISSION_REQUESTS),
+            admission_review_duration: histogram(pipeline, &ADMISSION_REVIEW_DURATION),
+            validating_policy_results: counter(pipeline, &VALIDATING_POLICY_RESULTS),
+            validating_policy_duration: histogram(pipeline, &VALIDATING_POLICY_DURATION),
+            refused_requests: counter(pipeline, &REFUSED_REQUESTS),
         }
     }
 
@@ -60,6 +61,11 @@ impl Instruments {
         ];
         self.admission_requests.add(1, &attributes);
         self.admission_review_duration.record(seconds(duration), &attributes);
+    }
+
+    /// Records one request that got no review's answer; `reason` is from a closed set.
+    pub fn record_refusal(&self, reason: &'static str) {
+        self.refused_requests.add(1, &[KeyValue::new(key::REASON, reason)]);
     }
 
     /// Records what one ValidatingPolicy said about one resource.
@@ -91,12 +97,14 @@ impl Instruments {
     }
 }
 
-fn counter(meter: &Meter, declared: &Declaration) -> Counter<u64> {
+fn counter(pipeline: &Pipeline, declared: &Declaration) -> Counter<u64> {
+    let meter = pipeline.meter(declared.scope);
     meter.u64_counter(declared.name).with_description(declared.description).build()
 }
 
-fn histogram(meter: &Meter, declared: &Declaration) -> Histogram<f64> {
-    meter
+fn histogram(pipeline: &Pipeline, declared: &Declaration) -> Histogram<f64> {
+    pipeline
+        .meter(declared.scope)
         .f64_histogram(declared.name)
         .with_description(declared.description)
         .with_boundaries(BOUNDARIES.to_vec())

@@ -38,7 +38,7 @@ async fn exposition(record: impl FnOnce(&Instruments)) -> String {
     }
 }
 
-/// The families of a page that this crate declares, with their types.
+/// The families of a page that this crate declares and Kyverno has, with their types.
 fn types(page: &str) -> BTreeMap<&str, &str> {
     page.lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
@@ -85,6 +85,7 @@ async fn what_is_recorded_has_the_attributes_that_are_declared() {
     let page = exposition(|instruments| {
         instruments.record_review(&REVIEW);
         instruments.record_policy(&POLICY);
+        instruments.record_refusal("BadRequest");
     })
     .await;
     let samples = parse(&page).unwrap();

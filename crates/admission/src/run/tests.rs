@@ -68,6 +68,7 @@ struct Unnoted;
 impl Facts for Unnoted {
     fn review(&self, _: &AdmissionReviewFacts<'_>) {}
     fn policy(&self, _: &ValidatingPolicyFacts<'_>) {}
+    fn refusal(&self, _: &'static str) {}
 }
 
 #[tokio::test]
