@@ -1,7 +1,8 @@
 //! Policies that come, go and are wrong, on the real API server.
 
 use anyhow::ensure;
-use pharos_e2e::stage::{PATIENCE, SHOP, Stage, reviews_scraped};
+use pharos_e2e::manifests::TELEMETRYCONFIG_PROMETHEUS;
+use pharos_e2e::stage::{ENGINE, PATIENCE, SHOP, Stage, reviews_scraped};
 use pharos_testkit::{Pharos, WebhookTarget, eventually};
 use serde_json::Value;
 
@@ -31,6 +32,26 @@ spec:
   - expression: 'true'
   auditAnnotations:
   - {key: k, valueExpression: \"'v'\"}
+";
+
+const DENY_EVERYTHING: &str = "
+apiVersion: policies.kyverno.io/v1
+kind: ValidatingPolicy
+metadata: {name: deny-everything}
+spec:
+  failurePolicy: Fail
+  validationActions: [Deny]
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: ['*'], apiVersions: ['*'], resources: ['*'], operations: ['*']}
+  validations:
+  - {expression: 'false', message: nothing goes}
+";
+
+const LEASE: &str = "
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata: {name: x, namespace: default}
 ";
 
 async fn status(stage: &Stage, policy: &str) -> anyhow::Result<Value> {
@@ -118,5 +139,37 @@ async fn the_webhook_is_reached_by_a_url_too() -> anyhow::Result<()> {
     let answered = stage.reviews_answered().await?;
     let total = reviews_scraped(&pharos.metrics().await?);
     ensure!(total == answered, "Prometheus shows {total}, the API server counts {answered}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_denies_everything_locks_nobody_out() -> anyhow::Result<()> {
+    let stage = Stage::set().await?;
+    let _pharos = stage.pharos().await?;
+    stage.cluster.apply(DENY_EVERYTHING).await?;
+    let denied = |object: &'static [&'static str]| {
+        let stage = &stage;
+        async move {
+            let answer = stage.cluster.kubectl(object).await;
+            answer.err().map(|error| error.to_string()).filter(|error| error.contains("nothing"))
+        }
+    };
+    eventually("everything to be denied", PATIENCE, async || {
+        let create = &["create", "configmap", "x", "-n", "default", "--dry-run=server"];
+        denied(create).await.map(|_| ()).ok_or_else(|| "it is admitted".to_owned())
+    })
+    .await?;
+
+    // Our own namespace, Leases anywhere, and what configures Pharos itself.
+    stage.cluster.kubectl(&["create", "configmap", "x", "-n", ENGINE]).await?;
+    stage.cluster.apply(LEASE).await?;
+    stage.configure(TELEMETRYCONFIG_PROMETHEUS).await?;
+    stage.cluster.kubectl(&["label", "vpol", "deny-everything", "seen=yes"]).await?;
+    stage.cluster.kubectl(&["delete", "vpol", "deny-everything"]).await?;
+    eventually("objects to be admitted again", PATIENCE, async || {
+        let create = ["create", "configmap", "x", "-n", "default", "--dry-run=server"];
+        stage.cluster.kubectl(&create).await.map_err(|error| error.to_string())
+    })
+    .await?;
     Ok(())
 }
