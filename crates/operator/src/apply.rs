@@ -23,7 +23,7 @@ use crate::resolve::{Problems, resolve};
 use crate::select::{Scopes, select};
 
 /// How long a removed sink may take for its last export.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// What a process should run.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,7 +144,9 @@ impl Applier {
     async fn apply(&mut self, target: &Target) {
         match target {
             Target::Defaults => {
-                if self.reload(self.defaults.clone()).await.is_ok() {
+                if let Err(message) = self.reload(self.defaults.clone()).await {
+                    tracing::error!("cannot run the command line's defaults: {message}");
+                } else {
                     self.running_is = Running::Defaults;
                     self.report.config = None;
                     self.publish();

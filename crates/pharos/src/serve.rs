@@ -26,8 +26,10 @@ use crate::logging;
 
 /// How long the last export of all sinks may take.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
-/// How long everything after `--shutdown-delay` may take before the process gives up.
-const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(20);
+/// How long everything after `--shutdown-delay` may take before the process gives up: more than
+/// reviews in flight (10 s), the drain of removed sinks (5 s) and the flush one after the other, and
+/// with the delay less than the 30 s that Kubernetes gives.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(22);
 const TELEMETRY_LEASE: &str = "pharos-telemetry-leader";
 const ADMISSION_LEASE: &str = "pharos-admission-leader";
 
