@@ -188,7 +188,9 @@ async fn version(stage: &Stage) -> anyhow::Result<String> {
 async fn leader(stage: &Stage) -> anyhow::Result<String> {
     let path = "jsonpath={.spec.holderIdentity}";
     let lease = ["get", "lease", "pharos-telemetry-leader", "-n", ENGINE, "-o", path];
-    stage.cluster.kubectl(&lease).await
+    let candidate = stage.cluster.kubectl(&lease).await?;
+    // The replica's name, and what tells its processes apart.
+    Ok(candidate.split('_').next().unwrap_or_default().to_owned())
 }
 
 /// The renewTime of every heartbeat Lease.

@@ -70,6 +70,8 @@ async fn without_an_api_server_it_says_so_and_starts_when_there_is_one() -> anyh
     stage.cluster.stop_apiserver().await?;
     let mut pharos = Pharos::builder(&stage.cluster).spawn()?;
     logged(&pharos, &["Unreachable", "check that the API server runs"]).await?;
+    let logs = pharos.logs()?;
+    ensure!(!logs.contains("kube_client") && !logs.contains("kube_runtime"), "{logs}");
     let (status, _) = pharos.admin("/readyz").await?;
     ensure!(status == 503, "/readyz: {status}");
     pharos.metrics().await?;
@@ -90,6 +92,7 @@ async fn a_kubeconfig_that_is_not_there_ends_it_with_one_line() -> anyhow::Resul
         .spawn()?;
     let status = pharos.wait(PATIENCE).await?;
     let logs = pharos.logs()?;
-    ensure!(status.code() == Some(1) && logs.contains("--kubeconfig"), "{status}: {logs}");
+    ensure!(logs.lines().count() == 1 && logs.contains("--kubeconfig"), "{status}: {logs}");
+    ensure!(status.code() == Some(1), "{status}: {logs}");
     Ok(())
 }

@@ -101,10 +101,10 @@ impl CaBundle {
         if roots.is_empty() {
             return Err(Flaw::NoCa);
         }
-        Ok(Self { pem: pem.to_owned(), certificates, roots })
+        Ok(Self { pem: encoded(&certificates).into_bytes(), certificates, roots })
     }
 
-    /// The PEM as it was found: what `caBundle` carries.
+    /// What `caBundle` carries: these certificates, and nothing else that was found beside them.
     pub(crate) fn pem(&self) -> &[u8] {
         &self.pem
     }
@@ -227,6 +227,14 @@ fn is_ca_at(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
     certificate.is_ca() && certificate.validity().is_valid_at(now)
 }
 
+fn encoded<'a>(certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>) -> String {
+    let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+    let encode = |certificate: &CertificateDer<'_>| {
+        pem::encode_config(&pem::Pem::new("CERTIFICATE", certificate.as_ref()), config)
+    };
+    certificates.into_iter().map(encode).collect()
+}
+
 fn chains_to(chain: &[CertificateDer<'_>], roots: &RootCertStore, now: UnixTime) -> bool {
     let Some((leaf, intermediates)) = chain.split_first() else {
         return false;
@@ -273,10 +281,8 @@ pub(crate) fn issue(
     let leaf_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
     let leaf = leaf_params.signed_by(&leaf_key, &Issuer::new(ca_params, ca_key))?;
 
-    let mut bundle = ca.pem();
-    if let Some(issuer) = predecessor.and_then(|predecessor| predecessor.issuer(now)) {
-        bundle.push_str(&pem::encode(&pem::Pem::new("CERTIFICATE", issuer.as_ref())));
-    }
+    let issuer = predecessor.and_then(|predecessor| predecessor.issuer(now));
+    let bundle = encoded([ca.der()].into_iter().chain(issuer));
     Ok(Issued { ca: bundle, certificate: leaf.pem(), key: leaf_key.serialize_pem() })
 }
 

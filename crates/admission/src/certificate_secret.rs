@@ -173,13 +173,12 @@ pub(crate) async fn keep(
 ) {
     let mut failing = false;
     loop {
-        let again = match settle(&secrets, &names, UnixTime::now, &provider).await {
+        match settle(&secrets, &names, UnixTime::now, &provider).await {
             Ok(material) => {
                 if std::mem::take(&mut failing) {
                     tracing::info!(secret = SECRET_NAME, "the webhook certificate is back");
                 }
                 newest.send_if_modified(|newest| take_in(newest, material));
-                LOOK_EVERY
             }
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
@@ -190,12 +189,14 @@ pub(crate) async fn keep(
                         remedy(&error)
                     );
                 }
-                RETRY_AFTER
+                // Whatever is seen meanwhile: it may be what we wrote ourselves.
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
             }
-        };
+        }
         tokio::select! {
             changed = seen.changed() => if changed.is_err() { return },
-            () = tokio::time::sleep(again) => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
 }

@@ -154,7 +154,14 @@ pub(crate) async fn keep(
         let observed = objects.borrow_and_update().objects.clone();
         if let Some(observed) = observed {
             let before = policies.borrow().clone().unwrap_or_default();
-            policies.send_replace(Some(Arc::new(before.succeed(&observed))));
+            // Many policies, or large ones, take longer to compile than a review should wait.
+            let next = match tokio::task::spawn_blocking(move || before.succeed(&observed)).await {
+                Ok(next) => next,
+                Err(died) if died.is_panic() => std::panic::resume_unwind(died.into_panic()),
+                // The runtime ends.
+                Err(_) => return,
+            };
+            policies.send_replace(Some(Arc::new(next)));
         }
         if objects.changed().await.is_err() {
             return;

@@ -74,6 +74,14 @@ fn desired(
     }
 }
 
+/// Whether `current` says all that is ours to say. Conditions of other types are of others.
+fn stands(desired: &PolicyConditionStatus, current: &PolicyConditionStatus) -> bool {
+    let ours = current.conditions.iter().filter(|condition| condition.type_ == POLICY_CACHED);
+    current.ready == desired.ready
+        && current.message == desired.message
+        && ours.eq(&desired.conditions)
+}
+
 fn shortened(message: &str) -> String {
     message.chars().take(LONGEST_MESSAGE).collect()
 }
@@ -104,8 +112,12 @@ impl StatusWriter {
                 Err(error) => {
                     let trouble = Trouble::of(&error);
                     if failing.replace(trouble) != Some(trouble) {
-                        let reason = trouble.reason();
-                        tracing::warn!(reason, %error, "cannot write policy status, retrying");
+                        let (reason, remedy) = (trouble.reason(), trouble.remedy());
+                        tracing::warn!(
+                            reason,
+                            %error,
+                            "cannot write policy status, retrying; {remedy}"
+                        );
                     }
                     tokio::time::sleep(RETRY_AFTER).await;
                     continue;
@@ -138,7 +150,7 @@ impl StatusWriter {
             None => self.written.get(uid),
         };
         let desired = desired(entry, current, Timestamp::now());
-        if current == Some(&desired) {
+        if current.is_some_and(|current| stands(&desired, current)) {
             return Ok(());
         }
         let name = entry.metadata.name.as_deref().unwrap_or_default();
@@ -210,6 +222,25 @@ mod tests {
         let broken = json!({"validations": [{"expression": "object."}]});
         let third = desired(&entry_of(policy("p", broken)), Some(&second), at(4));
         assert_eq!(third.conditions[0].last_transition_time, Time(at(4)));
+    }
+
+    #[test]
+    fn what_others_say_of_a_policy_is_not_ours_to_write() {
+        let ours = desired(&entry_of(policy("p", json!({}))), None, at(1));
+        let changed = |change: fn(&mut PolicyConditionStatus)| {
+            let mut current = ours.clone();
+            change(&mut current);
+            stands(&ours, &current)
+        };
+        assert!(changed(|_| {}));
+        assert!(changed(|current| {
+            let type_ = "WebhookConfigured".to_owned();
+            current.conditions.insert(0, Condition { type_, ..current.conditions[0].clone() });
+        }));
+        assert!(!changed(|current| current.ready = None));
+        assert!(!changed(|current| current.message = None));
+        assert!(!changed(|current| current.conditions.clear()));
+        assert!(!changed(|current| current.conditions[0].reason.push('x')));
     }
 
     #[test]

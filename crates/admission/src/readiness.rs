@@ -9,6 +9,7 @@ use std::sync::Arc;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use pharos_api::policy::ValidatingPolicy;
 use pharos_cluster::Readiness;
+use pharos_cluster::trouble::Trouble;
 use pharos_cluster::view::View;
 use rustls::pki_types::UnixTime;
 use tokio::sync::watch;
@@ -26,7 +27,6 @@ pub(crate) struct Sources {
     pub(crate) newest: watch::Receiver<Option<Arc<Material>>>,
     pub(crate) served: watch::Receiver<Option<Arc<Material>>>,
     pub(crate) view: watch::Receiver<View<ValidatingWebhookConfiguration>>,
-    pub(crate) leaving: CancellationToken,
 }
 
 /// One moment of [`Sources`].
@@ -36,11 +36,15 @@ struct Scene<'a> {
     newest: Option<&'a Material>,
     served: Option<&'a Material>,
     published: &'a Published,
+    /// What can be done about a configuration that cannot be looked at.
+    remedy: Option<&'static str>,
 }
 
 fn judge(scene: &Scene<'_>, now: UnixTime) -> Readiness {
+    let hint =
+        |remedy: Option<&str>| remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
     if let Err(remedy) = scene.policies {
-        let hint = remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
+        let hint = hint(remedy);
         return Readiness::waiting_for(format_args!("the first list of ValidatingPolicies{hint}"));
     }
     let Some(served) = scene.served else {
@@ -48,7 +52,10 @@ fn judge(scene: &Scene<'_>, now: UnixTime) -> Readiness {
     };
     let (publisher, trusted) = match (scene.published, scene.published.trusts(served, now)) {
         (Published::Unknown, _) => {
-            return Readiness::waiting_for("a look at the ValidatingWebhookConfiguration");
+            let hint = hint(scene.remedy);
+            return Readiness::waiting_for(format_args!(
+                "a look at the ValidatingWebhookConfiguration{hint}"
+            ));
         }
         (_, Some(trusted)) => ("the ValidatingWebhookConfiguration", trusted),
         (_, None) => {
@@ -68,28 +75,27 @@ fn judge(scene: &Scene<'_>, now: UnixTime) -> Readiness {
 
 impl Sources {
     fn judge(&mut self) -> Readiness {
-        if self.leaving.is_cancelled() {
-            return Readiness::NotReady("shutting down".to_owned());
-        }
         let newest = self.newest.borrow_and_update().clone();
         let served = self.served.borrow_and_update().clone();
         let compiled = self.policies.borrow_and_update().is_some();
         let trouble = self.objects.borrow_and_update().trouble;
         let now = UnixTime::now();
-        let published = Published::of(&self.view.borrow_and_update(), now);
+        let (published, unseen) = {
+            let view = self.view.borrow_and_update();
+            (Published::of(&view, now), view.trouble)
+        };
         let scene = Scene {
-            policies: if compiled { Ok(()) } else { Err(trouble.map(|trouble| trouble.remedy())) },
+            policies: if compiled { Ok(()) } else { Err(trouble.map(Trouble::remedy)) },
             newest: newest.as_deref(),
             served: served.as_deref(),
             published: &published,
+            remedy: unseen.map(Trouble::remedy),
         };
         judge(&scene, now)
     }
 
     async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
-        let left = self.leaving.is_cancelled();
         tokio::select! {
-            () = self.leaving.cancelled(), if !left => Ok(()),
             changed = self.objects.changed() => changed,
             changed = self.policies.changed() => changed,
             changed = self.newest.changed() => changed,
@@ -99,14 +105,30 @@ impl Sources {
     }
 }
 
-/// Publishes readiness whenever it changes, for as long as it is polled.
-pub(crate) async fn keep(mut sources: Sources, readiness: watch::Sender<Readiness>) {
-    loop {
-        publish(&readiness, sources.judge());
-        if sources.changed().await.is_err() {
-            return;
+/// Publishes readiness whenever it changes, for as long as it is polled; once `leaving`, it is gone
+/// for good.
+pub(crate) async fn keep(
+    mut sources: Sources,
+    readiness: watch::Sender<Readiness>,
+    leaving: CancellationToken,
+) {
+    let judging = async {
+        loop {
+            publish(&readiness, sources.judge());
+            if sources.changed().await.is_err() {
+                return;
+            }
         }
+    };
+    if leaving.run_until_cancelled(judging).await.is_none() {
+        leave(&readiness);
+        std::future::pending().await
     }
+}
+
+/// Says that the end has begun.
+pub(crate) fn leave(readiness: &watch::Sender<Readiness>) {
+    publish(readiness, Readiness::NotReady("shutting down".to_owned()));
 }
 
 fn publish(readiness: &watch::Sender<Readiness>, judged: Readiness) {
@@ -136,7 +158,7 @@ mod tests {
             (Err(None), None, None, &unknown, Err("list of ValidatingPolicies")),
             (Err(Some("do this")), ours, ours, &nothing, Err("ValidatingPolicies; do this")),
             (Ok(()), None, None, &nothing, Err("certificate in Secret")),
-            (Ok(()), ours, ours, &unknown, Err("a look at")),
+            (Ok(()), ours, ours, &unknown, Err("WebhookConfiguration; do that")),
             (Ok(()), ours, ours, &nothing, Ok(())),
             (Ok(()), other, ours, &nothing, Err("the Secret publishes")),
             (Ok(()), ours, ours, &publishing_ours, Ok(())),
@@ -145,7 +167,8 @@ mod tests {
         ];
         for (row, (policies, newest, served, published, expected)) in cases.into_iter().enumerate()
         {
-            let scene = Scene { policies, newest, served, published };
+            let remedy = Some("do that");
+            let scene = Scene { policies, newest, served, published, remedy };
             match (judge(&scene, UnixTime::now()), expected) {
                 (Readiness::Ready, Ok(())) => {}
                 (Readiness::NotReady(why), Err(part)) if why.contains(part) => {}

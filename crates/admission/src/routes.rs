@@ -181,7 +181,9 @@ impl Webhook {
     /// The request's namespace, if a policy asks about it.
     async fn namespace(&self, policies: &PolicySet, request: &Request<'_>) -> Option<Arc<Value>> {
         let name = request.namespace?;
-        if !policies.needs_namespace(request.resource) {
+        // A Namespace itself brings its labels, and is in no namespace.
+        let is_itself = request.is_namespace() && request.sub_resource.is_none();
+        if is_itself || !policies.needs_namespace(request.resource) {
             return None;
         }
         self.namespaces.find(name).await

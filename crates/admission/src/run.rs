@@ -112,13 +112,14 @@ impl Admission {
 
     async fn run_on(self, listener: TcpListener, shutdown: CancellationToken) -> Result<(), Error> {
         let readiness = self.readiness.clone();
+        let leaving = shutdown.child_token();
         let mut tasks = Tasks::default();
         let views = self.watch(&mut tasks);
         let means = self.provide(&mut tasks, &views)?;
-        self.tell(&mut tasks, views, &means, &shutdown);
+        self.tell(&mut tasks, views, &means, &leaving);
         let namespaces = Namespaces::new(Api::all(self.client), means.namespaces);
         let webhook = Webhook::new(means.policies, namespaces, self.facts);
-        let router = server::parting(routes::router(&webhook), shutdown.clone());
+        let router = server::parting(routes::router(&webhook), leaving.clone());
         let mut server = Server::start(listener, means.tls, router, Patience::DEFAULT)?;
         let Options { listen, target, shutdown_delay, .. } = self.options;
         tracing::info!(%listen, %target, "the webhook listens");
@@ -129,6 +130,9 @@ impl Admission {
             died = server.died() => Err(died),
             died = tasks.died() => Err(died),
         };
+        leaving.cancel();
+        // At once, and even if it is the task that judges readiness which died.
+        readiness::leave(&readiness);
         let delay = if outcome.is_ok() { shutdown_delay } else { Duration::ZERO };
         let ended = server.end(tokio::time::sleep(delay)).await;
         let joined = tasks.join().await;
@@ -203,9 +207,11 @@ impl Admission {
             newest: newest.clone(),
             served: served.clone(),
             view: views.configuration.clone(),
-            leaving: leaving.clone(),
         };
-        tasks.spawn("judges readiness", readiness::keep(sources, self.readiness.clone()));
+        tasks.spawn(
+            "judges readiness",
+            readiness::keep(sources, self.readiness.clone(), leaving.clone()),
+        );
 
         let api = Api::all(self.client.clone());
         let writer = StatusWriter::new(api, policies.clone(), self.leadership.clone());

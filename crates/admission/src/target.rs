@@ -180,6 +180,12 @@ impl FromStr for WebhookUrl {
         if uri.query().is_some() {
             return Err(refuse("it has a query"));
         }
+        // `Uri` takes any number for a port.
+        let port = authority.as_str().strip_prefix(authority.host());
+        let port = port.and_then(|port| port.strip_prefix(':'));
+        if port.is_some_and(|port| port.parse::<NonZeroU16>().is_err()) {
+            return Err(refuse("its port is not one from 1 to 65535"));
+        }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
         let host = ServerName::try_from(host.to_owned())
             .map_err(|_| refuse("its host is neither a DNS name nor an IP address"))?;
@@ -254,6 +260,9 @@ mod tests {
             ("https://a.example?x=1", "has a query"),
             ("https://a.example#x", "has a fragment"),
             ("https://a example", "is not a URL"),
+            ("https://a.example:0", "port is not one from 1 to 65535"),
+            ("https://a.example:65536", "port is not one from 1 to 65535"),
+            ("https://[::1]:0", "port is not one from 1 to 65535"),
             ("https://-._:1", "neither a DNS name nor an IP address"),
         ] {
             let error = url.parse::<WebhookUrl>().unwrap_err().to_string();

@@ -82,6 +82,10 @@ fn choose(
     if current.same_as(newest) {
         return Choice::Keep;
     }
+    // What is not known yet is no reason to leave what callers may trust.
+    if matches!(published, Published::Unknown) {
+        return Choice::Keep;
+    }
     match (published.trusts(current, now), published.trusts(newest, now)) {
         (Some(true), Some(true)) => Choice::ServeAfterSettling,
         (Some(true), Some(false)) => Choice::Keep,
@@ -96,23 +100,30 @@ pub(crate) async fn keep(
     mut view: watch::Receiver<View<ValidatingWebhookConfiguration>>,
     served: watch::Sender<Option<Arc<Material>>>,
 ) {
+    let serve = |candidate| {
+        served.send_replace(candidate);
+        tracing::info!("serving a new webhook certificate");
+    };
     loop {
         let candidate = newest.borrow_and_update().clone();
-        let published = Published::of(&view.borrow_and_update(), UnixTime::now());
-        if let Some(candidate) = candidate {
-            let current = served.borrow().clone();
-            let choice = choose(current.as_deref(), &candidate, &published, UnixTime::now());
-            if choice == Choice::ServeAfterSettling {
-                tokio::time::sleep(SETTLING).await;
-            }
-            if choice != Choice::Keep {
-                served.send_replace(Some(candidate));
-                tracing::info!("serving a new webhook certificate");
-            }
+        let now = UnixTime::now();
+        let published = Published::of(&view.borrow_and_update(), now);
+        let current = served.borrow().clone();
+        let choice = candidate.as_deref().map_or(Choice::Keep, |candidate| {
+            choose(current.as_deref(), candidate, &published, now)
+        });
+        if choice == Choice::Serve {
+            serve(candidate.clone());
         }
+        let settling = choice == Choice::ServeAfterSettling;
         let changed = tokio::select! {
+            // News may mean another choice.
             changed = newest.changed() => changed,
             changed = view.changed() => changed,
+            () = tokio::time::sleep(SETTLING), if settling => {
+                serve(candidate);
+                Ok(())
+            }
         };
         if changed.is_err() {
             return;
@@ -125,6 +136,11 @@ mod tests {
     use super::*;
     use crate::certificate::CaBundle;
     use crate::testing::{material, serving, successor};
+    use crate::webhook;
+    use k8s_openapi::ByteString;
+    use pharos_api::policy::FailurePolicy;
+    use pharos_cluster::view::Observed;
+    use serde_json::json;
 
     #[test]
     fn what_callers_trust_is_served() {
@@ -158,11 +174,54 @@ mod tests {
             ("neither published", Some(&old), bundles(&[foreign.bundle()]), Choice::Serve),
             ("spoilt", Some(&old), Published::Bundles(vec![None]), Choice::Serve),
             ("nothing published", Some(&old), Published::Nothing, Choice::Serve),
+            ("not looked yet", Some(&old), Published::Unknown, Choice::Keep),
         ];
         for (what, current, published, choice) in cases {
             let current = current.map(|current| &**current);
             let chosen = choose(current, &renewed, &published, UnixTime::now());
             assert_eq!(chosen, choice, "{what}");
+        }
+    }
+
+    /// A view of a configuration that publishes this bundle.
+    fn publishing(bundle: &CaBundle) -> View<ValidatingWebhookConfiguration> {
+        let configuration: ValidatingWebhookConfiguration = serde_json::from_value(json!({
+            "metadata": {"name": "c", "uid": "u"},
+            "webhooks": [{
+                "name": webhook::name(FailurePolicy::Ignore),
+                "clientConfig": {"caBundle": ByteString(bundle.pem().to_owned())},
+                "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            }],
+        }))
+        .unwrap();
+        let metadata = configuration.metadata.clone();
+        let observed = Observed { metadata, object: Ok(Arc::new(configuration)) };
+        View { objects: Some(Arc::new([("u".to_owned(), observed)].into())), trouble: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn news_while_callers_get_their_time_are_heeded() {
+        let (old, foreign) = (material(), material());
+        let renewed = successor(&old);
+        let second = Duration::from_secs(1);
+        for (what, news, waited) in [
+            ("none", None, SETTLING),
+            ("callers accept it no more", Some(publishing(foreign.bundle())), second),
+        ] {
+            let (_newest, newest) = watch::channel(Some(renewed.clone()));
+            let (published, view) = watch::channel(publishing(renewed.bundle()));
+            let (serving, mut served) = watch::channel(Some(old.clone()));
+            let start = tokio::time::Instant::now();
+            let keeping = tokio::spawn(keep(newest, view, serving));
+            if let Some(news) = news {
+                tokio::time::sleep(second).await;
+                published.send_replace(news);
+            }
+            let is_renewed =
+                |now: &Option<Arc<Material>>| now.as_ref().is_some_and(|now| now.same_as(&renewed));
+            served.wait_for(is_renewed).await.unwrap();
+            assert_eq!(start.elapsed().as_secs(), waited.as_secs(), "{what}");
+            keeping.abort();
         }
     }
 

@@ -3,6 +3,7 @@
 //! The API server knows one failure policy per webhook, so policies are served in two groups. Each
 //! has its own path and evaluates only its own policies, so that none is evaluated twice.
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhook;
 use pharos_api::policy::{FailurePolicy, ValidatingPolicySpec};
 
 /// Both groups, in the order in which they are registered.
@@ -31,6 +32,11 @@ pub(crate) fn name(group: FailurePolicy) -> &'static str {
         FailurePolicy::Ignore => "ignore.validate.pharos.dev",
         FailurePolicy::Fail => "fail.validate.pharos.dev",
     }
+}
+
+/// Whether a webhook of our configuration is one of ours, and not one that somebody has added.
+pub(crate) fn is_ours(webhook: &ValidatingWebhook) -> bool {
+    GROUPS.into_iter().any(|group| name(group) == webhook.name)
 }
 
 /// The value of `failurePolicy`.

@@ -34,10 +34,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_TIMEOUT_SECONDS: i32 = 30;
 
 /// Requests that no policy sees, whatever its rules. Pharos must not stand in the way of its own
-/// leadership and configuration, of the repair of any policy, or of who may enter the cluster.
-const NEVER_MATCHED: &str = "!(request.resource.group in ['policies.kyverno.io', \
-     'telemetry.pharos.dev', 'admissionregistration.k8s.io', 'authentication.k8s.io', \
-     'authorization.k8s.io']) && \
+/// leadership and configuration, of the repair of any policy, or of who may enter the cluster; and
+/// a policy that fails closed must not stop, while every replica is away, what the control plane
+/// itself writes to go on and to tell what is wrong.
+const NEVER_MATCHED: &str = "request.userInfo.username != 'system:apiserver' && \
+     !(request.resource.group in ['policies.kyverno.io', 'telemetry.pharos.dev', \
+     'admissionregistration.k8s.io', 'apiregistration.k8s.io', 'authentication.k8s.io', \
+     'authorization.k8s.io', 'certificates.k8s.io', 'events.k8s.io', \
+     'flowcontrol.apiserver.k8s.io']) && \
+     !(request.resource.group == '' && request.resource.resource in ['events', 'nodes']) && \
      !(request.resource.group == 'coordination.k8s.io' && request.resource.resource == 'leases')";
 
 /// What does not change while the process runs.
@@ -51,9 +56,9 @@ pub(crate) struct Registration {
 pub(crate) enum Published {
     /// Not read yet.
     Unknown,
-    /// No configuration: nobody calls.
+    /// No webhook of ours: nobody calls.
     Nothing,
-    /// The `caBundle` of each webhook; `None` where it holds no CA in its time.
+    /// The `caBundle` of each webhook of ours; `None` where it holds no CA in its time.
     Bundles(Vec<Option<CaBundle>>),
 }
 
@@ -76,7 +81,8 @@ impl Published {
             let pem = webhook.client_config.ca_bundle.as_ref()?;
             CaBundle::parse(&pem.0, now).ok()
         };
-        Self::Bundles(found.webhooks.iter().flatten().map(bundle).collect())
+        let bundles: Vec<_> = ours(found).map(bundle).collect();
+        if bundles.is_empty() { Self::Nothing } else { Self::Bundles(bundles) }
     }
 
     /// Whether a caller who goes by it accepts `material`; `None` if there is no such caller.
@@ -158,6 +164,13 @@ impl Registration {
             timeout_seconds: Some(timeout_seconds(policies)),
         })
     }
+}
+
+/// What is ours in a configuration of our name.
+fn ours(
+    configuration: &ValidatingWebhookConfiguration,
+) -> impl Iterator<Item = &ValidatingWebhook> {
+    configuration.webhooks.iter().flatten().filter(|webhook| webhook::is_ours(webhook))
 }
 
 /// The longest that any of them asks for: one webhook serves them all.

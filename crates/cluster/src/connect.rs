@@ -1,15 +1,19 @@
 //! From a kubeconfig, or the Pod's own service account, to a client.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+
+/// How long the API server may say nothing to a request, or on a watch.
+const SILENCE: Duration = Duration::from_secs(65);
 
 /// Why there is no client. None of these means that the API server is away: a client is lazy.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The file named by `--kubeconfig` cannot be used.
-    #[error("cannot use kubeconfig {path}: {source}; check --kubeconfig", path = path.display())]
+    #[error("check --kubeconfig: cannot use {path}", path = path.display())]
     Kubeconfig {
         /// The file as it was named.
         path: PathBuf,
@@ -18,12 +22,12 @@ pub enum ConnectError {
     },
     /// Neither a kubeconfig nor a service account was found.
     #[error(
-        "no way to reach a Kubernetes API server: {0}; name a file with --kubeconfig, \
-         or run in a Pod with a service account"
+        "name a kubeconfig with --kubeconfig, or run in a Pod with a service account: \
+         no way to reach a Kubernetes API server was found"
     )]
     NothingFound(#[source] Box<InferConfigError>),
     /// The settings were found, and are not usable (a broken certificate, an unknown proxy).
-    #[error("cannot make a Kubernetes client: {0}")]
+    #[error("cannot make a Kubernetes client")]
     Client(#[source] Box<kube::Error>),
 }
 
@@ -44,12 +48,16 @@ impl ConnectError {
 /// # Errors
 /// See [`ConnectError`].
 pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
-    let config = match kubeconfig {
+    let mut config = match kubeconfig {
         Some(path) => from_file(path).await?,
         None => {
             Config::infer().await.map_err(|error| ConnectError::NothingFound(Box::new(error)))?
         }
     };
+    // A server that no longer answers is noticed: watches end by themselves before this. Silence on a
+    // pooled connection is no reason to distrust it, hence the reset.
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))
 }
 

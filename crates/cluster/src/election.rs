@@ -26,6 +26,8 @@ const LEASE_DURATION: Duration = Duration::from_secs(15);
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// How often the Lease is read or renewed, and how long one request may take.
 const RETRY_PERIOD: Duration = Duration::from_secs(2);
+/// A process that ends does not wait longer than this for an API server that does not answer.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What this process may write on behalf of all replicas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,21 +80,18 @@ impl Election {
         let mut trouble = None;
         while !shutdown.is_cancelled() {
             let attempted = Instant::now();
-            match tokio::time::timeout(RETRY_PERIOD, self.attempt(&mut seen)).await {
-                Ok(Ok(Leadership::Leader)) => {
-                    renewed = attempted;
-                    self.announce(&leadership, Leadership::Leader);
-                }
-                Ok(Ok(Leadership::Follower)) => self.announce(&leadership, Leadership::Follower),
-                Ok(Err(error)) => {
-                    let now = Trouble::of(&error);
-                    if trouble.replace(now) != Some(now) {
-                        tracing::warn!(lease = self.name, reason = now.reason(), %error, "cannot read or renew the Lease, retrying");
+            let attempt = tokio::time::timeout(RETRY_PERIOD, self.attempt(&mut seen));
+            let Some(attempt) = shutdown.run_until_cancelled(attempt).await else { break };
+            match attempt {
+                Ok(Ok(role)) => {
+                    if role == Leadership::Leader {
+                        renewed = attempted;
                     }
+                    self.recovered(&mut trouble);
+                    self.announce(&leadership, role);
                 }
-                Err(_) => {
-                    tracing::debug!(lease = self.name, "the API server did not answer in time")
-                }
+                Ok(Err(error)) => self.note(&mut trouble, Trouble::of(&error), &error.to_string()),
+                Err(_) => self.note(&mut trouble, Trouble::Unreachable, "no answer in time"),
             }
             if renewed.elapsed() >= RENEW_DEADLINE {
                 self.announce(&leadership, Leadership::Follower);
@@ -101,7 +100,25 @@ impl Election {
         }
         if *leadership.borrow() == Leadership::Leader {
             self.announce(&leadership, Leadership::Follower);
-            let _ = tokio::time::timeout(RETRY_PERIOD, self.give_up()).await;
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT, self.give_up()).await;
+        }
+    }
+
+    fn note(&self, trouble: &mut Option<Trouble>, now: Trouble, error: &str) {
+        if trouble.replace(now) != Some(now) {
+            tracing::warn!(
+                lease = self.name,
+                reason = now.reason(),
+                error,
+                "cannot read or renew the Lease, retrying; {}",
+                now.remedy()
+            );
+        }
+    }
+
+    fn recovered(&self, trouble: &mut Option<Trouble>) {
+        if trouble.take().is_some() {
+            tracing::info!(lease = self.name, "the Lease can be read and renewed again");
         }
     }
 

@@ -27,6 +27,8 @@ const REPORT: &str = "telemetry.pharos.dev/report";
 const RENEW_PERIOD: Duration = Duration::from_secs(10);
 const RETRY_PERIOD: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// A process that ends does not wait longer than this for an API server that does not answer.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 const FIELD_MANAGER: &str = "pharos-replica";
 
 /// The Pod that a replica runs in: garbage collection removes its Lease with it.
@@ -58,7 +60,10 @@ impl Heartbeat {
         let mut trouble = None;
         while !shutdown.is_cancelled() {
             let current = report.borrow_and_update().clone();
-            let next = match self.beat(current).await {
+            let Some(beaten) = shutdown.run_until_cancelled(self.beat(current)).await else {
+                break;
+            };
+            let next = match beaten {
                 Ok(()) => {
                     trouble = None;
                     jittered(RENEW_PERIOD)
@@ -66,7 +71,7 @@ impl Heartbeat {
                 Err(error) => {
                     let now = Trouble::of(&error);
                     if trouble.replace(now) != Some(now) {
-                        tracing::warn!(reason = now.reason(), %error, "cannot renew this replica's Lease, retrying");
+                        tracing::warn!(reason = now.reason(), %error, "cannot renew this replica's Lease, retrying; {}", now.remedy());
                     }
                     RETRY_PERIOD
                 }
@@ -79,7 +84,7 @@ impl Heartbeat {
         }
         let (name, parameters) = (lease_name(&self.replica), DeleteParams::default());
         let gone = self.leases.delete(&name, &parameters);
-        let _ = tokio::time::timeout(REQUEST_TIMEOUT, gone).await;
+        let _ = tokio::time::timeout(FAREWELL_TIMEOUT, gone).await;
     }
 
     async fn beat(&self, report: String) -> kube::Result<()> {

@@ -1,5 +1,6 @@
 //! What goes wrong between Pharos and the API server, in words that name the remedy.
 
+use kube::core::Status;
 use kube::runtime::watcher;
 
 /// A closed set of troubles with the API server.
@@ -7,6 +8,10 @@ use kube::runtime::watcher;
 pub enum Trouble {
     /// The API server does not know the kind: its CRD is not installed.
     UnknownKind,
+    /// The namespace does not exist.
+    NoNamespace,
+    /// The API server does not know who we are.
+    Unauthenticated,
     /// The service account may not do this.
     Forbidden,
     /// The API server did not answer.
@@ -21,11 +26,9 @@ impl Trouble {
     /// Sorts an error of the client.
     pub fn of(error: &kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) => match status.code {
-                401 | 403 => Self::Forbidden,
-                404 => Self::UnknownKind,
-                _ => Self::Refused,
-            },
+            kube::Error::Api(status) => Self::of_status(status),
+            kube::Error::Auth(_) => Self::Unauthenticated,
+            kube::Error::SerdeError(_) | kube::Error::FromUtf8(_) => Self::Refused,
             _ => Self::Unreachable,
         }
     }
@@ -36,9 +39,18 @@ impl Trouble {
             watcher::Error::InitialListFailed(error)
             | watcher::Error::WatchStartFailed(error)
             | watcher::Error::WatchFailed(error) => Self::of(error),
-            watcher::Error::WatchError(status) if matches!(status.code, 401 | 403) => {
-                Self::Forbidden
-            }
+            watcher::Error::WatchError(status) => Self::of_status(status),
+            watcher::Error::NoResourceVersion => Self::Refused,
+        }
+    }
+
+    fn of_status(status: &Status) -> Self {
+        let about = status.details.as_ref().map_or("", |details| details.kind.as_str());
+        match status.code {
+            401 => Self::Unauthenticated,
+            403 => Self::Forbidden,
+            404 if about == "namespaces" => Self::NoNamespace,
+            404 => Self::UnknownKind,
             _ => Self::Refused,
         }
     }
@@ -47,6 +59,8 @@ impl Trouble {
     pub fn reason(self) -> &'static str {
         match self {
             Self::UnknownKind => "UnknownKind",
+            Self::NoNamespace => "NoNamespace",
+            Self::Unauthenticated => "Unauthenticated",
             Self::Forbidden => "Forbidden",
             Self::Unreachable => "Unreachable",
             Self::Refused => "Refused",
@@ -59,7 +73,9 @@ impl Trouble {
             Self::UnknownKind => {
                 "install Pharos's CRDs: pharos crds | kubectl apply --server-side -f -"
             }
-            Self::Forbidden => "grant the service account the right to list and watch it",
+            Self::NoNamespace => "create the namespace that --namespace names",
+            Self::Unauthenticated => "check the credentials of the kubeconfig or service account",
+            Self::Forbidden => "grant the service account the right to it",
             Self::Unreachable => "check that the API server runs and that the kubeconfig names it",
             Self::Refused => "see the error",
         }

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -23,6 +24,8 @@ use crate::backoff::RetryDelay;
 use crate::trouble::Trouble;
 
 const WATCH_SECONDS: u32 = 60;
+/// Longer than any watch that does not fail is silent about it.
+const QUIET: Duration = Duration::from_secs(70);
 
 /// The identity that the API server gave an object, unique over time and names.
 pub type Uid = String;
@@ -41,8 +44,8 @@ pub struct Observed<K> {
 pub struct View<K> {
     /// The objects by uid; `None` until the first list is complete.
     pub objects: Option<Arc<BTreeMap<Uid, Observed<K>>>>,
-    /// What broke the watch last, until an event shows that it is mended. A set once published stays
-    /// in force meanwhile, so this explains a missing first list and nothing else.
+    /// What broke the watch last, until it is mended. A set once published stays in force meanwhile,
+    /// so this explains a missing first list and nothing else.
     pub trouble: Option<Trouble>,
 }
 
@@ -155,20 +158,22 @@ pub async fn keep<K>(
         .map_err(log_worthy);
     let mut events = std::pin::pin!(events);
     let mut fold = Fold::default();
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(event) => {
-                let complete = fold.take(event);
-                recovered(&view, what, complete);
+    let mut complete = false;
+    while !view.is_closed() {
+        // A watch that goes on may have nothing to tell: no failure for so long is recovery, too.
+        match tokio::time::timeout(QUIET, events.next()).await {
+            Ok(None) => return,
+            Ok(Some(Ok(event))) => {
+                complete = fold.take(event);
                 if complete {
+                    recovered(&view, what);
                     let objects = Arc::new(fold.current.clone());
                     view.send_modify(|view| view.objects = Some(objects));
                 }
             }
-            Err((trouble, error)) => troubled(&view, what, trouble, &error),
-        }
-        if view.is_closed() {
-            return;
+            Ok(Some(Err((trouble, error)))) => troubled(&view, what, trouble, &error),
+            Err(_) if complete => recovered(&view, what),
+            Err(_) => {}
         }
     }
 }
@@ -189,8 +194,8 @@ fn troubled<K>(view: &watch::Sender<View<K>>, what: &str, trouble: Trouble, erro
     }
 }
 
-fn recovered<K>(view: &watch::Sender<View<K>>, what: &str, complete: bool) {
-    if complete && view.send_if_modified(|view| view.trouble.take().is_some()) {
+fn recovered<K>(view: &watch::Sender<View<K>>, what: &str) {
+    if view.send_if_modified(|view| view.trouble.take().is_some()) {
         tracing::info!("watching {what} again");
     }
 }
@@ -198,7 +203,12 @@ fn recovered<K>(view: &watch::Sender<View<K>>, what: &str, complete: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::Client;
+    use kube::client::Body;
     use serde_json::json;
 
     fn object(name: &str, uid: &str, data: serde_json::Value) -> DeserializeGuard<ConfigMap> {
@@ -262,5 +272,57 @@ mod tests {
         let observed = &fold.current["1"];
         assert_eq!(observed.metadata.managed_fields, None);
         assert!(observed.object.as_ref().unwrap().managed_fields().is_empty());
+    }
+
+    /// An API server that refuses the first lists and then has one ConfigMap.
+    fn refusing(lists: usize, code: u16) -> (Api<DeserializeGuard<ConfigMap>>, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let answer = move |request: http::Request<Body>| {
+            let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            let nth = if watches { 0 } else { counted.fetch_add(1, Ordering::SeqCst) };
+            async move {
+                if watches {
+                    return std::future::pending().await;
+                }
+                let refusal = json!({
+                    "kind": "Status", "apiVersion": "v1", "status": "Failure",
+                    "code": code, "reason": "x", "message": "no",
+                });
+                let list = json!({
+                    "kind": "ConfigMapList", "apiVersion": "v1",
+                    "metadata": {"resourceVersion": "1"},
+                    "items": [{"metadata": {"name": "a", "uid": "1"}}],
+                });
+                let (status, body) = if nth < lists { (code, refusal) } else { (200, list) };
+                let response = http::Response::builder().status(status);
+                Ok::<_, Infallible>(
+                    response.body(Body::from(body.to_string().into_bytes())).unwrap(),
+                )
+            }
+        };
+        (Api::namespaced(Client::new(tower::service_fn(answer), "default"), "default"), asked)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_list_is_a_trouble_until_it_is_answered() {
+        for (code, trouble) in [
+            (404, Trouble::UnknownKind),
+            (403, Trouble::Forbidden),
+            (401, Trouble::Unauthenticated),
+            (500, Trouble::Refused),
+        ] {
+            let (api, asked) = refusing(4, code);
+            let (view, mut seen) = watch::channel(View::default());
+            let keeping = tokio::spawn(keep(api, watcher::Config::default(), "things", view));
+            let started = tokio::time::Instant::now();
+            seen.wait_for(|view| view.trouble == Some(trouble)).await.unwrap();
+            assert!(seen.borrow().objects.is_none());
+            seen.wait_for(|view| view.objects.is_some() && view.trouble.is_none()).await.unwrap();
+            assert_eq!(asked.load(Ordering::SeqCst), 5);
+            let patience = started.elapsed().as_millis();
+            assert!((6_700..=7_600).contains(&patience), "0.5, 1, 2 and 4 s, not {patience} ms");
+            keeping.abort();
+        }
     }
 }

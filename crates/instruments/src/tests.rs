@@ -26,6 +26,51 @@ const POLICY: ValidatingPolicyFacts<'_> = ValidatingPolicyFacts {
     duration: Duration::from_micros(400),
 };
 
+/// The labels that a Kyverno 1.19 has for [`REVIEW`]. Dashboards and alert rules are made of all
+/// that follows: a change here breaks them.
+const REVIEW_LABELS: [(&str, &str); 8] = [
+    ("otel_scope_name", "kyverno"),
+    ("otel_scope_schema_url", ""),
+    ("otel_scope_version", ""),
+    ("request_allowed", "true"),
+    ("request_webhook", "ValidatingWebhookConfiguration"),
+    ("resource_kind", "Pod"),
+    ("resource_namespace", "t1"),
+    ("resource_request_operation", "create"),
+];
+
+/// The labels that it has for [`POLICY`].
+const POLICY_LABELS: [(&str, &str); 12] = [
+    ("execution_cause", "admission_request"),
+    ("otel_scope_name", "kyverno"),
+    ("otel_scope_schema_url", ""),
+    ("otel_scope_version", ""),
+    ("policy_background_mode", "true"),
+    ("policy_name", "require-labels"),
+    ("policy_namespace", ""),
+    ("policy_validation_mode", "Deny"),
+    ("resource_kind", "Pod"),
+    ("resource_namespace", "t1"),
+    ("resource_request_operation", "create"),
+    ("result", "pass"),
+];
+
+type Labels = [(&'static str, &'static str)];
+
+/// Its families, with their types and the labels of their series.
+const FAMILIES: [(&str, &str, &Labels); 4] = [
+    ("kyverno_admission_requests_total", "counter", &REVIEW_LABELS),
+    ("kyverno_admission_review_duration_seconds", "histogram", &REVIEW_LABELS),
+    ("kyverno_validating_policy_execution_duration_seconds", "histogram", &POLICY_LABELS),
+    ("kyverno_validating_policy_results_total", "counter", &POLICY_LABELS),
+];
+
+/// Its buckets, whatever is measured.
+const BUCKETS: [&str; 16] = [
+    "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10", "15", "20",
+    "25", "30", "+Inf",
+];
+
 async fn exposition(record: impl FnOnce(&Instruments)) -> String {
     let identity = Identity::from_environment("1.0.0", &|_| None);
     let (pipeline, mut reloader) = Pipeline::start(identity).unwrap();
@@ -55,6 +100,34 @@ fn series(page: &str) -> BTreeSet<(String, BTreeMap<String, String>)> {
     let samples: Vec<Sample> = parse(page).unwrap();
     let declared = samples.into_iter().filter(|sample| declared(&sample.name));
     declared.map(|sample| (sample.name, sample.labels)).collect()
+}
+
+#[tokio::test]
+async fn dashboards_made_for_kyverno_find_every_series_under_its_name() {
+    let page = exposition(|instruments| {
+        instruments.record_review(&REVIEW);
+        instruments.record_policy(&POLICY);
+    })
+    .await;
+    assert_eq!(types(&page), FAMILIES.map(|(family, kind, _)| (family, kind)).into());
+    let mut expected = BTreeSet::new();
+    for (family, kind, labels) in FAMILIES {
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let labels: BTreeMap<_, _> = labels.iter().copied().map(owned).collect();
+        if kind == "counter" {
+            expected.insert((family.to_owned(), labels));
+            continue;
+        }
+        for bucket in BUCKETS {
+            let mut labels = labels.clone();
+            labels.extend([owned(("le", bucket))]);
+            expected.insert((format!("{family}_bucket"), labels));
+        }
+        for suffix in ["sum", "count"] {
+            expected.insert((format!("{family}_{suffix}"), labels.clone()));
+        }
+    }
+    assert_eq!(series(&page), expected);
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ impl Applier {
         mut self,
         mut objects: watch::Receiver<View<TelemetryConfig>>,
         shutdown: CancellationToken,
-    ) -> Reloader {
+    ) -> (Reloader, TaskTracker) {
         let mut target = Target::Defaults;
         let mut applied: Option<Target> = None;
         loop {
@@ -134,36 +134,34 @@ impl Applier {
                 target = choose(&objects, &self.scopes, &self.components);
             }
         }
+        // They end with the last flush at the latest, which must not wait for them.
         self.drains.close();
-        self.drains.wait().await;
-        self.reloader
+        (self.reloader, self.drains)
     }
 
-    /// Takes one target through prepare, commit and drain, and reports each state. Cancelling it
-    /// before the commit changes nothing.
+    /// Takes one target through prepare, commit and drain, and reports each state. Cancelled before
+    /// the commit it has changed nothing; cancelled after it, the next attempt finds nothing to do.
     async fn apply(&mut self, target: &Target) {
         match target {
             Target::Defaults => {
-                if let Err(message) = self.reload(self.defaults.clone()).await {
+                if let Err(message) = self.reload(self.defaults.clone(), Running::Defaults).await {
                     tracing::error!("cannot run the command line's defaults: {message}");
-                } else {
-                    self.running_is = Running::Defaults;
-                    self.report.config = None;
-                    self.publish();
-                    tracing::info!(
-                        "no TelemetryConfig decides for this process: running the command line's defaults"
-                    );
+                    return;
                 }
+                self.report.config = None;
+                self.publish();
+                tracing::info!(
+                    "running the command line's defaults: no TelemetryConfig is known that decides for this process"
+                );
             }
             Target::Object { uid, name, generation, resolved } => {
                 self.enter(uid, *generation, State::Applying);
                 let outcome = match resolved {
-                    Ok(config) => self.reload(config.clone()).await,
-                    Err(problems) => Err(problems.to_string()),
+                    Ok(config) => self.reload(config.clone(), Running::PreviousConfig).await,
+                    Err(problems) => Err(problems.summary()),
                 };
                 match outcome {
                     Ok(()) => {
-                        self.running_is = Running::PreviousConfig;
                         tracing::info!(telemetryconfig = name, generation, "programmed");
                         self.enter(uid, *generation, State::Programmed);
                     }
@@ -181,11 +179,14 @@ impl Applier {
         }
     }
 
-    async fn reload(&mut self, wanted: Config) -> Result<(), String> {
+    /// Puts `wanted` in force; `running` is what a later refusal will say that runs instead.
+    async fn reload(&mut self, wanted: Config, running: Running) -> Result<(), String> {
         let prepared =
             self.reloader.prepare(wanted.clone()).await.map_err(|error| error.to_string())?;
-        let retired = prepared.commit();
-        self.running = wanted;
+        let mut retired = prepared.commit();
+        (self.running, self.running_is) = (wanted, running);
+        // Or the health of what ran before would be reported as that of what runs now.
+        retired.in_force().await;
         self.drains.spawn(async move {
             let drained = retired.drain(DRAIN_DEADLINE).await;
             if drained.lost() > 0 {
@@ -251,3 +252,6 @@ fn exporters(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

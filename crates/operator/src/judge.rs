@@ -9,7 +9,7 @@ mod entries;
 
 use std::collections::BTreeMap;
 
-use jiff::{Timestamp, Unit};
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use pharos_api::telemetryconfig::{TelemetryConfig, TelemetryConfigStatus};
 use pharos_cluster::view::{Observed, Uid};
@@ -101,7 +101,7 @@ impl<'a> Scene<'a> {
         let programmed = conditions::programmed(self, obeying);
         let verdicts = [accepted, conditions::resolved_refs(), programmed];
         let ready = conditions::ready(&verdicts);
-        let export_healthy = conditions::export_healthy(obeying);
+        let export_healthy = conditions::export_healthy(self, obeying);
         [ready]
             .iter()
             .chain(&verdicts)
@@ -135,7 +135,8 @@ fn count(number: usize) -> i32 {
 
 /// The API keeps whole seconds; more would never compare equal to what was stored.
 fn whole_seconds(time: Timestamp) -> Time {
-    Time(time.round(Unit::Second).unwrap_or(time))
+    let whole = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
+    Time(time.round(whole).unwrap_or(time))
 }
 
 #[cfg(test)]

@@ -17,4 +17,4 @@ pub mod resolve;
 pub mod select;
 mod status_writer;
 
-pub use operator::{Operator, Replica};
+pub use operator::{Error, Operator, Replica, Stopped};

@@ -1,6 +1,7 @@
 //! The tasks of the operator and how they are joined; see [`Operator::run`].
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use kube::runtime::watcher;
 use kube::{Api, Client};
@@ -8,8 +9,9 @@ use pharos_api::telemetryconfig::{Component, TelemetryConfig};
 use pharos_cluster::election::Leadership;
 use pharos_cluster::heartbeat::{Heartbeat, Pod};
 use pharos_cluster::view::{self, View};
-use pharos_telemetry::{Config, Pipeline, Reloader};
+use pharos_telemetry::{Config, Pipeline, Reloader, ShutdownReport};
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -46,36 +48,104 @@ pub struct Operator {
     pub leadership: watch::Receiver<Leadership>,
 }
 
+/// An operator that no longer reloads, and what is left of it.
+pub struct Stopped {
+    reloader: Reloader,
+    drains: TaskTracker,
+    tasks: JoinSet<&'static str>,
+    outcome: Result<(), Error>,
+}
+
+/// Why the operator stopped without having been told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A task ended that never should.
+    #[error("the task that {0} ended by itself")]
+    Ended(&'static str),
+    /// A task panicked.
+    #[error("a task of the operator died")]
+    Died(#[source] JoinError),
+}
+
 // === impl Operator ===
 
 impl Operator {
-    /// Runs until `shutdown` and hands the pipeline back, for its last flush.
-    pub async fn run(self, shutdown: CancellationToken) -> Reloader {
+    /// Runs until `shutdown`, or until one of its tasks ends that should not.
+    pub async fn run(self, shutdown: CancellationToken) -> Stopped {
         let Self { client, replica, pipeline, reloader, defaults, leadership } = self;
-        let namespace = replica.namespace.as_str();
-        let tasks = TaskTracker::new();
+        let Replica { namespace, name, pod, components } = replica;
+        let stop = shutdown.child_token();
+        let mut tasks = JoinSet::new();
 
         let (objects, seen) = watch::channel(View::<TelemetryConfig>::default());
-        let telemetryconfigs = Api::namespaced(client.clone(), namespace);
-        let watching =
-            view::keep(telemetryconfigs, watcher::Config::default(), "TelemetryConfigs", objects);
-        let until = shutdown.clone();
-        tasks.spawn(async move { until.run_until_cancelled(watching).await });
+        let api = Api::namespaced(client.clone(), &namespace);
+        let everything = watcher::Config::default();
+        let watching = view::keep(api, everything, "TelemetryConfigs", objects);
+        let until = stop.clone();
+        tasks.spawn(async move {
+            until.run_until_cancelled(watching).await;
+            "watches TelemetryConfigs"
+        });
 
-        let unprogrammed = Report { components: replica.components.clone(), config: None };
+        let unprogrammed = Report { components: components.clone(), config: None };
         let (reports, reported) = watch::channel(unprogrammed.encode());
-        let heartbeat =
-            Heartbeat::new(client.clone(), namespace, &replica.name, replica.pod.clone());
-        tasks.spawn(heartbeat.run(reported, shutdown.clone()));
+        let beating =
+            Heartbeat::new(client.clone(), &namespace, &name, pod).run(reported, stop.clone());
+        tasks.spawn(async move {
+            beating.await;
+            "reports in this replica's Lease"
+        });
 
-        let writer = StatusWriter::new(client.clone(), namespace, seen.clone());
-        tasks.spawn(writer.run(leadership, shutdown.clone()));
+        let writing = StatusWriter::new(client, &namespace, &name, seen.clone())
+            .run(leadership, stop.clone());
+        tasks.spawn(async move {
+            writing.await;
+            "writes status"
+        });
 
-        let applier =
-            Applier::new(reloader, pipeline.health(), defaults, replica.components, reports);
-        let reloader = applier.run(seen, shutdown).await;
-        tasks.close();
-        tasks.wait().await;
-        reloader
+        let applier = Applier::new(reloader, pipeline.health(), defaults, components, reports);
+        let supervising = async {
+            let ended = tasks.join_next().await;
+            let asked = shutdown.is_cancelled();
+            stop.cancel();
+            if asked { Ok(()) } else { unexpected(ended) }
+        };
+        let ((reloader, drains), outcome) =
+            tokio::join!(applier.run(seen, stop.clone()), supervising);
+        Stopped { reloader, drains, tasks, outcome }
+    }
+}
+
+fn unexpected(ended: Option<Result<&'static str, JoinError>>) -> Result<(), Error> {
+    match ended {
+        Some(Ok(task)) => Err(Error::Ended(task)),
+        Some(Err(died)) => Err(Error::Died(died)),
+        None => Ok(()),
+    }
+}
+
+// === impl Stopped ===
+
+impl Stopped {
+    /// Exports the last values, within `deadline`, and joins every task. Neither waits for the
+    /// other: an API server that does not answer costs no value.
+    pub async fn flush(self, deadline: Duration) -> (ShutdownReport, Result<(), Error>) {
+        let Self { reloader, drains, mut tasks, outcome } = self;
+        let joining = async { while tasks.join_next().await.is_some() {} };
+        let (report, ()) = tokio::join!(reloader.shutdown(deadline), joining);
+        drains.wait().await;
+        (report, outcome)
+    }
+}
+
+// === impl Error ===
+
+impl Error {
+    /// A closed word for logs and metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Ended(_) => "TaskEnded",
+            Self::Died(_) => "TaskDied",
+        }
     }
 }

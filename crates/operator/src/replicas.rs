@@ -63,10 +63,14 @@ impl Replicas {
         replicas
     }
 
-    /// The Leases that nobody will renew any more.
-    pub(crate) fn orphans(&self, now: Instant) -> Vec<String> {
+    /// The Leases that nobody will renew any more: name and resourceVersion.
+    pub(crate) fn orphans(&self, now: Instant) -> Vec<(String, String)> {
         let orphaned = |beat: &&Beat| now.duration_since(beat.since) > ORPHANED;
-        self.0.values().filter(orphaned).map(|beat| beat.lease.clone()).collect()
+        self.0
+            .values()
+            .filter(orphaned)
+            .map(|beat| (beat.lease.clone(), beat.resource_version.clone()))
+            .collect()
     }
 }
 
@@ -135,6 +139,9 @@ mod tests {
         let mut replicas = Replicas::default();
         replicas.observe(&leases(&[("a", "1")]), start);
         assert!(replicas.orphans(start + ORPHANED).is_empty());
-        assert_eq!(replicas.orphans(start + ORPHANED + Duration::from_secs(1)), ["a"]);
+        assert_eq!(
+            replicas.orphans(start + ORPHANED + Duration::from_secs(1)),
+            [("a".to_owned(), "1".to_owned())]
+        );
     }
 }

@@ -16,6 +16,10 @@ use pharos_telemetry::config::{self, Config, Endpoint, MetricSink, Metrics, Otlp
 /// The cardinality limit that the pipeline has, and the CRD's default.
 const CARDINALITY_LIMIT: i32 = 2000;
 
+const WITHOUT_TLS: &str = "use an http:// endpoint without tls";
+/// The longest message about problems, in bytes: a quarter of what a condition takes.
+const LONGEST_SUMMARY: usize = 8192;
+
 /// Why a spec cannot be programmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -62,6 +66,16 @@ impl Problems {
             kind: ProblemKind::Invalid,
             message: format!("cannot be decoded: {error}"),
         }])
+    }
+
+    /// All problems in one message, or as many as fit: an object may have thousands.
+    pub fn summary(&self) -> String {
+        let whole = self.to_string();
+        if whole.len() <= LONGEST_SUMMARY {
+            return whole;
+        }
+        let shown = whole.floor_char_boundary(LONGEST_SUMMARY);
+        format!("{}... ({} problems)", &whole[..shown], self.0.len())
     }
 
     /// The reason of `Accepted=False`: that of the gravest problem.
@@ -164,10 +178,10 @@ fn resolve_metrics(
     if !views.is_empty() {
         findings.unsupported("spec.metrics.views", "remove them");
     }
-    let Some(period) = seconds(*export_period_seconds) else {
+    let period = seconds(*export_period_seconds);
+    if period.is_none() {
         findings.invalid("spec.metrics.exportPeriodSeconds", "must be at least 1");
-        return Metrics::Disabled;
-    };
+    }
     if exporters.is_empty() {
         findings.invalid("spec.metrics.exporters", "must name at least one of spec.exporters");
     }
@@ -175,7 +189,10 @@ fn resolve_metrics(
     for name in exporters {
         match sinks.get(name.as_str()) {
             Some(sink) => {
-                chosen.insert(SinkName::new(name), with_period(sink.clone(), period));
+                chosen.insert(
+                    SinkName::new(name),
+                    with_period(sink.clone(), period.unwrap_or(config::DEFAULT_PERIOD)),
+                );
             }
             // A declared exporter without a sink has its own problem already.
             None if declared.iter().any(|exporter| exporter.name == *name) => {}
@@ -217,17 +234,23 @@ fn sink(exporter: &Exporter, findings: &mut Findings) -> Option<MetricSink> {
 
 fn otlp_sink(path: &str, otlp: &OtlpExporter, findings: &mut Findings) -> Option<OtlpSink> {
     let OtlpExporter { protocol, endpoint, compression, timeout_seconds, headers, tls } = otlp;
-    if *protocol == OtlpProtocol::HttpProtobuf {
-        findings.unsupported(format!("{path}.protocol"), "use GRPC");
-        return None;
-    }
-    if tls.is_some() || endpoint.starts_with("https://") {
-        let field = if tls.is_some() { "tls" } else { "endpoint" };
-        findings.unsupported(format!("{path}.{field}"), "use an http:// endpoint without tls");
-        return None;
-    }
-    let endpoint = Endpoint::parse(endpoint)
-        .map_err(|error| findings.invalid(format!("{path}.endpoint"), error.to_string()));
+    let endpoint = match (protocol, tls) {
+        (OtlpProtocol::HttpProtobuf, _) => {
+            findings.unsupported(format!("{path}.protocol"), "use GRPC");
+            None
+        }
+        (OtlpProtocol::Grpc, Some(_)) => {
+            findings.unsupported(format!("{path}.tls"), WITHOUT_TLS);
+            None
+        }
+        (OtlpProtocol::Grpc, None) if endpoint.starts_with("https://") => {
+            findings.unsupported(format!("{path}.endpoint"), WITHOUT_TLS);
+            None
+        }
+        (OtlpProtocol::Grpc, None) => Endpoint::parse(endpoint)
+            .map_err(|error| findings.invalid(format!("{path}.endpoint"), error.to_string()))
+            .ok(),
+    };
     let timeout = seconds(*timeout_seconds);
     if timeout.is_none() {
         findings.invalid(format!("{path}.timeoutSeconds"), "must be at least 1");
@@ -235,7 +258,7 @@ fn otlp_sink(path: &str, otlp: &OtlpExporter, findings: &mut Findings) -> Option
     let headers =
         headers.iter().filter_map(|header| resolve_header(path, header, findings)).collect();
     Some(OtlpSink {
-        endpoint: endpoint.ok()?,
+        endpoint: endpoint?,
         compression: match compression {
             Compression::None => config::Compression::None,
             Compression::Gzip => config::Compression::Gzip,

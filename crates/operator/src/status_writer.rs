@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, Resource};
 use pharos_api::telemetryconfig::{TelemetryConfig, TelemetryConfigStatus};
 use pharos_cluster::election::Leadership;
@@ -36,10 +36,13 @@ const TICK: Duration = Duration::from_secs(2);
 pub(crate) struct StatusWriter {
     client: Client,
     namespace: String,
+    /// This replica's name: while its own Lease is not seen live, the view of Leases is too old.
+    replica: String,
     objects: watch::Receiver<View<TelemetryConfig>>,
     scopes: Scopes,
     written: BTreeMap<Uid, Written>,
-    trouble: Option<Trouble>,
+    /// What keeps a status from being written, by object.
+    troubles: BTreeMap<Uid, Trouble>,
 }
 
 /// A status that was written and that the watch may not have brought back yet.
@@ -54,15 +57,17 @@ impl StatusWriter {
     pub(crate) fn new(
         client: Client,
         namespace: &str,
+        replica: &str,
         objects: watch::Receiver<View<TelemetryConfig>>,
     ) -> Self {
         Self {
             client,
             namespace: namespace.to_owned(),
+            replica: replica.to_owned(),
             objects,
             scopes: Scopes::default(),
             written: BTreeMap::new(),
-            trouble: None,
+            troubles: BTreeMap::new(),
         }
     }
 
@@ -72,21 +77,30 @@ impl StatusWriter {
         mut leadership: watch::Receiver<Leadership>,
         shutdown: CancellationToken,
     ) {
-        loop {
-            tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                elected = leadership.wait_for(|now| *now == Leadership::Leader) => {
-                    if elected.is_err() {
-                        return;
-                    }
-                }
-            }
+        while let Some(()) =
+            shutdown.run_until_cancelled(self.follow(&mut leadership)).await.flatten()
+        {
             let mut lost = leadership.clone();
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = lost.wait_for(|now| *now == Leadership::Follower) => {}
                 () = self.lead() => {}
+            }
+        }
+    }
+
+    /// Waits for leadership, and remembers meanwhile what can be decoded: a leader has to know the
+    /// components of an object that no longer can. `None` if there is no election any more.
+    async fn follow(&mut self, leadership: &mut watch::Receiver<Leadership>) -> Option<()> {
+        loop {
+            tokio::select! {
+                elected = leadership.wait_for(|now| *now == Leadership::Leader) => {
+                    return elected.ok().map(|_| ());
+                }
+                changed = self.objects.changed() => changed.ok()?,
+            }
+            if let Some(objects) = &self.objects.borrow_and_update().objects {
+                self.scopes.update(objects);
             }
         }
     }
@@ -101,17 +115,19 @@ impl StatusWriter {
             let mut tick = tokio::time::interval(TICK);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
-                tokio::select! {
-                    _ = tick.tick() => {}
-                    Ok(()) = heartbeats.changed() => {}
-                    Ok(()) = self.objects.changed() => {}
-                }
+                let ticked = tokio::select! {
+                    _ = tick.tick() => true,
+                    Ok(()) = heartbeats.changed() => false,
+                    Ok(()) = self.objects.changed() => false,
+                };
                 let beats = heartbeats.borrow_and_update().objects.clone();
                 let objects = self.objects.borrow_and_update().objects.clone();
                 if let (Some(beats), Some(objects)) = (beats, objects) {
                     replicas.observe(&beats, Instant::now());
-                    self.bury(&replicas).await;
                     self.write_all(&objects, &replicas).await;
+                    if ticked {
+                        self.bury(&replicas).await;
+                    }
                 }
             }
         };
@@ -125,8 +141,13 @@ impl StatusWriter {
     ) {
         self.scopes.update(objects);
         self.written.retain(|uid, _| objects.contains_key(uid));
+        self.troubles.retain(|uid, _| objects.contains_key(uid));
         let winners = select(&self.scopes.candidates(objects));
         let live = replicas.live(Instant::now());
+        if !live.iter().any(|replica| replica.name == self.replica) {
+            // We live, so a view in which we do not says nothing of the others either.
+            return;
+        }
         for (uid, observed) in objects.iter() {
             let before = self.before(observed);
             let scene = Scene {
@@ -175,31 +196,41 @@ impl StatusWriter {
         let request = api.patch_status(observed.name(), &parameters, &patch);
         match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
             Ok(Ok(_)) => {
-                self.trouble = None;
+                self.troubles.remove(observed.uid());
                 let over = observed.metadata.resource_version.clone();
                 self.written.insert(observed.uid().to_owned(), Written { over, status });
             }
             // It changed or went meanwhile: the watch brings what it is now.
             Ok(Err(kube::Error::Api(answer))) if matches!(answer.code, 404 | 409) => {}
-            Ok(Err(error)) => self.note(Trouble::of(&error), &error.to_string(), observed.name()),
-            Err(_) => self.note(Trouble::Unreachable, "no answer in time", observed.name()),
+            Ok(Err(error)) => self.note(Trouble::of(&error), &error.to_string(), observed),
+            Err(_) => self.note(Trouble::Unreachable, "no answer in time", observed),
         }
     }
 
-    fn note(&mut self, trouble: Trouble, error: &str, name: &str) {
-        if self.trouble.replace(trouble) != Some(trouble) {
-            let reason = trouble.reason();
-            tracing::warn!(telemetryconfig = name, reason, error, "cannot write status, retrying");
+    fn note(&mut self, trouble: Trouble, error: &str, observed: &Observed<TelemetryConfig>) {
+        if self.troubles.insert(observed.uid().to_owned(), trouble) != Some(trouble) {
+            tracing::warn!(
+                telemetryconfig = observed.name(),
+                reason = trouble.reason(),
+                error,
+                "cannot write status, retrying; {}",
+                trouble.remedy()
+            );
         }
     }
 
     /// Removes the Leases of replicas that died without a Pod to be collected with.
     async fn bury(&self, replicas: &Replicas) {
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
-        for lease in replicas.orphans(Instant::now()) {
-            let parameters = DeleteParams::default();
+        for (lease, resource_version) in replicas.orphans(Instant::now()) {
+            // A replica that woke meanwhile keeps its Lease.
+            let resource_version = Some(resource_version);
+            let parameters = DeleteParams::default()
+                .preconditions(Preconditions { resource_version, uid: None });
             let request = leases.delete(&lease, &parameters);
-            let _ = tokio::time::timeout(REQUEST_TIMEOUT, request).await;
+            if let Ok(Err(error)) = tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+                tracing::debug!(lease, %error, "cannot remove the Lease of a dead replica");
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve(arguments) => serve::run(*arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Crds => crds::print(),
     };
     match outcome {

@@ -4,15 +4,16 @@
 //! finished, the operator stopped, the last values exported. Probes and scrapes are answered until
 //! all of that is done.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use pharos_admission::{Admission, Options};
 use pharos_cluster::election::{Election, Leadership};
 use pharos_cluster::heartbeat::Pod;
 use pharos_instruments::Instruments;
-use pharos_operator::{Operator, Replica};
+use pharos_operator::{Operator, Replica, Stopped};
 use pharos_telemetry::{Config, Identity, Pipeline};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -24,17 +25,45 @@ use crate::admin::Admin;
 use crate::arguments::ServeArguments;
 use crate::logging;
 
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long the last export of all sinks may take.
 const FLUSH_DEADLINE: Duration = Duration::from_secs(5);
+/// For the probes and scrapes that are being answered when everything else is done.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// How long everything after `--shutdown-delay` may take before the process gives up: more than
-/// reviews in flight (10 s), the drain of removed sinks (5 s) and the flush one after the other, and
-/// with the delay less than the 30 s that Kubernetes gives.
+/// reviews in flight (10 s), the flush (5 s) and the last answers one after the other, and with the
+/// delay less than the 30 s that Kubernetes gives.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(22);
+/// The answer to a scrape while no exporter is of type Prometheus.
+const NOT_SCRAPED: &str = "Metrics are not scraped here: the configuration in force has no \
+    Prometheus exporter. Add an exporter of type Prometheus to spec.exporters of the \
+    TelemetryConfig and name it in spec.metrics.exporters.\n";
 const TELEMETRY_LEASE: &str = "pharos-telemetry-leader";
 const ADMISSION_LEASE: &str = "pharos-admission-leader";
 
+/// What runs, and by what it is told to end, in this order.
+#[derive(Default)]
+struct Process {
+    /// Cancelled first: admission leaves.
+    leaving: CancellationToken,
+    /// Cancelled when no review is in flight any more.
+    stopping: CancellationToken,
+    /// Cancelled when the last values are exported.
+    ending: CancellationToken,
+    /// Cancelled when any task ends, even by a panic.
+    over: CancellationToken,
+}
+
+/// The tasks of the process, to be joined in order.
+struct Tasks {
+    admission: JoinHandle<Result<(), pharos_admission::Error>>,
+    operator: JoinHandle<Stopped>,
+    elections: [JoinHandle<()>; 2],
+    servers: [JoinHandle<io::Result<()>>; 2],
+}
+
 /// Runs the engine until SIGTERM or SIGINT.
-pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     logging::start(arguments.log_format, &arguments.log_level)?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
@@ -45,86 +74,128 @@ pub(crate) fn run(arguments: ServeArguments) -> anyhow::Result<()> {
     outcome
 }
 
-async fn serve(arguments: ServeArguments) -> anyhow::Result<()> {
+async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let metrics = bind(arguments.metrics_listen, "--metrics-listen").await?;
-    let admin = bind(arguments.admin_listen, "--admin-listen").await?;
-    let client = pharos_cluster::connect(arguments.kubeconfig.as_deref()).await?;
-    let environment = |name: &str| std::env::var(name).ok();
-    let identity = Identity::from_environment(env!("CARGO_PKG_VERSION"), &environment);
-    let replica = replica(&arguments, &identity, &environment);
-    let (pipeline, reloader) = Pipeline::start(identity)?;
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        replica = replica.name,
-        namespace = replica.namespace,
-        "starting"
-    );
+    let process = Process::default();
+    let tasks = process.start(arguments).await?;
+    let asked = tokio::select! {
+        () = asked_to_end(&mut signals) => true,
+        () = process.over.cancelled() => false,
+    };
+    let deadline = arguments.shutdown_delay() + SHUTDOWN_DEADLINE;
+    tokio::select! {
+        ended = tokio::time::timeout(deadline, process.end(tasks)) => {
+            ended.with_context(|| format!("could not end in order within {deadline:?}"))??;
+        }
+        () = asked_to_end(&mut signals) => bail!("told twice to end: did not wait for the rest"),
+    }
+    ensure!(asked, "a task ended by itself that never should");
+    Ok(())
+}
 
-    let (leaving, stopping, ending) =
-        (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-    let elect = |lease| {
-        let (role, leadership) = watch::channel(Leadership::Follower);
-        let election = Election::new(client.clone(), &replica.namespace, lease, &replica.name);
-        (leadership, tokio::spawn(election.run(role, stopping.clone())))
-    };
-    let (admission_leadership, admission_election) = elect(ADMISSION_LEASE);
-    let (telemetry_leadership, telemetry_election) = elect(TELEMETRY_LEASE);
+// === impl Process ===
 
-    let options = Options {
-        listen: arguments.webhook_listen,
-        target: arguments
-            .webhook_target()
-            .context("--namespace cannot be that of the webhook's Service")?,
-        namespace: arguments.namespace.clone(),
-        shutdown_delay: arguments.shutdown_delay(),
-    };
-    let instruments = Instruments::new(&pipeline);
-    let admission = Admission::new(client.clone(), instruments, options, admission_leadership);
-    let admin_port = Admin {
-        pipeline: pipeline.clone(),
-        components: vec![("admission", admission.readiness())],
-    };
-    let operator = Operator {
-        client,
-        replica,
-        pipeline: pipeline.clone(),
-        reloader,
-        defaults: Config::prometheus(),
-        leadership: telemetry_leadership,
-    };
-    let scrapes = tokio::spawn(pharos_telemetry::serve_scrapes(
-        metrics,
-        pipeline,
-        ending.clone().cancelled_owned(),
-    ));
-    let probes = tokio::spawn(admin_port.serve(admin, ending.clone()));
-    let operator = tokio::spawn(operator.run(stopping.clone()));
-    let mut admission = tokio::spawn(admission.run(leaving.clone()));
-
-    let died = tokio::select! {
-        () = asked_to_end(&mut signals) => None,
-        outcome = &mut admission => Some(outcome),
-    };
-    leaving.cancel();
-    let end = async {
-        let outcome = match died {
-            Some(outcome) => outcome,
-            None => admission.await,
+impl Process {
+    /// Binds, wires and starts everything.
+    async fn start(&self, arguments: &ServeArguments) -> anyhow::Result<Tasks> {
+        let metrics = bind(arguments.metrics_listen, "--metrics-listen").await?;
+        let admin = bind(arguments.admin_listen, "--admin-listen").await?;
+        let options = Options {
+            listen: arguments.webhook_listen,
+            target: arguments
+                .webhook_target()
+                .context("--namespace cannot be that of the webhook's Service")?,
+            namespace: arguments.namespace.clone(),
+            shutdown_delay: arguments.shutdown_delay(),
         };
-        stopping.cancel();
-        let reloader = operator.await.context("the operator died")?;
-        join([admission_election, telemetry_election]).await;
-        let flushed = reloader.shutdown(FLUSH_DEADLINE).await;
-        tracing::info!(?flushed, "telemetry flushed");
-        ending.cancel();
-        scrapes.await??;
-        probes.await??;
-        outcome.context("admission died")?.context("admission")
-    };
-    match tokio::time::timeout(arguments.shutdown_delay() + SHUTDOWN_DEADLINE, end).await {
-        Ok(outcome) => outcome,
-        Err(_) => bail!("could not end in order within {SHUTDOWN_DEADLINE:?} after the delay"),
+        let client = pharos_cluster::connect(arguments.kubeconfig.as_deref()).await?;
+        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let identity = Identity::from_environment(VERSION, &environment);
+        let candidate = candidate(&identity, &environment);
+        let replica = replica(arguments, &identity, &environment);
+        let (pipeline, reloader) = Pipeline::start(identity)?;
+        tracing::info!(
+            version = VERSION,
+            replica = replica.name,
+            namespace = replica.namespace,
+            "starting"
+        );
+
+        let elect = |lease| {
+            let (role, leadership) = watch::channel(Leadership::Follower);
+            let election = Election::new(client.clone(), &replica.namespace, lease, &candidate);
+            (leadership, self.spawn(election.run(role, self.stopping.clone())))
+        };
+        let (admission_leadership, admission_election) = elect(ADMISSION_LEASE);
+        let (telemetry_leadership, telemetry_election) = elect(TELEMETRY_LEASE);
+        let instruments = Instruments::new(&pipeline);
+        let admission = Admission::new(client.clone(), instruments, options, admission_leadership);
+        let admin_port = Admin {
+            pipeline: pipeline.clone(),
+            components: vec![("admission", admission.readiness())],
+        };
+        let operator = Operator {
+            client,
+            replica,
+            pipeline: pipeline.clone(),
+            reloader,
+            defaults: Config::prometheus(),
+            leadership: telemetry_leadership,
+        };
+        let ending = self.ending.clone().cancelled_owned();
+        let scrapes = pharos_telemetry::serve_scrapes(metrics, pipeline, NOT_SCRAPED, ending);
+        Ok(Tasks {
+            servers: [
+                self.spawn(scrapes),
+                self.spawn(admin_port.serve(admin, self.ending.clone())),
+            ],
+            elections: [admission_election, telemetry_election],
+            operator: self.spawn(operator.run(self.stopping.clone())),
+            admission: self.spawn(admission.run(self.leaving.clone())),
+        })
+    }
+
+    fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let over = self.over.clone().drop_guard();
+        tokio::spawn(async move {
+            let _over = over;
+            task.await
+        })
+    }
+
+    /// Ends everything in order. The first error of the order is the outcome; none keeps what comes
+    /// after it from ending in order, too.
+    async fn end(&self, tasks: Tasks) -> anyhow::Result<()> {
+        let Tasks { admission, operator, elections, servers } = tasks;
+        self.leaving.cancel();
+        let admission = admission.await;
+        self.stopping.cancel();
+        let operator = match operator.await {
+            Ok(stopped) => {
+                let (flushed, outcome) = stopped.flush(FLUSH_DEADLINE).await;
+                tracing::info!(?flushed, "telemetry flushed");
+                outcome.context("the operator")
+            }
+            Err(died) => Err(died).context("the operator died, and the last values with it"),
+        };
+        self.ending.cancel();
+        let last_answers = async {
+            for election in elections {
+                election.await.context("an election died")?;
+            }
+            for server in servers {
+                server.await.context("a server died")??;
+            }
+            anyhow::Ok(())
+        };
+        // A client that never finishes its request is no reason to fail.
+        let servers = tokio::time::timeout(LAST_ANSWERS, last_answers).await.unwrap_or(Ok(()));
+        admission.context("admission died")?.context("admission")?;
+        operator?;
+        servers
     }
 }
 
@@ -141,30 +212,68 @@ async fn asked_to_end((terminate, interrupt): &mut (Signal, Signal)) {
     }
 }
 
-async fn join(tasks: [JoinHandle<()>; 2]) {
-    for task in tasks {
-        if let Err(error) = task.await {
-            tracing::error!(%error, "an election died");
-        }
-    }
+/// The start of the instance id: enough to tell processes apart for a person.
+fn short(identity: &Identity) -> String {
+    identity.instance_id().chars().filter(char::is_ascii_alphanumeric).take(8).collect()
 }
 
-/// This process among its replicas: its Pod, or the host's name and the start of the instance id.
+/// This process as a candidate of elections: no two processes are one, whatever their names.
+fn candidate(identity: &Identity, environment: &dyn Fn(&str) -> Option<String>) -> String {
+    let name = environment("POD_NAME").unwrap_or_else(|| "local".to_owned());
+    format!("{name}_{}", short(identity))
+}
+
+/// This process among its replicas: its Pod, or the start of the instance id.
 fn replica(
     arguments: &ServeArguments,
     identity: &Identity,
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Replica {
     let pod_name = environment("POD_NAME");
-    let pod = pod_name.clone().zip(environment("POD_UID")).map(|(name, uid)| Pod { name, uid });
-    let name = pod_name.unwrap_or_else(|| {
-        let instance = identity.instance_id();
-        format!("local-{}", instance.get(..8).unwrap_or(instance)).to_lowercase()
-    });
+    // The owner of a Lease has to be in its namespace, or the Lease is collected again and again.
+    let at_home = environment("POD_NAMESPACE").is_none_or(|it| it == arguments.namespace);
+    let uid = environment("POD_UID").filter(|_| at_home);
+    let pod = pod_name.clone().zip(uid).map(|(name, uid)| Pod { name, uid });
     Replica {
         namespace: arguments.namespace.clone(),
-        name,
+        name: pod_name.unwrap_or_else(|| format!("local-{}", short(identity).to_lowercase())),
         pod,
         components: arguments.components(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+    use clap::Parser;
+
+    fn named(variables: &[(&str, &str)]) -> (Replica, String) {
+        let environment = |name: &str| {
+            let found = variables.iter().find(|(variable, _)| *variable == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let arguments = Arguments::parse_from(["pharos", "serve", "--namespace", "engine"]);
+        let Command::Serve(arguments) = arguments.command else { panic!("serve was asked for") };
+        let identity = Identity::from_environment(VERSION, &environment);
+        (replica(&arguments, &identity, &environment), candidate(&identity, &environment))
+    }
+
+    #[test]
+    fn a_pod_is_named_after_itself_and_owns_its_lease_at_home_only() {
+        let pod = [("POD_NAME", "p-1"), ("POD_UID", "u-1"), ("POD_NAMESPACE", "engine")];
+        let (replica, candidate) = named(&pod);
+        assert_eq!((replica.name.as_str(), candidate.as_str()), ("p-1", "p-1_u1"));
+        assert!(replica.pod.is_some_and(|pod| pod.uid == "u-1"));
+        let (elsewhere, _) = named(&[pod[0], pod[1], ("POD_NAMESPACE", "other")]);
+        assert!(elsewhere.pod.is_none());
+    }
+
+    #[test]
+    fn outside_of_a_pod_no_two_processes_are_one() {
+        let (one, other) = (named(&[]), named(&[]));
+        assert_ne!(one.0.name, other.0.name);
+        assert_ne!(one.1, other.1);
+        assert_ne!(named(&[("POD_NAME", "p")]).1, named(&[("POD_NAME", "p")]).1);
     }
 }

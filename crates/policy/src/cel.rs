@@ -6,8 +6,8 @@
 //!
 //! **Bounds.** Whoever may write a policy decides how long its evaluation takes, so what can be
 //! bounded without counting steps is bounded when the policy is compiled: the length of an
-//! expression, the depth of its tree, how many loops stand inside of each other, and the size of
-//! its regular expressions. That does not bound the time of an evaluation, which also grows with
+//! expression, the depth of its tree and of the values that it makes, how many loops stand inside of
+//! each other, and the number and size of its regular expressions. That does not bound the time of an evaluation, which also grows with
 //! the object; a budget of steps per evaluation will.
 
 use std::fmt;
@@ -15,12 +15,13 @@ use std::fmt;
 use ::cel::common::ast::IdedExpr;
 
 use check::Check;
-use pattern::Pattern;
+use pattern::{Pattern, Patterns};
 
 mod check;
 mod env;
 mod equality;
 mod json;
+mod nesting;
 mod optional;
 mod parse;
 mod pattern;
@@ -33,6 +34,8 @@ pub(crate) use scope::{Bindings, Inputs, NamespaceObject, Scope};
 const MAX_LENGTH: usize = 16 << 10;
 /// The deepest tree; the interpreter recurses with it.
 const MAX_DEPTH: usize = 160;
+/// The deepest value that expressions may make; cloning, comparing and dropping recurse with it.
+const MAX_NESTING: usize = 500;
 /// How many loops may stand inside of each other.
 const MAX_NESTED_LOOPS: usize = 4;
 /// The longest error that is kept. Errors quote values, and values come with the request.
@@ -44,7 +47,7 @@ pub(crate) struct Compiler {
     names: Vec<String>,
     /// None where a variable has problems of its own; what uses it has none for that.
     variables: Vec<Option<Expression>>,
-    patterns: Vec<Pattern>,
+    patterns: Patterns,
 }
 
 /// The variables and patterns that the expressions of one policy share.
@@ -65,6 +68,8 @@ pub(crate) struct Expression {
     /// The variables that must be known before it is evaluated: those, and what they need.
     needs: Vec<usize>,
     needs_namespace: bool,
+    /// How deep its value is at most, not counting what comes with the request.
+    nesting: usize,
 }
 
 /// Whether an expression may use the policy's variables.
@@ -158,6 +163,17 @@ impl Compiler {
             return Err(located.collect());
         }
         let named = || found.variables.iter().filter_map(|index| self.variables[*index].as_ref());
+        let of_variable = |index: usize| {
+            self.variables
+                .get(index)
+                .and_then(Option::as_ref)
+                .map_or(0, |variable| variable.nesting)
+        };
+        let nesting = nesting::depth(&root, &of_variable);
+        if nesting > MAX_NESTING {
+            let message = format!("makes values nested more than {MAX_NESTING} deep");
+            return Err(vec![Problem::new(Reason::TooComplex, message)]);
+        }
         let mut needs = found.variables.clone();
         needs.extend(named().flat_map(|variable| &variable.needs));
         Ok(Expression {
@@ -166,13 +182,14 @@ impl Compiler {
             needs_namespace: found.names_namespace || named().any(Expression::needs_namespace),
             needs: needs.into_iter().collect(),
             names: found.variables.into_iter().collect(),
+            nesting,
         })
     }
 
     /// The program, if every variable compiled.
     pub(crate) fn finish(self) -> Option<Program> {
         let variables = self.variables.into_iter().collect::<Option<_>>()?;
-        Some(Program { names: self.names, variables, patterns: self.patterns })
+        Some(Program { names: self.names, variables, patterns: self.patterns.finish() })
     }
 }
 

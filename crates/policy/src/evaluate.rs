@@ -65,6 +65,8 @@ pub fn evaluate<'p>(
         request.old_object,
         request.raw,
         match (request.namespace, request.namespace_object) {
+            // Its own namespace is what the request is about.
+            _ if request.is_namespace() => NamespaceObject::None,
             (_, Some(namespace)) => NamespaceObject::Known(namespace),
             (Some(_), None) => NamespaceObject::Unknown,
             (None, None) => NamespaceObject::None,

@@ -1,9 +1,12 @@
 //! Which requests a policy is about: `matchConstraints`, decided as Kubernetes decides them.
 //!
-//! Enter at [`Matcher::compile`] and [`Matcher::matches`]. `matchPolicy` needs nothing here: with
-//! `Equivalent` the API server converts a request to a version that the rules name before it calls.
+//! Enter at [`Matcher::compile`] and [`Matcher::matches`]. A request is compared in the version in
+//! which it comes. The webhook is registered with `matchPolicy: Equivalent` for the rules of all
+//! policies together, so the API server converts a request only if no rule of any policy names its
+//! version; a policy whose rules name one version of several should name them all. Whether a request
+//! was converted is not told apart, so `matchPolicy: Exact` is refused.
 
-use pharos_api::policy::MatchResources;
+use pharos_api::policy::{MatchPolicy, MatchResources};
 
 use crate::cel::Reason;
 use crate::error::CompileError;
@@ -16,6 +19,10 @@ mod rule;
 mod selector;
 
 pub(crate) use rule::Term;
+
+/// How many pairs of a group and a resource the rules of a policy may name: each is an entry of the
+/// index of policies.
+const MAX_KEYS: usize = 4096;
 
 /// Compiled match constraints.
 #[derive(Debug, Default)]
@@ -42,19 +49,29 @@ impl Matcher {
             exclude_resource_rules,
             namespace_selector,
             object_selector,
-            match_policy: _,
+            match_policy,
         } = constraints;
         if resource_rules.is_empty() {
             let path = format!("{PATH}.resourceRules");
             errors.push(CompileError::field(path, Reason::Invalid, "at least one rule is needed"));
+        }
+        if *match_policy == Some(MatchPolicy::Exact) {
+            let message = "Exact is not something that this version does";
+            let path = format!("{PATH}.matchPolicy");
+            errors.push(CompileError::field(path, Reason::Unsupported, message));
         }
         let mut compile = |field: &str, rules: &[_]| {
             let compile =
                 |(index, rule)| Rule::compile(rule, &format!("{PATH}.{field}[{index}]"), errors);
             rules.iter().enumerate().map(compile).collect()
         };
-        let rules = compile("resourceRules", resource_rules);
+        let rules: Vec<Rule> = compile("resourceRules", resource_rules);
         let excluded = compile("excludeResourceRules", exclude_resource_rules);
+        if rules.iter().map(Rule::key_count).sum::<usize>() > MAX_KEYS {
+            let message = format!("more than {MAX_KEYS} pairs of a group and a resource");
+            let path = format!("{PATH}.resourceRules");
+            errors.push(CompileError::field(path, Reason::TooComplex, message));
+        }
         let mut select = |field: &str, selector: &Option<_>| {
             Selector::compile(selector.as_ref(), &format!("{PATH}.{field}"), errors)
         };

@@ -13,8 +13,8 @@ pub struct Request<'a> {
     pub operation: Operation,
     /// The kind of the object.
     pub kind: GroupVersionKind<'a>,
-    /// What it is done to. The API server has already converted it to a version that the webhook
-    /// was registered for, so policies compare it as it is, whatever their `matchPolicy`.
+    /// What it is done to, in the version in which the API server sends it: one that the webhook
+    /// was registered for.
     pub resource: GroupVersionResource<'a>,
     /// The part of the resource, as in `pods/eviction`.
     pub sub_resource: Option<&'a str>,
@@ -107,7 +107,7 @@ impl<'a> Request<'a> {
 
     /// Whether the object is a Namespace itself, which counts as a cluster's resource although the
     /// request carries a namespace.
-    pub(crate) fn is_namespace(&self) -> bool {
+    pub fn is_namespace(&self) -> bool {
         self.resource.group.is_empty() && self.resource.resource == "namespaces"
     }
 }

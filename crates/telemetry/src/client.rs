@@ -119,10 +119,10 @@ impl Client {
             let mut worst = ExportOutcome::Accepted;
             let sent = tokio::time::timeout(timeout, async {
                 for (request, points) in requests {
-                    match send(&mut service, request, metadata.clone(), timeout).await {
+                    match send(&mut service, request, points, metadata.clone(), timeout).await {
                         ExportOutcome::Accepted => accepted += points,
                         ExportOutcome::PartiallyRejected { points: some, message } => {
-                            accepted += points.saturating_sub(some);
+                            accepted += points - some;
                             rejected += some;
                             worst = ExportOutcome::PartiallyRejected { points: rejected, message };
                         }
@@ -155,13 +155,14 @@ fn connect(spec: &ClientSpec) -> MetricsServiceClient<Channel> {
 async fn send(
     service: &mut MetricsServiceClient<Channel>,
     request: ExportMetricsServiceRequest,
+    points: u64,
     metadata: MetadataMap,
     timeout: Duration,
 ) -> ExportOutcome {
     let mut request = tonic::Request::from_parts(metadata, tonic::Extensions::default(), request);
     request.set_timeout(timeout);
     match service.export(request).await {
-        Ok(response) => ExportOutcome::from_response(response.into_inner()),
+        Ok(response) => ExportOutcome::from_response(response.into_inner(), points),
         Err(status) => ExportOutcome::from_status(&status),
     }
 }

@@ -18,8 +18,13 @@ use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{
     InstrumentKind, ManualReader, Pipeline, SdkMeterProvider, Temporality,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::snapshot::Snapshot;
+
+/// What happened when a generation is broken, and what to do about it.
+pub(crate) const BROKEN: &str =
+    "a callback of an observable instrument panicked; restart the process";
 
 /// A provider, the one reader that it has, and what was read last.
 pub(crate) struct Generation {
@@ -29,6 +34,8 @@ pub(crate) struct Generation {
     reads: Mutex<u64>,
     last: ArcSwap<Snapshot>,
     failed: AtomicU64,
+    /// Cancelled when a callback panicked.
+    broken: CancellationToken,
 }
 
 /// The SDK takes its reader by value; this is one that can be read from here, too.
@@ -53,6 +60,7 @@ impl Generation {
             reads: Mutex::new(0),
             last: ArcSwap::default(),
             failed: AtomicU64::new(0),
+            broken: CancellationToken::new(),
         }
     }
 
@@ -68,12 +76,16 @@ impl Generation {
     /// The totals of now. Every total is at least that of any snapshot taken before.
     ///
     /// Where the SDK cannot be read, this is what could be read last: a total that stands still
-    /// is better than a series that ends, and [`Self::failed_collections`] tells.
+    /// is better than a series that ends, and [`Self::failed_collections`] tells. A callback that
+    /// panics makes that permanent, see [`Self::broken`].
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         match self.collect() {
             Ok((sequence, collected)) => {
                 let snapshot = Arc::new(Snapshot::new(sequence, &collected));
-                self.last.store(Arc::clone(&snapshot));
+                // Whoever read before, and is late to say so, must not take it back.
+                self.last.rcu(|last| {
+                    Arc::clone(if snapshot.is_newer_than(last) { &snapshot } else { last })
+                });
                 snapshot
             }
             Err(error) => {
@@ -90,14 +102,24 @@ impl Generation {
         self.failed.load(Ordering::Relaxed)
     }
 
+    /// Cancelled when a callback of an observable instrument panicked. That is permanent: it
+    /// poisons a lock of the SDK, which cannot be read from then on. Only a new process helps.
+    pub(crate) fn broken(&self) -> &CancellationToken {
+        &self.broken
+    }
+
     fn collect(&self) -> Result<(u64, ResourceMetrics), OTelSdkError> {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         *reads += 1;
         let mut collected = ResourceMetrics::default();
         // A panic in the callback of somebody's observable instrument must not end the exports.
-        catch_unwind(AssertUnwindSafe(|| self.reader.collect(&mut collected)))
-            .unwrap_or_else(|_| Err(OTelSdkError::InternalFailure("a callback panicked".into())))?;
-        Ok((*reads, collected))
+        match catch_unwind(AssertUnwindSafe(|| self.reader.collect(&mut collected))) {
+            Ok(read) => read.map(|()| (*reads, collected)),
+            Err(_) => {
+                self.broken.cancel();
+                Err(OTelSdkError::InternalFailure(BROKEN.into()))
+            }
+        }
     }
 }
 
@@ -128,15 +150,35 @@ impl MetricReader for Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
 
     #[test]
-    fn a_callback_that_panics_leaves_the_last_totals() {
+    fn a_callback_that_panics_once_leaves_the_last_totals_for_good() {
         let generation = Generation::start();
         let meter = generation.meter("scope");
-        meter.u64_counter("c").build().add(1, &[]);
-        assert_eq!(generation.snapshot().points(), 1);
-        meter.u64_observable_gauge("g").with_callback(|_| panic!("a bug")).build();
-        assert_eq!(generation.snapshot().points(), 1);
-        assert_eq!(generation.failed_collections(), 1);
+        let counter = meter.u64_counter("c").build();
+        counter.add(1, &[]);
+        let last = generation.snapshot();
+        let panicked = AtomicBool::new(false);
+        meter
+            .u64_observable_gauge("g")
+            .with_callback(move |_| assert!(panicked.swap(true, Ordering::Relaxed), "a bug"))
+            .build();
+        assert!(!generation.broken().is_cancelled());
+        for failed in 1..=2 {
+            assert!(Arc::ptr_eq(&generation.snapshot(), &last));
+            assert_eq!(generation.failed_collections(), failed);
+            assert!(generation.broken().is_cancelled());
+            counter.add(1, &[]);
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_last_never_goes_back() {
+        let generation = Generation::start();
+        let newer = Arc::new(Snapshot::new(u64::MAX, &ResourceMetrics::default()));
+        generation.last.store(Arc::clone(&newer));
+        generation.snapshot();
+        assert!(Arc::ptr_eq(&generation.last.load_full(), &newer));
     }
 }

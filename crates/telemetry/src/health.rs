@@ -1,7 +1,7 @@
 //! Whether what sinks export arrives, for people: it changes on transitions only.
 //!
-//! One failed export is no news. [`Pulse`] turns the outcomes of a sink into a state with
-//! hysteresis; only the hub publishes [`Health`].
+//! One failed export is no news, unless it is refused before any has arrived. [`Pulse`] turns the
+//! outcomes of a sink into a state with hysteresis; only the hub publishes [`Health`].
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::config::SinkName;
-use crate::outcome::ExportOutcome;
+use crate::outcome::{ExportOutcome, Retry};
 
 /// This many failures in a row are news.
 const FAILURES: u32 = 3;
@@ -33,7 +33,8 @@ pub enum SinkHealth {
     NotYetExported,
     /// Exports arrive, or the sink is one that is scraped.
     Healthy,
-    /// Several exports in a row did not arrive, or not whole.
+    /// Several exports in a row did not arrive, or not whole; or the receiver refused the first
+    /// one; or there are no new totals to export.
     Failing {
         /// The kind of the failure.
         reason: FailureReason,
@@ -108,7 +109,11 @@ impl Pulse {
             Some((reason, message)) => {
                 let streak = self.streak.get_or_insert(Streak { failures: 0, since: began });
                 streak.failures += 1;
-                if streak.failures < FAILURES && now - streak.since < FAILING_FOR {
+                // What is refused from the start will not heal by waiting, hours perhaps.
+                let refused =
+                    self.health == SinkHealth::NotYetExported && outcome.retry() == Retry::No;
+                let lasting = streak.failures >= FAILURES || now - streak.since >= FAILING_FOR;
+                if !refused && !lasting {
                     return None;
                 }
                 SinkHealth::Failing { reason, message }
@@ -190,6 +195,20 @@ mod tests {
         assert_eq!(pulse.observe(&unreachable(), now, now), None);
         assert_eq!(pulse.observe(&unreachable(), now, now), None);
         assert!(pulse.observe(&unreachable(), now, now).is_some());
+    }
+
+    #[test]
+    fn a_sink_that_is_refused_from_the_start_is_failing_at_once() {
+        let now = Instant::now();
+        let refused = ExportOutcome::Unauthenticated { code: tonic::Code::Unauthenticated };
+        let mut pulse = Pulse::new();
+        let failing = pulse.observe(&refused, now, now);
+        let reason = FailureReason::Unauthenticated;
+        assert!(matches!(&failing, Some(SinkHealth::Failing { reason: it, .. }) if *it == reason));
+
+        let mut pulse = Pulse::new();
+        assert_eq!(pulse.observe(&ExportOutcome::Accepted, now, now), Some(SinkHealth::Healthy));
+        assert_eq!(pulse.observe(&refused, now, now), None, "after it worked, one is no news");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Endpoint, SinkName};
-use crate::generation::Generation;
+use crate::generation::{BROKEN, Generation};
 use crate::health::{FailureReason, Health, SinkHealth};
 use crate::sink::{
     Deadline, Farewell, Lane, LastExport, LastExportCounts, Report, Sink, SinkSpec, Ties,
@@ -90,8 +90,14 @@ impl Hub {
 
     /// Runs until nobody can send a switch any more, and every sink has ended.
     pub(crate) async fn run(mut self, mut switches: mpsc::Receiver<Switch>) {
+        let broken = self.generation.broken().clone();
+        let mut told = false;
         loop {
             tokio::select! {
+                () = broken.cancelled(), if !told => {
+                    told = true;
+                    self.publish_health();
+                }
                 switch = switches.recv() => match switch {
                     Some(switch) => self.apply(switch),
                     None => break,
@@ -189,9 +195,14 @@ impl Hub {
     }
 
     fn publish_health(&self) {
-        let pushed = self.live.iter().map(|(name, live)| (name.clone(), live.health.clone()));
-        let scraped = self.scraped.iter().map(|name| (name.clone(), SinkHealth::Healthy));
-        let health = Health { sinks: pushed.chain(scraped).collect() };
+        let pushed = self.live.iter().map(|(name, live)| (name, &live.health));
+        let scraped = self.scraped.iter().map(|name| (name, &SinkHealth::Healthy));
+        // Whether totals that stand still arrive is no question.
+        let uncollected = self.generation.broken().is_cancelled().then(uncollected);
+        let state = |(name, health): (&SinkName, &SinkHealth)| {
+            (name.clone(), uncollected.as_ref().unwrap_or(health).clone())
+        };
+        let health = Health { sinks: pushed.chain(scraped).map(state).collect() };
         self.published.health.send_if_modified(|published| {
             let changed = *published != health;
             *published = health;
@@ -215,6 +226,12 @@ impl Hub {
         let mut live = self.live.iter();
         live.find(|(_, live)| live.task == task).map(|(name, _)| name.clone())
     }
+}
+
+/// The state of every sink once nothing can be collected any more.
+fn uncollected() -> SinkHealth {
+    let message = format!("metrics cannot be collected: {BROKEN}");
+    SinkHealth::Failing { reason: FailureReason::AllDataDropped, message }
 }
 
 // === impl Published ===

@@ -7,6 +7,9 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResp
 use tonic::{Code, ConnectError, Status};
 use tonic_types::StatusExt as _;
 
+/// How many characters of a receiver's own words are kept.
+const MESSAGE_LIMIT: usize = 256;
+
 /// What became of one export. Nothing is left of it in a log line or a string only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExportOutcome {
@@ -42,14 +45,23 @@ pub(crate) enum Retry {
 // === impl ExportOutcome ===
 
 impl ExportOutcome {
-    pub(crate) fn from_response(response: ExportMetricsServiceResponse) -> Self {
+    /// What the receiver answered to a request of `sent` points. It may say anything.
+    pub(crate) fn from_response(response: ExportMetricsServiceResponse, sent: u64) -> Self {
         match response.partial_success {
             Some(partial) if partial.rejected_data_points > 0 => Self::PartiallyRejected {
-                points: partial.rejected_data_points.unsigned_abs(),
-                message: partial.error_message,
+                points: partial.rejected_data_points.unsigned_abs().min(sent),
+                message: partial.error_message.chars().take(MESSAGE_LIMIT).collect(),
             },
             // A message alone is a warning.
             _ => Self::Accepted,
+        }
+    }
+
+    /// What the receiver said about it, in its own words.
+    pub(crate) fn message(&self) -> Option<&str> {
+        match self {
+            Self::PartiallyRejected { message, .. } => Some(message),
+            _ => None,
         }
     }
 
@@ -139,12 +151,19 @@ mod tests {
         for accepted in
             [ExportMetricsServiceResponse::default(), response(0, ""), response(0, "hm")]
         {
-            assert_eq!(ExportOutcome::from_response(accepted), ExportOutcome::Accepted);
+            assert_eq!(ExportOutcome::from_response(accepted, 9), ExportOutcome::Accepted);
         }
-        let partial = ExportOutcome::from_response(response(3, "too old"));
+        let partial = ExportOutcome::from_response(response(3, "too old"), 9);
         let message = "too old".to_owned();
         assert_eq!(partial, ExportOutcome::PartiallyRejected { points: 3, message });
         assert_eq!(partial.retry(), Retry::No);
+    }
+
+    #[test]
+    fn a_receiver_can_reject_no_more_than_it_was_sent_and_not_talk_for_ever() {
+        let partial = ExportOutcome::from_response(response(i64::MAX, &"é".repeat(1000)), 9);
+        let message = "é".repeat(MESSAGE_LIMIT);
+        assert_eq!(partial, ExportOutcome::PartiallyRejected { points: 9, message });
     }
 
     #[test]

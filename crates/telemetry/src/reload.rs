@@ -201,7 +201,7 @@ impl Prepared<'_> {
         if !plan.keeps_everything() {
             place.send(Switch { retire, deadline, start, scraped, applied });
         }
-        Retired { applied: when_applied, deadline: setter, sinks }
+        Retired { applied: Some(when_applied), deadline: setter, sinks }
     }
 }
 

@@ -22,9 +22,6 @@ use crate::exposition::Scrape;
 use crate::pipeline::Pipeline;
 
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-const OFF: &str = "Metrics are not scraped here: the configuration in force has no Prometheus \
-    exporter. Add an exporter of type Prometheus to spec.exporters of the TelemetryConfig and \
-    name it in spec.metrics.exporters.\n";
 const NOT_FOUND: &str = "Nothing here; metrics are at /metrics.\n";
 
 /// Scrapers are few. More connections than this wait to be accepted.
@@ -39,15 +36,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves `GET /metrics` until `shutdown`, and finishes the scrapes under way.
 ///
+/// While no sink is one that is scraped, the answer is 404 and `off`: a sentence that says how to
+/// get one where this program is configured.
+///
 /// # Errors
 /// If the listener's address cannot be read any more.
 pub async fn serve_scrapes(
     listener: TcpListener,
     pipeline: Pipeline,
+    off: &'static str,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let routes = Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(move |State(pipeline)| metrics(pipeline, off)))
         .fallback(async || (StatusCode::NOT_FOUND, NOT_FOUND))
         .with_state(pipeline);
     tracing::info!(address = %listener.local_addr()?, "metrics are served at /metrics");
@@ -103,11 +104,11 @@ async fn serve(stream: TcpStream, routes: Router, closing: CancellationToken) {
     let _ = tokio::time::timeout(CLOSE_LIMIT, connection).await;
 }
 
-async fn metrics(State(pipeline): State<Pipeline>) -> Response {
+async fn metrics(pipeline: Pipeline, off: &'static str) -> Response {
     // Thousands of series take milliseconds, which belong to the threads that answer reviews.
     match tokio::task::spawn_blocking(move || pipeline.scrape()).await {
         Ok(Scrape::Text(page)) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], page).into_response(),
-        Ok(Scrape::Off) => (StatusCode::NOT_FOUND, OFF).into_response(),
+        Ok(Scrape::Off) => (StatusCode::NOT_FOUND, off).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A sink exports the snapshot that it was born with, then a new one every period, until the hub
 //! tells it to stop; then it exports the snapshot of that commit, and ends. It never sends an older
-//! total after a newer one: a receiver would see a counter go down.
+//! total after a newer one: a receiver would see a counter go down. That is promised for each
+//! endpoint as it is written: two spellings of one receiver are two endpoints.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -156,7 +157,8 @@ impl Sink {
         }
         let now = Instant::now();
         tracing::debug!(
-            sink = %self.name, outcome = ?exported.outcome, points = exported.accepted,
+            sink = %self.name, outcome = exported.outcome.reason(),
+            said = exported.outcome.message(), points = exported.accepted,
             took = ?(now - began), "exported"
         );
         let (next, retried) = self.schedule.after(retry, now, fastrand::f64());
@@ -201,11 +203,11 @@ impl Sink {
         };
         let outcome = match turn {
             Some(turn) => self.export_last(turn, last, &mut deadline).await,
-            None => LastExport::Lost { points: last.points(), reason: "no_turn" },
+            None => {
+                self.stats.lost(last.points());
+                LastExport::Lost { points: last.points(), reason: "no_turn" }
+            }
         };
-        if let LastExport::Lost { points, .. } = outcome {
-            self.stats.lost(points);
-        }
         counts.count(&outcome);
         // Whoever asked may have stopped waiting.
         let _ = reply.send(outcome);
@@ -227,6 +229,10 @@ impl Sink {
             let again = exported.outcome.retry() == Retry::Backoff && attempt < LAST_ATTEMPTS;
             let pause = tokio::time::sleep(LAST_ATTEMPT_PAUSE);
             if !again || deadline.whole().or(pause).await.is_none() {
+                // What the receiver refused is counted as that already.
+                if exported.outcome.retry() != Retry::No {
+                    self.stats.lost(exported.missing);
+                }
                 return LastExport::of(&exported);
             }
             attempt += 1;

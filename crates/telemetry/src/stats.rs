@@ -76,7 +76,7 @@ impl Stats {
         self.lock().exports_retried += 1;
     }
 
-    /// Counts points of a last export that nobody will send again.
+    /// Counts points of a last export that nobody will send again, and nobody refused.
     pub(crate) fn lost(&self, points: u64) {
         *self.lock().points_dropped.entry("last_export_lost").or_default() += points;
     }

@@ -31,15 +31,29 @@ async fn the_last_value_arrives_even_on_a_runtime_with_one_thread() {
 
 #[tokio::test]
 async fn a_receiver_that_never_answers_holds_it_up_no_longer_than_the_deadline() {
-    let receiver = Receiver::start();
-    receiver.answers(Answer::Nothing);
+    let (left, running) = (Receiver::start(), Receiver::start());
     let (pipeline, mut reloader) = start();
     pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
-    let sink = OtlpSink { timeout: NEVER, ..receiver.sink(NEVER) };
-    commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
-    receiver.until("the export that is never answered", |all| !all.is_empty()).await;
-    let report = reloader.shutdown(Duration::from_millis(20)).await;
-    assert_eq!(report.drained.lost(), 1);
+    let mut patient = None;
+    // The first commit ends nothing; the second one ends the sink at `left`.
+    for receiver in [&left, &running] {
+        receiver.answers(Answer::Nothing);
+        let sink = OtlpSink { timeout: NEVER, ..receiver.sink(NEVER) };
+        let retired = commit(&mut reloader, otlp(sink)).await;
+        patient = Some(tokio::spawn(retired.drain(NEVER)));
+        receiver.until("the export that is never answered", |all| !all.is_empty()).await;
+    }
+    let shutdown = reloader.shutdown(Duration::from_millis(20));
+    let report = tokio::time::timeout(PATIENCE, shutdown).await.unwrap();
+    let gateway = SinkName::new("gateway");
+    let lost = LastExport::Lost { points: 1, reason: "ambiguous" };
+    assert_eq!(report.drained.sinks[&gateway], lost);
+    assert_eq!(pipeline.debug().last_exports.lost, 1);
+    // The sink that left before had hours, and was waiting still when the other one was given up:
+    // no limit but the deadline of each has an effect.
+    let patient = tokio::time::timeout(PATIENCE, patient.unwrap()).await.unwrap().unwrap();
+    let cut_short = LastExport::Lost { points: 0, reason: "sink_died" };
+    assert_eq!(patient.sinks[&gateway], cut_short);
 }
 
 #[tokio::test]
@@ -52,8 +66,9 @@ async fn sinks_that_left_before_do_not_hold_it_up_either() {
     receiver.until("the export that is never answered", |all| !all.is_empty()).await;
     let patient = commit(&mut reloader, Config::off()).await;
     let drain = tokio::spawn(patient.drain(NEVER));
-    reloader.shutdown(Duration::ZERO).await;
-    assert_eq!(drain.await.unwrap().lost(), 1);
+    tokio::time::timeout(PATIENCE, reloader.shutdown(Duration::ZERO)).await.unwrap();
+    let drained = tokio::time::timeout(PATIENCE, drain).await.unwrap().unwrap();
+    assert_eq!(drained.lost(), 1);
 }
 
 #[tokio::test]

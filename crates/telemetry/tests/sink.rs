@@ -9,7 +9,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use pharos_telemetry::config::{Compression, Header};
-use pharos_telemetry::{Config, FailureReason, OtlpSink, Pipeline, SinkHealth, SinkName};
+use pharos_telemetry::{
+    Config, FailureReason, MetricSink, OtlpSink, Pipeline, SinkHealth, SinkName,
+};
 use support::{Answer, PATIENCE, Receiver, assert_no_series_goes_back, commit, start};
 use tonic::Code;
 
@@ -131,6 +133,7 @@ async fn each_way_to_fail_has_its_reason() {
     let (pipeline, mut reloader) = start();
     pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
     commit(&mut reloader, otlp(receiver.sink(OFTEN))).await.drain(PATIENCE).await;
+    until_health(&pipeline, |it| *it == SinkHealth::Healthy).await;
     for (answer, reason) in [
         (Answer::Refuse(Code::Unauthenticated), FailureReason::Unauthenticated),
         (Answer::Refuse(Code::Unimplemented), FailureReason::AllDataDropped),
@@ -152,6 +155,23 @@ async fn each_way_to_fail_has_its_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_dropped_once_the_last_time_too() {
+    let receiver = Receiver::start();
+    receiver.answers(Answer::Refuse(Code::InvalidArgument));
+    let (pipeline, mut reloader) = start();
+    pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
+    let refused = || until_health(&pipeline, failing_for(FailureReason::AllDataDropped));
+    commit(&mut reloader, otlp(receiver.sink(NEVER))).await.drain(PATIENCE).await;
+    refused().await;
+    // The counters of a sink outlive a swap: first and last of the old one, first of the new one.
+    let swapped = OtlpSink { timeout: PATIENCE, ..receiver.sink(NEVER) };
+    commit(&mut reloader, otlp(swapped)).await.drain(PATIENCE).await;
+    refused().await;
+    let stats = &pipeline.debug().sinks[&SinkName::new("gateway")];
+    assert_eq!(stats.points_dropped, BTreeMap::from([("rejected", 3)]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn recording_ends_while_a_sink_waits_for_ever() {
     let receiver = Receiver::start();
     receiver.answers(Answer::Nothing);
@@ -160,9 +180,33 @@ async fn recording_ends_while_a_sink_waits_for_ever() {
     commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
     receiver.until("the export that is never answered", |all| !all.is_empty()).await;
     let counter = pipeline.meter("test").u64_counter("requests").build();
-    // That this joins is the promise: nothing on the other side will ever move.
-    std::thread::spawn(move || (0..100_000).for_each(|_| counter.add(1, &[]))).join().unwrap();
+    // That this ends is the promise: nothing on the other side will ever move.
+    let (done, recorded) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        (0..100_000).for_each(|_| counter.add(1, &[]));
+        done.send(()).unwrap();
+    });
+    tokio::time::timeout(PATIENCE, recorded).await.unwrap().unwrap();
     assert_eq!(receiver.exports().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_panics_is_told_of_every_sink() {
+    let receiver = Receiver::start();
+    let (pipeline, mut reloader) = start();
+    let config = otlp(receiver.sink(OFTEN)).with_sink("scraped", MetricSink::Prometheus);
+    commit(&mut reloader, config).await.drain(PATIENCE).await;
+    until_health(&pipeline, |it| *it == SinkHealth::Healthy).await;
+
+    let meter = pipeline.meter("test");
+    let gauge = meter.u64_observable_gauge("broken");
+    gauge.with_callback(|_| panic!("as the test wants it")).build();
+    until_health(&pipeline, failing_for(FailureReason::AllDataDropped)).await;
+    receiver.next_export().await;
+    for health in pipeline.debug().health.sinks.into_values() {
+        let SinkHealth::Failing { message, .. } = health else { panic!("{health:?}") };
+        assert!(message.contains("a callback") && message.contains("restart"), "{message}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -100,6 +100,16 @@ fn a_successor_is_published_with_the_ca_of_its_predecessor() {
 }
 
 #[test]
+fn only_cas_in_their_time_are_published() {
+    let expired = issue(&names(&["a.b.svc"]), None, at(0)).unwrap();
+    let issued = issue(&names(&["a.b.svc"]), None, at(3660)).unwrap();
+    let found =
+        format!("# ours\r\n{}\n{}{}{}", expired.ca, issued.ca, issued.certificate, issued.key);
+    let bundle = CaBundle::parse(found.as_bytes(), at(3660)).unwrap();
+    assert_eq!(str::from_utf8(bundle.pem()), Ok(&*issued.ca), "no key, no leaf, no comment");
+}
+
+#[test]
 fn a_successor_for_other_names_keeps_the_names_of_its_predecessor() {
     let first =
         parse(&issue(&names(&["a.b.svc", "10.0.0.1"]), None, at(0)).unwrap(), at(0)).unwrap();

@@ -2,6 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use rustls::crypto::aws_lc_rs::default_provider;
+use serde_json::json;
 use tokio::sync::Barrier;
 
 const DAY: u64 = 24 * 60 * 60;
@@ -213,4 +214,26 @@ async fn a_secret_that_others_keep_spoiling_is_an_error_not_an_endless_loop() {
     let fake = Fake::new(None, Meanwhile::Overwritten);
     let error = settle(&fake, &names(&["a.b.svc"]), now, &default_provider()).await.unwrap_err();
     assert!(matches!(error, SettleError::Contended(Because::Flawed(Flaw::NoCa))), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_error_nothing_that_is_seen_cuts_the_wait_short() {
+    let (asked, mut asks) = tokio::sync::mpsc::channel(8);
+    let refusing = async move || {
+        asked.send(tokio::time::Instant::now()).await.unwrap();
+        let status = json!({"kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "no"});
+        (http::StatusCode::FORBIDDEN, axum::Json(status))
+    };
+    let client = kube::Client::new(axum::Router::new().fallback(refusing), "default");
+    let (views, seen) = watch::channel(View::default());
+    let (newest, _) = watch::channel(None);
+    let provider = Arc::new(default_provider());
+    let keeping =
+        keep(Api::default_namespaced(client), names(&["a.b.svc"]), provider, seen, newest);
+    let keeping = tokio::spawn(keeping);
+    let first = asks.recv().await.unwrap();
+    views.send_replace(View::default());
+    let second = asks.recv().await.unwrap();
+    assert!(second - first >= RETRY_AFTER);
+    keeping.abort();
 }

@@ -219,6 +219,36 @@ async fn a_policy_that_asks_about_the_namespace_gets_it_even_if_the_watch_lags()
 }
 
 #[tokio::test]
+async fn a_namespace_itself_is_not_looked_up() {
+    let asked = axum::routing::any(async || -> StatusCode { panic!("the API server was asked") });
+    let api: Api<Namespace> =
+        Api::all(Client::new(Router::new().fallback_service(asked), "default"));
+    let (_, known) = watch::channel(Known::default());
+    let (_, unused) = watch::channel(None);
+    let namespaces = Namespaces::new(api, known);
+    let webhook = Webhook::new(unused, namespaces, Arc::new(Noted::default()));
+    let policies = compiled(vec![json!({
+        "matchConstraints": {
+            "resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"],
+                "resources": ["namespaces"], "operations": ["CREATE"],
+            }],
+            "namespaceSelector": {"matchLabels": {"team": "a"}},
+        },
+    })]);
+    let creation = json!({
+        "uid": "1", "operation": "CREATE", "name": "shop", "namespace": "shop",
+        "kind": {"group": "", "version": "v1", "kind": "Namespace"},
+        "resource": {"group": "", "version": "v1", "resource": "namespaces"},
+        "object": {"metadata": {"name": "shop"}},
+    });
+    let policies = policies.of(FailurePolicy::Ignore);
+    let request = Request::parse(&creation).unwrap();
+    assert!(policies.needs_namespace(request.resource));
+    assert_eq!(webhook.namespace(policies, &request).await, None);
+}
+
+#[tokio::test]
 async fn a_review_waits_for_the_first_list_of_policies() {
     let mut scene = Scene::with(None).await;
     let (policies, mut seen) = (scene.policies.clone(), scene.policies.subscribe());

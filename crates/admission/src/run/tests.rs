@@ -71,9 +71,18 @@ impl Facts for Unnoted {
     fn refusal(&self, _: &'static str) {}
 }
 
-#[tokio::test]
-async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
-    let (applied, mut applications) = mpsc::channel(8);
+struct Scene {
+    admission: Admission,
+    listener: TcpListener,
+    address: SocketAddr,
+    leading: watch::Sender<Leadership>,
+    api: FakeApi,
+    applications: mpsc::Receiver<(String, Value)>,
+}
+
+/// A webhook that leads, before an API server with one policy.
+fn scene() -> Scene {
+    let (applied, applications) = mpsc::channel(8);
     let policies = vec![serde_json::to_value(policy("labels", json!({}))).unwrap()];
     let api = FakeApi { policies, secret: Arc::default(), applied };
     let client = Client::new(Router::new().fallback(serve).with_state(api.clone()), "default");
@@ -85,8 +94,26 @@ async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
         namespace: NAMESPACE.to_owned(),
         shutdown_delay: Duration::ZERO,
     };
-    let (_leading, leadership) = watch::channel(Leadership::Leader);
+    let (leading, leadership) = watch::channel(Leadership::Leader);
     let admission = Admission::recording_to(Arc::new(Unnoted), client, options, leadership);
+    Scene { admission, listener, address, leading, api, applications }
+}
+
+#[tokio::test]
+async fn a_part_that_ends_takes_readiness_with_it_and_is_the_error() {
+    let Scene { admission, listener, leading, applications: _applications, .. } = scene();
+    let mut readiness = admission.readiness();
+    let running = tokio::spawn(admission.run_on(listener, CancellationToken::new()));
+    readiness.wait_for(|now| *now == Readiness::Ready).await.unwrap();
+    drop(leading);
+    readiness.wait_for(|now| *now != Readiness::Ready).await.unwrap();
+    let error = running.await.unwrap().unwrap_err();
+    assert_eq!(error.reason(), "TaskEnded");
+}
+
+#[tokio::test]
+async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
+    let Scene { admission, listener, address, leading: _leading, api, mut applications } = scene();
     let mut readiness = admission.readiness();
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(admission.run_on(listener, shutdown.clone()));

@@ -7,9 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingWebhook, ValidatingWebhookConfiguration,
-};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use pharos_cluster::election::Leadership;
@@ -17,10 +15,9 @@ use pharos_cluster::trouble::Trouble;
 use pharos_cluster::view::{Observed, View};
 use tokio::sync::watch;
 
-use super::{MANAGED_BY, Registration};
+use super::{MANAGED_BY, Registration, ours};
 use crate::certificate::Material;
 use crate::policies::Policies;
-use crate::webhook;
 
 /// The owner of the fields that we apply, the same for every leader.
 const FIELD_MANAGER: &str = "pharos-admission";
@@ -103,12 +100,9 @@ fn stands(
     let Ok(object) = &found.object else {
         return false;
     };
-    let ours = |webhook: &&ValidatingWebhook| {
-        webhook::GROUPS.into_iter().any(|group| webhook::name(group) == webhook.name)
-    };
     let labelled = found.metadata.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0));
     labelled.is_some_and(|by| by == MANAGED_BY.1)
-        && object.webhooks.iter().flatten().filter(ours).eq(desired.webhooks.iter().flatten())
+        && ours(object).eq(desired.webhooks.iter().flatten())
 }
 
 /// Keeps what stands in the API server equal to what should, while this process leads.
@@ -134,8 +128,9 @@ pub(crate) async fn keep(
                     tracing::warn!(
                         reason = trouble.reason(),
                         %error,
-                        "cannot write the ValidatingWebhookConfiguration {}, retrying",
+                        "cannot write the ValidatingWebhookConfiguration {}, retrying; {}",
                         registration.name(),
+                        trouble.remedy(),
                     );
                 }
                 last = (Step::Rest, None);

@@ -83,7 +83,7 @@ pub(super) fn accepted(scene: &Scene<'_>, problems: Option<&Problems>) -> Verdic
         return Verdict::new(AcceptedReason::Conflicted, message);
     }
     if let Some(problems) = problems {
-        return Verdict::new(problems.reason(), problems.to_string());
+        return Verdict::new(problems.reason(), problems.summary());
     }
     let running: BTreeSet<_> =
         scene.replicas.iter().flat_map(|replica| &replica.report.components).collect();
@@ -110,18 +110,26 @@ pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict 
         return Verdict::new(ProgrammedReason::NoReplicas, message);
     }
     let generation = scene.observed.generation();
-    let failed = obeying
+    let failures: Vec<_> = obeying
         .iter()
         .filter_map(|replica| replica.report)
         .filter(|report| report.generation == generation)
-        .find_map(|report| match &report.state {
-            State::Failed { running, message } => Some((*running, message)),
+        .filter_map(|report| match &report.state {
+            State::Failed { running, message } => Some((*running, message.as_str())),
             State::Applying | State::Programmed => None,
-        });
-    match failed {
-        Some((running, message)) => Verdict::new(instead(running), message.as_str()),
+        })
+        .collect();
+    match failures.first() {
+        Some((running, message)) => {
+            let alike = failures.iter().all(|(other, _)| other == running);
+            if alike && failures.len() == obeying.len() {
+                return Verdict::new(instead(*running), *message);
+            }
+            let message = format!("{} of {}: {message}", failures.len(), obeying.len());
+            Verdict::new(ProgrammedReason::ReplicasFailed, message)
+        }
         None if obeying.iter().all(|replica| scene.runs(replica)) => {
-            ProgrammedReason::Programmed.into()
+            Verdict::new(ProgrammedReason::Programmed, "")
         }
         None => Verdict::new(
             ProgrammedReason::Applying,
@@ -130,12 +138,14 @@ pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict 
     }
 }
 
-pub(super) fn export_healthy(obeying: &[Obeying<'_>]) -> Verdict {
-    if obeying.is_empty() {
+/// Judged by the replicas that run the object: what others export is another configuration's.
+pub(super) fn export_healthy(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict {
+    let running: Vec<_> = obeying.iter().filter(|replica| scene.runs(replica)).collect();
+    if running.is_empty() {
         return ExportHealthyReason::NotYetExported.into();
     }
     let exporters =
-        || obeying.iter().filter_map(|replica| replica.report).flat_map(|r| &r.exporters);
+        || running.iter().filter_map(|replica| replica.report).flat_map(|r| &r.exporters);
     let failing = exporters().find_map(|exporter| match &exporter.health {
         ExporterHealth::Failing { reason, message } => Some((&exporter.name, reason, message)),
         _ => None,

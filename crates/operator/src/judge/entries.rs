@@ -102,7 +102,10 @@ impl Scene<'_> {
                 Some(report) => whole_seconds(report.since),
                 None => self.silent_since(&replica.name),
             },
-            exporters: report.map(exporter_entries).unwrap_or_default(),
+            exporters: report
+                .filter(|report| report.state == State::Programmed)
+                .map(exporter_entries)
+                .unwrap_or_default(),
         }
     }
 

@@ -127,6 +127,37 @@ fn traces_logs_and_tls_for_scrapes_are_refused_by_name() {
 }
 
 #[test]
+fn one_problem_of_an_exporter_does_not_hide_the_others() {
+    let mut spec = with_otlp(json!({
+        "protocol": "HTTPProtobuf",
+        "timeoutSeconds": 0,
+        "headers": [{"name": "a", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+    }));
+    spec["metrics"]["exportPeriodSeconds"] = json!(0);
+    let found: Vec<_> = fields(spec).into_iter().map(|(field, _)| field).collect();
+    let otlp = |field| format!("spec.exporters[gateway].otlp.{field}");
+    let expected = ["protocol", "timeoutSeconds", "headers[a].valueFrom"].map(otlp);
+    assert_eq!(found[..3], expected);
+    assert_eq!(found[3], "spec.metrics.exportPeriodSeconds");
+}
+
+#[test]
+fn thousands_of_problems_fit_into_a_condition() {
+    let header = |n: usize| json!({"name": format!("{n:0>128}"), "value": "x\n"});
+    let exporter = |n: usize| {
+        let headers: Vec<_> = (0..32).map(header).collect();
+        let otlp = json!({"protocol": "GRPC", "endpoint": "http://c:1", "headers": headers});
+        json!({"name": format!("e{n}"), "type": "OTLP", "otlp": otlp})
+    };
+    let exporters: Vec<_> = (0..8).map(exporter).collect();
+    let spec = spec(json!({"exporters": exporters, "metrics": {"exporters": ["e0"]}}));
+    let problems = resolve(&spec).unwrap_err();
+    assert!(problems.to_string().len() > 32_768);
+    let summary = problems.summary();
+    assert!(summary.len() < 8_300 && summary.ends_with("(256 problems)"), "{summary}");
+}
+
+#[test]
 fn an_invalid_value_outweighs_an_unsupported_one_and_all_are_named() {
     let spec = spec(json!({
         "exporters": [{"name": "p", "type": "OTLP"}],

@@ -14,7 +14,7 @@ use cel::common::ast::{
 };
 
 use super::env::{GLOBAL, MATCHES, MEMBER, OR_VALUE, TYPES};
-use super::pattern::Pattern;
+use super::pattern::{Patterns, Refusal};
 use super::{MAX_NESTED_LOOPS, Reason, Slot, rewrite};
 
 /// Variables that every expression has.
@@ -52,7 +52,7 @@ pub(super) struct Check<'a> {
     /// The policy's variables that the expression may use, in order; none where Kubernetes has none.
     variables: &'a [String],
     /// Where compiled patterns go.
-    patterns: &'a mut Vec<Pattern>,
+    patterns: &'a mut Patterns,
     /// Variables of the macros around the current node, innermost last.
     locals: Vec<String>,
     loops: usize,
@@ -78,7 +78,7 @@ pub(super) struct Flaw {
 // === impl Check ===
 
 impl<'a> Check<'a> {
-    pub(super) fn new(variables: &'a [String], patterns: &'a mut Vec<Pattern>) -> Self {
+    pub(super) fn new(variables: &'a [String], patterns: &'a mut Patterns) -> Self {
         Self { variables, patterns, locals: Vec::new(), loops: 0, found: Found::default() }
     }
 
@@ -239,15 +239,12 @@ impl<'a> Check<'a> {
         let Expr::Literal(LiteralValue::String(source)) = &pattern.expr else {
             return;
         };
-        match Pattern::compile(source.inner()) {
-            Ok(compiled) => {
-                pattern.expr = Expr::Ident(Slot::Pattern(self.patterns.len()).name());
-                self.patterns.push(compiled);
-            }
-            Err(error) => {
-                let (id, message) = (pattern.id, format!("not a regular expression: {error}"));
-                self.flaw(id, Reason::CompileError, message);
-            }
+        let id = pattern.id;
+        match self.patterns.position(source.inner()) {
+            Ok(position) => pattern.expr = Expr::Ident(Slot::Pattern(position).name()),
+            Err(Refusal::Malformed(message)) => self.flaw(id, Reason::CompileError, message),
+            Err(Refusal::TooComplex(message)) => self.flaw(id, Reason::TooComplex, message),
+            Err(Refusal::Exhausted) => {}
         }
     }
 

@@ -79,6 +79,11 @@ impl Rule {
         })
     }
 
+    /// How many those are, without naming them.
+    pub(super) fn key_count(&self) -> usize {
+        self.groups.len().saturating_mul(self.resources.len())
+    }
+
     pub(super) fn matches(&self, request: &Request<'_>) -> bool {
         self.operations.iter().any(|operation| is(*operation, request.operation))
             && self.groups.iter().any(|group| group.matches(request.resource.group))

@@ -23,6 +23,11 @@ fn what_this_version_does_not_do_is_refused_by_field() {
         ),
         (json!({"evaluation": {"mode": "JSON"}}), "spec.evaluation.mode"),
         (
+            json!({"matchConstraints": {"matchPolicy": "Exact", "resourceRules": [{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"]}]}}),
+            "spec.matchConstraints.matchPolicy",
+        ),
+        (
             json!({"autogen": {"podControllers": {"controllers": ["deployments"]}}}),
             "spec.autogen.podControllers.controllers",
         ),
@@ -94,6 +99,22 @@ fn a_field_that_means_nothing_is_refused() {
     }
     let errors = compile(&policy("", json!({}))).expect_err("it has no name");
     assert_eq!(errors.to_string(), "metadata.name: a policy must have a name");
+}
+
+#[test]
+fn rules_that_name_more_than_an_index_should_hold_are_refused() {
+    let names = |prefix: &str, count| {
+        (0..count).map(|index| format!("{prefix}{index}")).collect::<Vec<_>>()
+    };
+    let naming = |resources| {
+        json!({"matchConstraints": {"resourceRules": [{
+            "apiGroups": names("g", 64), "apiVersions": ["v1"], "operations": ["*"],
+            "resources": names("r", resources),
+        }]}})
+    };
+    compiled("many", naming(64));
+    let path = "spec.matchConstraints.resourceRules".to_owned();
+    assert_eq!(problems(naming(65)), [(path, "TooComplex")]);
 }
 
 #[test]

@@ -144,6 +144,29 @@ fn an_unknown_namespace_is_an_error_for_a_policy_that_selects_by_it() {
 }
 
 #[test]
+fn a_namespace_is_in_no_namespace() {
+    let set = set(json!({
+        "matchConstraints": {"resourceRules": [{
+            "apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"],
+            "resources": ["namespaces", "namespaces/*"],
+        }]},
+        "validations": [{"expression": "namespaceObject == null"}],
+    }));
+    for (operation, sub_resource) in [("CREATE", ""), ("UPDATE", "finalize"), ("DELETE", "")] {
+        let raw = request(json!({
+            "kind": {"group": "", "version": "v1", "kind": "Namespace"},
+            "resource": {"group": "", "version": "v1", "resource": "namespaces"},
+            "operation": operation, "subResource": sub_resource, "name": "web", "namespace": "web",
+        }));
+        assert_eq!(judge(&set, &raw), Some(PolicyResult::Pass), "{operation} {sub_resource}");
+        let namespace = json!({"metadata": {"name": "web"}});
+        let mut known = Request::parse(&raw).expect("the request is well-formed");
+        known.namespace_object = Some(&namespace);
+        assert_eq!(evaluate(&set, &known, &Instant::now).outcomes[0].result, PolicyResult::Pass);
+    }
+}
+
+#[test]
 fn outcomes_come_in_the_order_of_names_each_with_its_time() {
     let start = Instant::now();
     let ticks = Cell::new(0);

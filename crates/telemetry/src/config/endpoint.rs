@@ -6,9 +6,12 @@ use http::Uri;
 use serde::{Serialize, Serializer};
 
 /// A gRPC receiver: `http://host:port`, and nothing else.
+///
+/// It is what it is written as, but for upper and lower case: a name and its address, say, or a
+/// name with and without its domain are two endpoints, and exports to them do not take turns.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
-    /// Lower case, so that two spellings of one receiver are equal.
+    /// Lower case: names of hosts have none.
     authority: String,
 }
 

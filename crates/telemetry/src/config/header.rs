@@ -6,15 +6,20 @@ use http::{HeaderName, HeaderValue};
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
-/// What gRPC and HTTP/2 say themselves.
-const RESERVED: [&str; 8] = [
+/// What gRPC and HTTP say themselves, or not at all, besides `grpc-*` and `*-bin`.
+const RESERVED: [&str; 13] = [
     "connection",
     "content-encoding",
     "content-length",
     "content-type",
+    "expect",
     "host",
+    "keep-alive",
+    "proxy-connection",
     "te",
+    "trailer",
     "transfer-encoding",
+    "upgrade",
     "user-agent",
 ];
 
@@ -117,7 +122,24 @@ mod tests {
 
     #[test]
     fn what_the_protocol_says_itself_cannot_be_said_again() {
-        for name in ["host", "te", "content-type", "user-agent", "grpc-timeout", "trace-bin"] {
+        for name in [
+            "connection",
+            "content-encoding",
+            "content-length",
+            "content-type",
+            "expect",
+            "host",
+            "Host",
+            "keep-alive",
+            "proxy-connection",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "user-agent",
+            "grpc-timeout",
+            "trace-bin",
+        ] {
             assert_eq!(Header::parse(name, "x"), Err(HeaderError::Reserved), "{name}");
         }
         assert_eq!(Header::parse("a b", "x"), Err(HeaderError::Name));

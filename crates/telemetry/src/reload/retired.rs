@@ -13,7 +13,8 @@ use crate::sink::{DeadlineSetter, LastExport};
 #[derive(Debug)]
 #[must_use = "drain it to learn what became of the last exports"]
 pub struct Retired {
-    pub(super) applied: oneshot::Receiver<()>,
+    /// `None` once it was waited for.
+    pub(super) applied: Option<oneshot::Receiver<()>>,
     pub(super) deadline: DeadlineSetter,
     pub(super) sinks: Vec<(SinkName, oneshot::Receiver<LastExport>)>,
 }
@@ -35,12 +36,20 @@ pub struct ShutdownReport {
 // === impl Retired ===
 
 impl Retired {
+    /// Waits until the commit has reached every sink: an instant, whatever their receivers do.
+    pub async fn in_force(&mut self) {
+        if let Some(applied) = &mut self.applied {
+            // Not told if nothing changed, or if the hub died.
+            let _ = applied.await;
+            self.applied = None;
+        }
+    }
+
     /// Waits until the removed sinks have made their last exports, `deadline` at most, and tells
     /// what became of them. What was added runs by then.
-    pub async fn drain(self, deadline: Duration) -> Drained {
+    pub async fn drain(mut self, deadline: Duration) -> Drained {
         self.deadline.set(deadline);
-        // Not told if nothing changed, or if the hub died.
-        let _ = self.applied.await;
+        self.in_force().await;
         let mut drained = Drained::default();
         for (name, last_export) in self.sinks {
             let died = LastExport::Lost { points: 0, reason: "sink_died" };

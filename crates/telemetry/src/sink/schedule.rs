@@ -24,7 +24,8 @@ pub(super) struct Schedule {
 // === impl Schedule ===
 
 impl Schedule {
-    /// Periods that are counted from `now`, the moment of the first export.
+    /// Periods that are counted from `now`, the moment of the first export. `prepare` refuses a
+    /// period that is zero, or longer than a day.
     pub(super) fn new(period: Duration, now: Instant) -> Self {
         Self { period, tick: now + period, failures: 0 }
     }
@@ -33,8 +34,9 @@ impl Schedule {
     /// `jitter` is between 0 and 1.
     pub(super) fn after(&mut self, retry: Retry, now: Instant, jitter: f64) -> (Instant, bool) {
         // A period that an export outlasted is skipped, not made up for.
-        while self.tick <= now {
-            self.tick += self.period;
+        if let Some(late) = now.checked_duration_since(self.tick) {
+            let into_period = (late.as_nanos() % self.period.as_nanos()) as u64;
+            self.tick = now + self.period - Duration::from_nanos(into_period);
         }
         match retry {
             Retry::No => {
@@ -74,6 +76,17 @@ mod tests {
         assert_eq!(schedule.after(Retry::No, start + seconds(5.0), 0.0), (start + PERIOD, false));
         let late = start + seconds(150.0);
         assert_eq!(schedule.after(Retry::No, late, 0.0), (start + PERIOD * 3, false));
+    }
+
+    #[test]
+    fn a_process_that_slept_for_a_day_is_back_in_step_at_once() {
+        let (start, period) = (Instant::now(), Duration::from_millis(1));
+        let mut schedule = Schedule::new(period, start);
+        let day = seconds(86_400.0);
+        for (late, next) in [(Duration::ZERO, period), (period / 4, period), (period, period * 2)] {
+            let (tick, _) = schedule.after(Retry::No, start + day + late, 0.0);
+            assert_eq!(tick, start + day + next, "{late:?}");
+        }
     }
 
     #[test]

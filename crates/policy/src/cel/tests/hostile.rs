@@ -97,6 +97,73 @@ fn what_is_too_long_or_too_deep_is_refused_for_that() {
     assert!(problems(&format!("[1]{} == [1]", ".map(x, x)".repeat(20))).is_empty());
 }
 
+/// Adds variables `NAME0`, `NAME1`, …, each the one before within so many brackets.
+fn wrap(compiler: &mut Compiler, name: &str, count: usize, brackets: usize) -> Vec<Problem> {
+    let (open, close) = ("[".repeat(brackets), "]".repeat(brackets));
+    let mut inner = "object.n".to_owned();
+    let mut found = Vec::new();
+    for index in 0..count {
+        let added = compiler.variable(&format!("{name}{index}"), &format!("{open}{inner}{close}"));
+        found.extend(added.err().into_iter().flatten());
+        inner = format!("variables.{name}{index}");
+    }
+    found
+}
+
+#[test]
+fn values_do_not_nest_without_end_through_names() {
+    let wrapped = format!("{}x{}", "[".repeat(20), "]".repeat(20));
+    let mapped = format!("[1]{} == []", format!(".map(x, {wrapped})").repeat(30));
+    let optional = format!(".optMap(x, {wrapped})").repeat(30);
+    let optional = format!("optional.of(1){optional}.hasValue()");
+    on_a_small_stack(|| {
+        let found = wrap(&mut Compiler::default(), "v", 256, 70);
+        assert!(!found.is_empty(), "17,920 levels are too many");
+        assert_eq!((problems(&mapped).len(), problems(&optional).len()), (1, 1));
+        for problem in [found, problems(&mapped), problems(&optional)].iter().flatten() {
+            assert_eq!(problem.reason, Reason::TooComplex, "{problem:?}");
+            assert!(problem.message.contains("values nested"), "{problem:?}");
+        }
+    });
+}
+
+#[test]
+fn the_deepest_value_that_is_accepted_can_be_cloned_compared_and_dropped() {
+    let brackets = 90;
+    let count = MAX_NESTING / brackets;
+    let object = json!({"n": 1});
+    on_a_small_stack(|| {
+        let mut compiler = Compiler::default();
+        let found = ["a", "b"].map(|name| wrap(&mut compiler, name, count, brackets));
+        assert!(found.iter().all(Vec::is_empty), "{found:?}");
+        let source = format!("variables.a{0} == variables.b{0}", count - 1);
+        let expression = compiler.expression(&source, Variables::Visible).expect("is accepted");
+        let program = compiler.finish().expect("every variable compiles");
+        let inputs = Inputs::new(&object, &object, &object, NamespaceObject::None);
+        let bindings = Bindings::new(&inputs, &program);
+        assert_eq!(Scope::new(&bindings).truth(&expression), Ok(true));
+    });
+}
+
+#[test]
+fn regular_expressions_take_little_memory_however_many_they_are() {
+    let all = |sources: &mut dyn Iterator<Item = String>| {
+        let calls: Vec<_> = sources.map(|source| format!("'x'.matches('{source}')")).collect();
+        format!("[{}] == []", calls.join(","))
+    };
+    let many = pattern::MAX_PATTERNS;
+    assert!(problems(&all(&mut (0..many).map(|index| format!("a{index}")))).is_empty());
+    let equal = all(&mut (0..3 * many).map(|_| "same".to_owned()));
+    assert!(problems(&equal).is_empty(), "equal ones are one");
+    let one_too_many = all(&mut (0..=many + 9).map(|index| format!("a{index}")));
+    let large = all(&mut (0..400).map(|index| format!(r"\\w{{14}}{index}")));
+    for source in [one_too_many, large] {
+        let found = problems(&source);
+        assert_eq!(found.len(), 1, "the first is told, and nothing compiled after it: {found:?}");
+        assert_eq!(found[0].reason, Reason::TooComplex);
+    }
+}
+
 #[test]
 fn an_object_as_deep_as_json_can_be_is_no_problem() {
     let depth = 120;
