@@ -4,7 +4,6 @@
 //! Enter at [`Stage::set`]. Reads what the API server, Pharos and the Collector say of the same
 //! thing, so that a test can compare them.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -32,7 +31,8 @@ pub struct Stage {
     pub cluster: ControlPlane,
     /// The Collector.
     pub collector: Collector,
-    dir: TempDir,
+    /// Removed after the parts that write to it have ended.
+    _dir: TempDir,
 }
 
 /// A TelemetryConfig named `default` with this spec, indented by two.
@@ -63,13 +63,7 @@ impl Stage {
         let collector = Collector::start(&dir.path().join("collector"), None).await?;
         cluster.apply(NAMESPACES).await?;
         cluster.apply(&external_name_service(ENGINE, "pharos")).await?;
-        Ok(Self { cluster, collector, dir })
-    }
-
-    /// A folder for a test's own files.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
+        Ok(Self { cluster, collector, _dir: dir })
     }
 
     /// kubectl, where its exit code or its standard error matters.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use pharos_api::telemetryconfig::{Component, TelemetryConfig};
 use pharos_cluster::view::{Observed, Uid, View};
 use pharos_telemetry::config::{Config, MetricSink};
-use pharos_telemetry::{Health, Reloader, SinkHealth};
+use pharos_telemetry::{Health, Pipeline, Reloader, SinkHealth};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,14 +46,14 @@ pub enum Target {
 /// Brings the pipeline of this process to its target.
 pub(crate) struct Applier {
     reloader: Reloader,
+    pipeline: Pipeline,
     health: watch::Receiver<Health>,
     defaults: Config,
     components: BTreeSet<Component>,
     reports: watch::Sender<String>,
     drains: TaskTracker,
     scopes: Scopes,
-    running: Config,
-    running_is: Running,
+    running: Running,
     report: Report,
 }
 
@@ -84,7 +84,7 @@ pub fn choose(
 impl Applier {
     pub(crate) fn new(
         reloader: Reloader,
-        health: watch::Receiver<Health>,
+        pipeline: Pipeline,
         defaults: Config,
         components: BTreeSet<Component>,
         reports: watch::Sender<String>,
@@ -92,14 +92,14 @@ impl Applier {
         let report = Report { components: components.clone(), config: None };
         Self {
             reloader,
-            health,
+            health: pipeline.health(),
+            pipeline,
             defaults,
             components,
             reports,
             drains: TaskTracker::new(),
             scopes: Scopes::default(),
-            running: Config::off(),
-            running_is: Running::Defaults,
+            running: Running::Defaults,
             report,
         }
     }
@@ -171,7 +171,7 @@ impl Applier {
                             generation,
                             "refused, what ran before runs on: {message}"
                         );
-                        let running = self.running_is;
+                        let running = self.running;
                         self.enter(uid, *generation, State::Failed { running, message });
                     }
                 }
@@ -181,10 +181,9 @@ impl Applier {
 
     /// Puts `wanted` in force; `running` is what a later refusal will say that runs instead.
     async fn reload(&mut self, wanted: Config, running: Running) -> Result<(), String> {
-        let prepared =
-            self.reloader.prepare(wanted.clone()).await.map_err(|error| error.to_string())?;
+        let prepared = self.reloader.prepare(wanted).await.map_err(|error| error.to_string())?;
         let mut retired = prepared.commit();
-        (self.running, self.running_is) = (wanted, running);
+        self.running = running;
         // Or the health of what ran before would be reported as that of what runs now.
         retired.in_force().await;
         self.drains.spawn(async move {
@@ -213,7 +212,7 @@ impl Applier {
         let health = self.health.borrow_and_update().clone();
         if let Some(config) = &mut self.report.config {
             config.exporters =
-                exporters(&self.running, &health, &config.exporters, Timestamp::now());
+                exporters(&self.pipeline.running(), &health, &config.exporters, Timestamp::now());
         }
         let encoded = self.report.encode();
         self.reports.send_if_modified(|before| {

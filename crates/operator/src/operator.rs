@@ -38,7 +38,7 @@ pub struct Operator {
     pub client: Client,
     /// Who runs it.
     pub replica: Replica,
-    /// Read for the health of sinks.
+    /// Read for what runs, and for the health of its sinks.
     pub pipeline: Pipeline,
     /// The only way to change what runs.
     pub reloader: Reloader,
@@ -103,7 +103,7 @@ impl Operator {
             "writes status"
         });
 
-        let applier = Applier::new(reloader, pipeline.health(), defaults, components, reports);
+        let applier = Applier::new(reloader, pipeline, defaults, components, reports);
         let supervising = async {
             let ended = tasks.join_next().await;
             let asked = shutdown.is_cancelled();

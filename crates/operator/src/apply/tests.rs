@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pharos_telemetry::{Identity, Metrics, Pipeline, Scrape};
+use pharos_telemetry::{Identity, Metrics, Scrape};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -22,7 +22,7 @@ impl Process {
         let components = BTreeSet::from([Component::Admission]);
         let (sender, reports) = watch::channel(String::new());
         let applier =
-            Applier::new(reloader, pipeline.health(), Config::prometheus(), components, sender);
+            Applier::new(reloader, pipeline.clone(), Config::prometheus(), components, sender);
         let (objects, seen) = watch::channel(View::default());
         let shutdown = CancellationToken::new();
         let applier = tokio::spawn(applier.run(seen, shutdown.clone()));

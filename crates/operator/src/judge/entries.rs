@@ -1,5 +1,6 @@
 //! The lists in status: what the object is to each component, and what each replica makes of it.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pharos_api::telemetryconfig::{
     Component, ComponentState, ComponentStatus, ExporterState, ExporterStatus, OverriddenReason,
     ReplicaState, ReplicaStatus, SHOWN_REPLICAS, Signal,
@@ -110,7 +111,7 @@ impl Scene<'_> {
     }
 
     /// A replica that has not said anything about the object has no time of its own.
-    fn silent_since(&self, replica: &str) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+    fn silent_since(&self, replica: &str) -> Time {
         let silent =
             |entry: &&ReplicaStatus| entry.pod_name == replica && entry.observed_generation == 0;
         match self.before.and_then(|before| before.replicas.iter().find(silent)) {
