@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use pharos_api::telemetryconfig::{Component, TelemetryConfig};
 use pharos_cluster::view::{Observed, Uid, View};
 use pharos_telemetry::config::{Config, MetricSink};
-use pharos_telemetry::{Health, Pipeline, Reloader, SinkHealth};
+use pharos_telemetry::{Health, Pipeline, Reloader, Signal, SinkHealth, SinkId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -233,8 +233,9 @@ fn exporters(
     running
         .metric_sinks()
         .map(|(name, sink)| {
-            let health = match (sink, health.sinks.get(name)) {
-                (MetricSink::Prometheus, _) => ExporterHealth::Scraped,
+            let id = SinkId::new(Signal::Metrics, name.clone());
+            let health = match (sink, health.sinks.get(&id)) {
+                (MetricSink::Prometheus(_), _) => ExporterHealth::Scraped,
                 (MetricSink::Otlp(_), None | Some(SinkHealth::NotYetExported)) => {
                     ExporterHealth::NotYetExported
                 }

@@ -11,7 +11,9 @@ use pharos_api::telemetryconfig::{
     Compression, Exporter, ExporterType, Header, MetricsSpec, Mode, OtlpExporter, OtlpProtocol,
     TelemetryConfigSpec, Temporality,
 };
-use pharos_telemetry::config::{self, Config, Endpoint, MetricSink, Metrics, OtlpSink, SinkName};
+use pharos_telemetry::config::{
+    self, Config, Endpoint, MetricSink, Metrics, OtlpReceiver, OtlpSink, ScrapeTransport, SinkName,
+};
 
 /// The cardinality limit that the pipeline has, and the CRD's default.
 const CARDINALITY_LIMIT: i32 = 2000;
@@ -142,7 +144,7 @@ pub fn resolve(spec: &TelemetryConfigSpec) -> Result<Config, Problems> {
         .map(|attribute| (attribute.name.clone(), attribute.value.clone()))
         .collect();
     if findings.0.is_empty() {
-        Ok(Config { resource_attributes, metrics })
+        Ok(Config { resource_attributes, metrics, ..Config::off() })
     } else {
         Err(Problems(findings.0))
     }
@@ -164,7 +166,7 @@ fn resolve_metrics(
         views,
     } = metrics;
     if *mode == Mode::Disabled {
-        return Metrics::Disabled;
+        return Metrics::default();
     }
     if *temporality != Temporality::Cumulative {
         findings.unsupported("spec.metrics.temporality", "use Cumulative");
@@ -202,12 +204,12 @@ fn resolve_metrics(
             ),
         }
     }
-    Metrics::Enabled(chosen)
+    Metrics { sinks: chosen, ..Metrics::default() }
 }
 
 fn with_period(sink: MetricSink, period: Duration) -> MetricSink {
     match sink {
-        MetricSink::Prometheus => MetricSink::Prometheus,
+        MetricSink::Prometheus(transport) => MetricSink::Prometheus(transport),
         MetricSink::Otlp(sink) => MetricSink::Otlp(OtlpSink { period, ..sink }),
     }
 }
@@ -220,7 +222,7 @@ fn sink(exporter: &Exporter, findings: &mut Findings) -> Option<MetricSink> {
             if prometheus.as_ref().is_some_and(|prometheus| prometheus.tls.is_some()) {
                 findings.unsupported(format!("{path}.prometheus.tls"), "remove it");
             }
-            Some(MetricSink::Prometheus)
+            Some(MetricSink::Prometheus(ScrapeTransport::Plaintext))
         }
         (ExporterType::Otlp, Some(otlp)) if prometheus.is_none() => {
             otlp_sink(&format!("{path}.otlp"), otlp, findings).map(MetricSink::Otlp)
@@ -247,7 +249,7 @@ fn otlp_sink(path: &str, otlp: &OtlpExporter, findings: &mut Findings) -> Option
             findings.unsupported(format!("{path}.endpoint"), WITHOUT_TLS);
             None
         }
-        (OtlpProtocol::Grpc, None) => Endpoint::parse(endpoint)
+        (OtlpProtocol::Grpc, None) => Endpoint::grpc(endpoint)
             .map_err(|error| findings.invalid(format!("{path}.endpoint"), error.to_string()))
             .ok(),
     };
@@ -257,16 +259,21 @@ fn otlp_sink(path: &str, otlp: &OtlpExporter, findings: &mut Findings) -> Option
     }
     let headers =
         headers.iter().filter_map(|header| resolve_header(path, header, findings)).collect();
-    Some(OtlpSink {
-        endpoint: endpoint?,
+    let (endpoint, timeout) = (endpoint?, timeout?);
+    let receiver = OtlpReceiver {
         compression: match compression {
             Compression::None => config::Compression::None,
             Compression::Gzip => config::Compression::Gzip,
             Compression::Zstd => config::Compression::Zstd,
         },
-        timeout: timeout?,
-        period: config::DEFAULT_PERIOD,
+        timeout,
         headers,
+        ..OtlpReceiver::new(endpoint)
+    };
+    Some(OtlpSink {
+        receiver,
+        period: config::DEFAULT_PERIOD,
+        temporality: config::Temporality::Cumulative,
     })
 }
 

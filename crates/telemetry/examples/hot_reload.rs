@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Every property of a sink can change; this is the one that a shop changes most.
     let gateway = OtlpSink {
         period: Duration::from_secs(1),
-        ..OtlpSink::new(Endpoint::parse("http://localhost:4317")?)
+        ..OtlpSink::new(Endpoint::grpc("http://localhost:4317")?)
     };
     reload(&mut reloader, Config::off().with_sink("gateway", gateway)).await?;
     order("while pushed");

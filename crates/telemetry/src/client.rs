@@ -1,19 +1,23 @@
-//! A thin OTLP/gRPC client: one request, one typed outcome.
+//! A thin OTLP client: one request, one typed outcome.
 //!
 //! Nothing but the sink's own configuration has an effect: no environment, no retries of its own.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
-use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_client::MetricsServiceClient;
-use opentelemetry_proto::tonic::resource::v1::Resource;
-use tonic::codec::CompressionEncoding;
+use bytes::{Buf as _, BufMut as _, Bytes};
+use http::uri::PathAndQuery;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use prost::Message;
+use tonic::Status;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::config::{Compression, OtlpSink};
+use crate::config::{Compression, OtlpReceiver};
 use crate::outcome::ExportOutcome;
-use crate::snapshot::Snapshot;
+use crate::request::Request;
 
 const USER_AGENT: &str = concat!("pharos-telemetry/", env!("CARGO_PKG_VERSION"));
 /// A half-open connection is noticed by TCP, between exports too.
@@ -29,67 +33,60 @@ pub(crate) struct ClientSpec {
     compression: Option<CompressionEncoding>,
     timeout: Duration,
     metadata: MetadataMap,
-    resource: Resource,
 }
 
-/// A receiver of metrics.
+/// Why no client can be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is none that a client could use.
+    #[error("the endpoint cannot be used")]
+    Endpoint(#[source] tonic::transport::Error),
+}
+
+/// A receiver.
 pub(crate) struct Client {
     spec: ClientSpec,
-    service: MetricsServiceClient<Channel>,
+    service: Grpc<Channel>,
 }
 
-/// What came of the requests that one snapshot was sent in.
-#[derive(Debug)]
-pub(crate) struct Exported {
-    /// That of the first request that failed, or of the whole.
-    pub(crate) outcome: ExportOutcome,
-    /// How many points the receiver has.
-    pub(crate) accepted: u64,
-    /// How many it has not, so far.
-    pub(crate) missing: u64,
-}
-
-// === impl Exported ===
-
-impl Exported {
-    /// An export whose answer nobody waited for.
-    pub(crate) fn abandoned(points: u64) -> Self {
-        let why = "given up for the last export".to_owned();
-        Self { outcome: ExportOutcome::Ambiguous { why }, accepted: 0, missing: points }
-    }
-}
+/// Sends what is encoded already; the answers of the three signals are alike on the wire.
+#[derive(Clone, Copy, Default)]
+struct Encoded<R>(PhantomData<R>);
 
 // === impl ClientSpec ===
 
 impl ClientSpec {
-    pub(crate) fn new(
-        sink: &OtlpSink,
-        resource: Resource,
-    ) -> Result<Self, tonic::transport::Error> {
-        let headers = sink
+    pub(crate) fn new(receiver: &OtlpReceiver) -> Result<Self, ClientError> {
+        let headers = receiver
             .headers
             .iter()
             .map(|header| (header.name.clone(), header.value.expose().clone()))
             .collect();
-        let endpoint = Endpoint::from_shared(sink.endpoint.to_string())?
-            .user_agent(USER_AGENT)?
+        let endpoint = Endpoint::from_shared(receiver.endpoint.to_string())
+            .map_err(ClientError::Endpoint)?
+            .user_agent(USER_AGENT)
+            .map_err(ClientError::Endpoint)?
             // Less than the timeout, so that "no connection" and "no answer" can be told apart.
-            .connect_timeout(CONNECT_TIMEOUT.min(sink.timeout / 2))
+            .connect_timeout(CONNECT_TIMEOUT.min(receiver.timeout / 2))
             .tcp_nodelay(true)
             .tcp_keepalive(Some(TCP_KEEPALIVE))
             .http2_keep_alive_interval(HTTP2_KEEPALIVE)
             .keep_alive_while_idle(false);
         Ok(Self {
             endpoint,
-            compression: match sink.compression {
+            compression: match receiver.compression {
                 Compression::None => None,
                 Compression::Gzip => Some(CompressionEncoding::Gzip),
                 Compression::Zstd => Some(CompressionEncoding::Zstd),
             },
-            timeout: sink.timeout,
+            timeout: receiver.timeout,
             metadata: MetadataMap::from_headers(headers),
-            resource,
         })
+    }
+
+    /// How long one request may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
     }
 }
 
@@ -102,48 +99,49 @@ impl Client {
         Self { spec, service }
     }
 
-    /// Forgets the connection: the next export resolves the name anew.
+    /// Forgets the connection: the next request resolves the name anew.
     pub(crate) fn reconnect(&mut self) {
         self.service = connect(&self.spec);
     }
 
-    /// Sends a snapshot, as one request or as several, one after the other. The future is
-    /// independent of `self` and ends within the timeout of the sink.
-    pub(crate) fn export(&self, snapshot: &Snapshot) -> impl Future<Output = Exported> + use<> {
+    /// How long one request may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.spec.timeout()
+    }
+
+    /// Sends one request. The future is independent of `self` and ends within the timeout.
+    pub(crate) fn send(
+        &self,
+        request: &Request,
+    ) -> impl Future<Output = ExportOutcome> + Send + use<> {
         let mut service = self.service.clone();
-        let requests = snapshot.requests(&self.spec.resource);
-        let (metadata, timeout) = (self.spec.metadata.clone(), self.spec.timeout);
-        let total = snapshot.points();
+        let (request, timeout) = (request.clone(), self.spec.timeout);
+        let mut message = tonic::Request::from_parts(
+            self.spec.metadata.clone(),
+            Default::default(),
+            request.body,
+        );
+        message.set_timeout(timeout);
         async move {
-            let (mut accepted, mut rejected) = (0, 0);
-            let mut worst = ExportOutcome::Accepted;
-            let sent = tokio::time::timeout(timeout, async {
-                for (request, points) in requests {
-                    match send(&mut service, request, points, metadata.clone(), timeout).await {
-                        ExportOutcome::Accepted => accepted += points,
-                        ExportOutcome::PartiallyRejected { points: some, message } => {
-                            accepted += points - some;
-                            rejected += some;
-                            worst = ExportOutcome::PartiallyRejected { points: rejected, message };
-                        }
-                        failed => {
-                            worst = failed;
-                            break;
-                        }
-                    }
-                }
-            });
-            if sent.await.is_err() {
-                worst = ExportOutcome::timed_out(timeout);
+            let path = PathAndQuery::from_static(request.signal.grpc_path());
+            let answer = async {
+                service.ready().await.map_err(|error| Status::from_error(error.into()))?;
+                service
+                    .unary(message, path, Encoded::<ExportMetricsServiceResponse>::default())
+                    .await
+            };
+            match tokio::time::timeout(timeout, answer).await {
+                Ok(Ok(answer)) => ExportOutcome::from_response(answer.into_inner(), request.items),
+                Ok(Err(status)) => ExportOutcome::from_status(&status),
+                Err(_) => ExportOutcome::timed_out(timeout),
             }
-            Exported { outcome: worst, accepted, missing: total.saturating_sub(accepted) }
         }
     }
 }
 
-fn connect(spec: &ClientSpec) -> MetricsServiceClient<Channel> {
+fn connect(spec: &ClientSpec) -> Grpc<Channel> {
     // A server may compress its answer the way we compressed the request.
-    let service = MetricsServiceClient::new(spec.endpoint.connect_lazy())
+    let service = Grpc::new(spec.endpoint.connect_lazy())
         .accept_compressed(CompressionEncoding::Gzip)
         .accept_compressed(CompressionEncoding::Zstd);
     match spec.compression {
@@ -152,17 +150,39 @@ fn connect(spec: &ClientSpec) -> MetricsServiceClient<Channel> {
     }
 }
 
-async fn send(
-    service: &mut MetricsServiceClient<Channel>,
-    request: ExportMetricsServiceRequest,
-    points: u64,
-    metadata: MetadataMap,
-    timeout: Duration,
-) -> ExportOutcome {
-    let mut request = tonic::Request::from_parts(metadata, tonic::Extensions::default(), request);
-    request.set_timeout(timeout);
-    match service.export(request).await {
-        Ok(response) => ExportOutcome::from_response(response.into_inner(), points),
-        Err(status) => ExportOutcome::from_status(&status),
+// === impl Encoded ===
+
+impl<R: Message + Default + 'static> Codec for Encoded<R> {
+    type Encode = Bytes;
+    type Decode = R;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        Self(PhantomData)
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        Self(PhantomData)
+    }
+}
+
+impl<R> Encoder for Encoded<R> {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl<R: Message + Default> Decoder for Encoded<R> {
+    type Item = R;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<R>, Status> {
+        let decoded = R::decode(buffer.copy_to_bytes(buffer.remaining()));
+        decoded.map(Some).map_err(|error| Status::internal(error.to_string()))
     }
 }

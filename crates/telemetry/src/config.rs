@@ -1,8 +1,8 @@
 //! What should run: resolved, parsed, with no default left open.
 //!
 //! The caller translates whatever it is configured with (a custom resource, flags) into a
-//! [`Config`]; from here on nothing has to be validated again. A `Config` holds header values, so
-//! its `Debug` and `Serialize` forms show none.
+//! [`Config`]; from here on nothing has to be validated again. A `Config` holds header values and
+//! private keys, so its `Debug` and `Serialize` forms show none.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -10,121 +10,105 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use crate::signal::{Signal, SinkId};
 
 mod endpoint;
 mod header;
+mod metrics;
+mod receiver;
+mod records;
+mod tls;
+mod view;
 
-pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint::{Endpoint, EndpointError, Protocol};
 pub use header::{Header, HeaderError, Redacted};
-
-/// How often a sink exports unless told otherwise.
-pub const DEFAULT_PERIOD: Duration = Duration::from_secs(60);
-/// How long one export may take unless told otherwise.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+pub use metrics::{
+    DEFAULT_CARDINALITY_LIMIT, DEFAULT_PERIOD, MetricShape, MetricSink, Metrics, OtlpSink,
+    ScrapeTransport, Temporality, ValueFilter,
+};
+pub use receiver::{Compression, DEFAULT_TIMEOUT, OtlpReceiver};
+pub use records::{Batch, Logs, Parent, RecordSink, RootSampler, Sampler, Severity, Traces};
+pub use tls::{CaBundle, CertifiedKey, ClientTls, Material, MaterialError, Roots, ServerTls};
+pub use view::{Aggregation, AttributeKeys, Glob, GlobError, Selector, View};
 
 /// Everything that a pipeline can be told.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Config {
     /// Added to the resource of every export; the [`Identity`](crate::Identity) wins.
     pub resource_attributes: BTreeMap<String, String>,
-    /// Where metrics go.
+    /// Where metrics go, and in which shape.
     pub metrics: Metrics,
-}
-
-/// Where metrics go.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Metrics {
-    /// Nowhere. Instruments keep counting, so that nothing is missing once they go somewhere.
-    Disabled,
-    /// To every one of these sinks.
-    Enabled(BTreeMap<SinkName, MetricSink>),
+    /// Where spans go, and which.
+    pub traces: Traces,
+    /// Where log records go, and which.
+    pub logs: Logs,
 }
 
 /// The name of a sink. A sink that changes under its name is swapped, not removed and added.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct SinkName(Arc<str>);
 
-/// One place that metrics go to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum MetricSink {
-    /// Scraped, from [`serve_scrapes`](crate::serve_scrapes).
-    Prometheus,
-    /// Pushed.
-    Otlp(OtlpSink),
-}
-
-/// A receiver of OTLP over gRPC, and how to export to it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct OtlpSink {
-    /// The receiver.
-    pub endpoint: Endpoint,
-    /// How requests are compressed.
-    pub compression: Compression,
-    /// How long one export may take.
-    #[serde(rename = "timeoutSeconds", serialize_with = "seconds")]
-    pub timeout: Duration,
-    /// How often to export.
-    #[serde(rename = "exportPeriodSeconds", serialize_with = "seconds")]
-    pub period: Duration,
-    /// Sent with every request.
-    pub headers: Vec<Header>,
-}
-
-/// How requests are compressed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// gzip.
-    Gzip,
-    /// Zstandard.
-    Zstd,
-}
-
 // === impl Config ===
 
 impl Config {
     /// Nothing goes anywhere. What a pipeline runs when it has just started.
     pub fn off() -> Self {
-        Self { resource_attributes: BTreeMap::new(), metrics: Metrics::Disabled }
+        Self::default()
     }
 
-    /// Metrics can be scraped, and nothing else: the sink is named `prometheus`.
+    /// Metrics can be scraped, in plaintext, and nothing else: the sink is named `prometheus`.
     pub fn prometheus() -> Self {
-        Self::off().with_sink("prometheus", MetricSink::Prometheus)
+        Self::off().with_sink("prometheus", MetricSink::Prometheus(ScrapeTransport::Plaintext))
     }
 
     /// This and one more sink for metrics.
     #[must_use]
     pub fn with_sink(mut self, name: impl Into<SinkName>, sink: impl Into<MetricSink>) -> Self {
-        let mut sinks = match self.metrics {
-            Metrics::Disabled => BTreeMap::new(),
-            Metrics::Enabled(sinks) => sinks,
-        };
-        sinks.insert(name.into(), sink.into());
-        self.metrics = Metrics::Enabled(sinks);
+        self.metrics.sinks.insert(name.into(), sink.into());
+        self
+    }
+
+    /// This and one more sink for spans.
+    #[must_use]
+    pub fn with_traces(mut self, name: impl Into<SinkName>, sink: RecordSink) -> Self {
+        self.traces.sinks.insert(name.into(), sink);
+        self
+    }
+
+    /// This and one more sink for log records.
+    #[must_use]
+    pub fn with_logs(mut self, name: impl Into<SinkName>, sink: RecordSink) -> Self {
+        self.logs.sinks.insert(name.into(), sink);
         self
     }
 
     /// The sinks of metrics, in the order of their names.
     pub fn metric_sinks(&self) -> impl Iterator<Item = (&SinkName, &MetricSink)> {
-        match &self.metrics {
-            Metrics::Disabled => None,
-            Metrics::Enabled(sinks) => Some(sinks),
-        }
-        .into_iter()
-        .flatten()
+        self.metrics.sinks.iter()
+    }
+
+    /// Every sink that pushes, and where to.
+    pub fn receivers(&self) -> impl Iterator<Item = (SinkId, &OtlpReceiver)> {
+        let metrics = self.metrics.sinks.iter().filter_map(|(name, sink)| match sink {
+            MetricSink::Prometheus(_) => None,
+            MetricSink::Otlp(sink) => Some((Signal::Metrics, name, &sink.receiver)),
+        });
+        let traces =
+            self.traces.sinks.iter().map(|(name, it)| (Signal::Traces, name, &it.receiver));
+        let logs = self.logs.sinks.iter().map(|(name, it)| (Signal::Logs, name, &it.receiver));
+        metrics
+            .chain(traces)
+            .chain(logs)
+            .map(|(signal, name, receiver)| (SinkId::new(signal, name.clone()), receiver))
     }
 
     /// The sinks that a scraper may read.
     pub(crate) fn scraped(&self) -> impl Iterator<Item = &SinkName> {
         self.metric_sinks()
-            .filter(|(_, sink)| matches!(sink, MetricSink::Prometheus))
+            .filter(|(_, sink)| matches!(sink, MetricSink::Prometheus(_)))
             .map(|(name, _)| name)
     }
 }
@@ -161,30 +145,7 @@ impl fmt::Display for SinkName {
     }
 }
 
-// === impl MetricSink ===
-
-impl From<OtlpSink> for MetricSink {
-    fn from(sink: OtlpSink) -> Self {
-        Self::Otlp(sink)
-    }
-}
-
-// === impl OtlpSink ===
-
-impl OtlpSink {
-    /// Everything by default: gzip, 10 s, every minute, no headers.
-    pub fn new(endpoint: Endpoint) -> Self {
-        Self {
-            endpoint,
-            compression: Compression::Gzip,
-            timeout: DEFAULT_TIMEOUT,
-            period: DEFAULT_PERIOD,
-            headers: Vec::new(),
-        }
-    }
-}
-
-fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
@@ -194,8 +155,8 @@ mod tests {
 
     #[test]
     fn no_form_of_a_config_shows_a_header_value() {
-        let mut sink = OtlpSink::new(Endpoint::parse("http://collector:4317").unwrap());
-        sink.headers.push(Header::parse("authorization", "Bearer hunter2").unwrap());
+        let mut sink = OtlpSink::new(Endpoint::grpc("http://collector:4317").unwrap());
+        sink.receiver.headers.push(Header::parse("authorization", "Bearer hunter2").unwrap());
         let config = Config::prometheus().with_sink("gateway", sink);
         let forms = [format!("{config:?}"), serde_json::to_string(&config).unwrap()];
         for form in forms {
@@ -206,20 +167,20 @@ mod tests {
 
     #[test]
     fn a_config_reads_like_the_resource_it_came_from() {
-        let sink = OtlpSink::new(Endpoint::parse("http://collector:4317").unwrap());
+        let sink = OtlpSink::new(Endpoint::grpc("http://collector:4317").unwrap());
         let config = Config::off().with_sink("gateway", sink);
+        let shown = serde_json::to_value(config).unwrap();
         assert_eq!(
-            serde_json::to_value(config).unwrap(),
-            serde_json::json!({
-                "resourceAttributes": {},
-                "metrics": {"enabled": {"gateway": {"otlp": {
-                    "endpoint": "http://collector:4317",
-                    "compression": "Gzip",
-                    "timeoutSeconds": 10.0,
-                    "exportPeriodSeconds": 60.0,
-                    "headers": [],
-                }}}},
-            })
+            shown["metrics"]["sinks"],
+            serde_json::json!({"gateway": {"otlp": {
+                "endpoint": "http://collector:4317",
+                "protocol": "GRPC",
+                "compression": "Gzip",
+                "timeoutSeconds": 10.0,
+                "headers": [],
+                "exportPeriodSeconds": 60.0,
+                "temporality": "Cumulative",
+            }}})
         );
     }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::config::{Config, SinkName};
+use crate::config::Config;
 use crate::health::Health;
+use crate::signal::SinkId;
 use crate::stats::SinkStats;
 
 /// All that is known about what a pipeline does. Holds no header value.
@@ -21,7 +22,7 @@ pub struct DebugSnapshot {
     /// The state of every sink.
     pub health: Health,
     /// What every sink that pushes did.
-    pub sinks: BTreeMap<SinkName, SinkStats>,
+    pub sinks: BTreeMap<SinkId, SinkStats>,
     /// Reloads by outcome.
     pub reloads: Reloads,
     /// What became of the last exports of sinks that are gone.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::config::SinkName;
 use crate::outcome::{ExportOutcome, Retry};
+use crate::signal::SinkId;
 
 /// This many failures in a row are news.
 const FAILURES: u32 = 3;
@@ -21,8 +21,8 @@ const FAILING_FOR: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Health {
-    /// By the name of the sink.
-    pub sinks: BTreeMap<SinkName, SinkHealth>,
+    /// By signal and name of the sink.
+    pub sinks: BTreeMap<SinkId, SinkHealth>,
 }
 
 /// Whether what a sink exports arrives.
@@ -48,6 +48,8 @@ pub enum SinkHealth {
 pub enum FailureReason {
     /// There is no connection, or no answer.
     EndpointUnreachable,
+    /// One of the two sides does not accept the other's certificate.
+    TLSHandshakeFailed,
     /// The receiver does not take it from us.
     Unauthenticated,
     /// The receiver asks to wait.
@@ -79,6 +81,7 @@ impl FailureReason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::EndpointUnreachable => "EndpointUnreachable",
+            Self::TLSHandshakeFailed => "TLSHandshakeFailed",
             Self::Unauthenticated => "Unauthenticated",
             Self::Throttled => "Throttled",
             Self::SomeDataDropped => "SomeDataDropped",
@@ -132,7 +135,7 @@ fn failure(outcome: &ExportOutcome) -> Option<(FailureReason, String)> {
         // Neither the number of points nor the receiver's words are stable.
         ExportOutcome::PartiallyRejected { .. } => (
             FailureReason::SomeDataDropped,
-            "the receiver rejects some of the data points; its own log says why".to_owned(),
+            "the receiver rejects some of the data; its own log says why".to_owned(),
         ),
         ExportOutcome::Throttled { .. } => {
             (FailureReason::Throttled, "the receiver asks to send less often".to_owned())
@@ -143,11 +146,14 @@ fn failure(outcome: &ExportOutcome) -> Option<(FailureReason, String)> {
         ),
         ExportOutcome::Unimplemented => (
             FailureReason::AllDataDropped,
-            "the receiver offers no OTLP metrics service here, or not with this compression"
+            "the receiver offers no such OTLP service here, or not with this compression"
                 .to_owned(),
         ),
         ExportOutcome::Rejected { code } => {
             (FailureReason::AllDataDropped, format!("the receiver rejects the exports ({code:?})"))
+        }
+        ExportOutcome::Tls { why } => {
+            (FailureReason::TLSHandshakeFailed, format!("the TLS handshake fails: {why}"))
         }
         ExportOutcome::Unreachable { why } => {
             (FailureReason::EndpointUnreachable, format!("no connection to the receiver: {why}"))

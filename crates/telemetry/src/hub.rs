@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Endpoint, SinkName};
 use crate::generation::{BROKEN, Generation};
 use crate::health::{FailureReason, Health, SinkHealth};
+use crate::signal::{Signal, SinkId};
 use crate::sink::{
     Deadline, Farewell, Lane, LastExport, LastExportCounts, Report, Sink, SinkSpec, Ties,
 };
@@ -180,7 +181,7 @@ impl Hub {
     fn note(&mut self, report: Report) {
         let Report { task, sink, health } = report;
         // A sink that was swapped speaks for itself, not for the one that has its name now.
-        let Some(live) = self.live.get_mut(&sink).filter(|live| live.task == task) else {
+        let Some(live) = self.live.get_mut(&sink.name).filter(|live| live.task == task) else {
             return;
         };
         match &health {
@@ -200,7 +201,8 @@ impl Hub {
         // Whether totals that stand still arrive is no question.
         let uncollected = self.generation.broken().is_cancelled().then(uncollected);
         let state = |(name, health): (&SinkName, &SinkHealth)| {
-            (name.clone(), uncollected.as_ref().unwrap_or(health).clone())
+            let sink = SinkId::new(Signal::Metrics, name.clone());
+            (sink, uncollected.as_ref().unwrap_or(health).clone())
         };
         let health = Health { sinks: pushed.chain(scraped).map(state).collect() };
         self.published.health.send_if_modified(|published| {
@@ -219,7 +221,7 @@ impl Hub {
         let message =
             "the sink died of a bug; change its configuration to start it again".to_owned();
         let health = SinkHealth::Failing { reason: FailureReason::AllDataDropped, message };
-        self.note(Report { task: error.id(), sink: name, health });
+        self.note(Report { task: error.id(), sink: SinkId::new(Signal::Metrics, name), health });
     }
 
     fn name_of(&self, task: Id) -> Option<SinkName> {

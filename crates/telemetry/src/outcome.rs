@@ -15,16 +15,18 @@ const MESSAGE_LIMIT: usize = 256;
 pub(crate) enum ExportOutcome {
     /// The receiver has all of it.
     Accepted,
-    /// The receiver has it but for some points, which it will never take.
-    PartiallyRejected { points: u64, message: String },
+    /// The receiver has it but for some points, spans or log records, which it will never take.
+    PartiallyRejected { items: u64, message: String },
     /// The receiver has none of it and asks to wait.
     Throttled { wait: Duration },
     /// The receiver does not take it from us.
     Unauthenticated { code: Code },
-    /// The receiver knows no metrics, or not this compression.
+    /// The receiver does not know this signal, or this compression.
     Unimplemented,
     /// The receiver will not take this, ever.
     Rejected { code: Code },
+    /// The receiver is not who it should be, or does not take our certificate.
+    Tls { why: String },
     /// There is no receiver.
     Unreachable { why: String },
     /// It was sent, and no answer says whether it arrived.
@@ -45,11 +47,12 @@ pub(crate) enum Retry {
 // === impl ExportOutcome ===
 
 impl ExportOutcome {
-    /// What the receiver answered to a request of `sent` points. It may say anything.
+    /// What the receiver answered to a request of `sent` items. The answers of the three signals are
+    /// alike on the wire. It may say anything.
     pub(crate) fn from_response(response: ExportMetricsServiceResponse, sent: u64) -> Self {
         match response.partial_success {
             Some(partial) if partial.rejected_data_points > 0 => Self::PartiallyRejected {
-                points: partial.rejected_data_points.unsigned_abs().min(sent),
+                items: partial.rejected_data_points.unsigned_abs().min(sent),
                 message: partial.error_message.chars().take(MESSAGE_LIMIT).collect(),
             },
             // A message alone is a warning.
@@ -105,7 +108,7 @@ impl ExportOutcome {
 
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Unreachable { .. } | Self::Ambiguous { .. } => Retry::Backoff,
+            Self::Tls { .. } | Self::Unreachable { .. } | Self::Ambiguous { .. } => Retry::Backoff,
             Self::Throttled { wait } => Retry::After(*wait),
             Self::Accepted
             | Self::PartiallyRejected { .. }
@@ -124,6 +127,7 @@ impl ExportOutcome {
             Self::Unauthenticated { .. } => "unauthenticated",
             Self::Unimplemented => "unimplemented",
             Self::Rejected { .. } => "rejected",
+            Self::Tls { .. } => "tls",
             Self::Unreachable { .. } => "unreachable",
             Self::Ambiguous { .. } => "ambiguous",
         }
@@ -155,7 +159,7 @@ mod tests {
         }
         let partial = ExportOutcome::from_response(response(3, "too old"), 9);
         let message = "too old".to_owned();
-        assert_eq!(partial, ExportOutcome::PartiallyRejected { points: 3, message });
+        assert_eq!(partial, ExportOutcome::PartiallyRejected { items: 3, message });
         assert_eq!(partial.retry(), Retry::No);
     }
 
@@ -163,7 +167,7 @@ mod tests {
     fn a_receiver_can_reject_no_more_than_it_was_sent_and_not_talk_for_ever() {
         let partial = ExportOutcome::from_response(response(i64::MAX, &"é".repeat(1000)), 9);
         let message = "é".repeat(MESSAGE_LIMIT);
-        assert_eq!(partial, ExportOutcome::PartiallyRejected { points: 9, message });
+        assert_eq!(partial, ExportOutcome::PartiallyRejected { items: 9, message });
     }
 
     #[test]

@@ -10,7 +10,7 @@ use opentelemetry::metrics::Meter;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{Config, SinkName};
+use crate::config::Config;
 use crate::debug::{DebugSnapshot, Reloads};
 use crate::exposition::{self, Scrape};
 use crate::generation::Generation;
@@ -18,6 +18,7 @@ use crate::health::Health;
 use crate::hub::{Hub, Published};
 use crate::identity::Identity;
 use crate::reload::Reloader;
+use crate::signal::SinkId;
 use crate::stats::Stats;
 
 /// One thread does all export I/O; what waits is not the CPU.
@@ -42,7 +43,7 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) generation: Arc<Generation>,
     pub(crate) running: ArcSwap<Config>,
-    pub(crate) stats: ArcSwap<BTreeMap<SinkName, Arc<Stats>>>,
+    pub(crate) stats: ArcSwap<BTreeMap<SinkId, Arc<Stats>>>,
     pub(crate) reloads: ReloadCounts,
     pub(crate) published: Arc<Published>,
 }

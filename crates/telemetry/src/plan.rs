@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Config, MetricSink, SinkName};
+use crate::config::{Config, Logs, MetricShape, MetricSink, Metrics, SinkName, Traces};
+use crate::signal::{Signal, SinkId};
 
-/// What a reload does to each sink.
+/// What a reload does to each sink, and to the instruments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    metrics: BTreeMap<SinkName, Change>,
+    sinks: BTreeMap<SinkId, Change>,
+    generation: GenerationChange,
+    /// Whether something changes that is no sink: sampler, severity.
+    settings: bool,
 }
 
 /// What a reload does to one sink.
@@ -17,10 +21,19 @@ pub enum Change {
     Keep,
     /// It starts with the totals of the commit.
     Add,
-    /// It ends with the totals of the commit, and another starts with the same under its name.
+    /// It ends, and another goes on in its place under its name.
     Swap,
-    /// It ends with the totals of the commit.
+    /// It ends with the totals of the commit, or with what its queue holds.
     Remove,
+}
+
+/// What a reload does to the instruments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GenerationChange {
+    /// Nothing.
+    Keep,
+    /// New ones take over, with what the old ones counted as far as the new shape can hold it.
+    Rebuild,
 }
 
 // === impl Plan ===
@@ -29,34 +42,87 @@ impl Plan {
     /// The changes that lead from `running` to `wanted`.
     pub fn between(running: &Config, wanted: &Config) -> Self {
         // Destructured without `..`: a new field has to find its place in the plan.
-        let Config { resource_attributes: running_resource, metrics: _ } = running;
-        let Config { resource_attributes: wanted_resource, metrics: _ } = wanted;
-        let same_resource = running_resource == wanted_resource;
-        let mut metrics: BTreeMap<SinkName, Change> =
-            running.metric_sinks().map(|(name, _)| (name.clone(), Change::Remove)).collect();
-        let before: BTreeMap<&SinkName, &MetricSink> = running.metric_sinks().collect();
-        for (name, sink) in wanted.metric_sinks() {
-            let change = match before.get(name) {
-                None => Change::Add,
-                // What is scraped shows no resource.
-                Some(MetricSink::Prometheus) if *sink == MetricSink::Prometheus => Change::Keep,
-                Some(was) if *was == sink && same_resource => Change::Keep,
-                Some(_) => Change::Swap,
-            };
-            metrics.insert(name.clone(), change);
+        let Config { resource_attributes: old_resource, metrics: old, traces: spans, logs } =
+            running;
+        let Config { resource_attributes, metrics, traces: new_spans, logs: new_logs } = wanted;
+        let Metrics { sinks: old_sinks, shape: old_shape } = old;
+        let Metrics { sinks, shape } = metrics;
+        let Traces { sinks: old_traces, sampler: old_sampler } = spans;
+        let Traces { sinks: traces, sampler } = new_spans;
+        let Logs { sinks: old_logs, min_severity: old_severity } = logs;
+        let Logs { sinks: logs, min_severity } = new_logs;
+        let same_resource = old_resource == resource_attributes;
+        let mut plan = BTreeMap::new();
+        changes(Signal::Metrics, old_sinks, sinks, &mut plan, |was, is| match (was, is) {
+            // What is scraped shows no resource.
+            (MetricSink::Prometheus(_), _) => was == is,
+            (MetricSink::Otlp(_), _) => was == is && same_resource,
+        });
+        changes(Signal::Traces, old_traces, traces, &mut plan, |was, is| {
+            was == is && same_resource
+        });
+        changes(Signal::Logs, old_logs, logs, &mut plan, |was, is| was == is && same_resource);
+        // Where metrics go nowhere, nobody sees their shape: it stays as it is.
+        let same_shape = sinks.is_empty() || same_shape(old_shape, shape);
+        Self {
+            sinks: plan,
+            generation: if same_shape { GenerationChange::Keep } else { GenerationChange::Rebuild },
+            settings: old_sampler != sampler || old_severity != min_severity,
         }
-        Self { metrics }
     }
 
-    /// The change of each sink of metrics, in the order of their names.
-    pub fn metrics(&self) -> impl Iterator<Item = (&SinkName, Change)> {
-        self.metrics.iter().map(|(name, change)| (name, *change))
+    /// The change of each sink.
+    pub fn sinks(&self) -> impl Iterator<Item = (&SinkId, Change)> {
+        self.sinks.iter().map(|(sink, change)| (sink, *change))
+    }
+
+    /// The change of each sink of one signal, in the order of their names.
+    pub fn of(&self, signal: Signal) -> impl Iterator<Item = (&SinkName, Change)> {
+        self.sinks().filter(move |(sink, _)| sink.signal == signal).map(|(it, c)| (&it.name, c))
+    }
+
+    /// The change of the instruments.
+    pub fn generation(&self) -> GenerationChange {
+        self.generation
     }
 
     /// Whether the reload would change nothing.
     pub fn keeps_everything(&self) -> bool {
-        self.metrics.values().all(|change| *change == Change::Keep)
+        self.keeps_sinks() && !self.settings && self.generation == GenerationChange::Keep
     }
+
+    /// Whether no sink changes.
+    pub(crate) fn keeps_sinks(&self) -> bool {
+        self.sinks.values().all(|change| *change == Change::Keep)
+    }
+}
+
+fn changes<S>(
+    signal: Signal,
+    running: &BTreeMap<SinkName, S>,
+    wanted: &BTreeMap<SinkName, S>,
+    plan: &mut BTreeMap<SinkId, Change>,
+    same: impl Fn(&S, &S) -> bool,
+) {
+    for name in running.keys().filter(|name| !wanted.contains_key(*name)) {
+        plan.insert(SinkId::new(signal, name.clone()), Change::Remove);
+    }
+    for (name, sink) in wanted {
+        let change = match running.get(name) {
+            None => Change::Add,
+            Some(was) if same(was, sink) => Change::Keep,
+            Some(_) => Change::Swap,
+        };
+        plan.insert(SinkId::new(signal, name.clone()), change);
+    }
+}
+
+/// Whether instruments record alike under both shapes.
+fn same_shape(running: &MetricShape, wanted: &MetricShape) -> bool {
+    let MetricShape { cardinality_limit, values, views } = running;
+    *cardinality_limit == wanted.cardinality_limit
+        && (*values == wanted.values || values.is_open() && wanted.values.is_open())
+        && *views == wanted.views
 }
 
 // === impl Change ===
@@ -74,75 +140,4 @@ impl Change {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Compression, Endpoint, Header, OtlpSink};
-    use std::time::Duration;
-
-    /// What it is about, from where, to where, and the changes in between.
-    type Row = (&'static str, Config, Config, Vec<(&'static str, Change)>);
-
-    fn otlp(change: impl FnOnce(&mut OtlpSink)) -> Config {
-        let mut sink = OtlpSink::new(Endpoint::parse("http://a:1").unwrap());
-        change(&mut sink);
-        Config::off().with_sink("s", sink)
-    }
-
-    fn with_attribute(mut config: Config) -> Config {
-        config.resource_attributes.insert("k".to_owned(), "v".to_owned());
-        config
-    }
-
-    fn scraped(name: &str) -> Config {
-        Config::off().with_sink(name, MetricSink::Prometheus)
-    }
-
-    #[test]
-    fn each_sink_gets_the_least_change_that_leads_there() {
-        use Change::{Add, Keep, Remove, Swap};
-        let same = || otlp(|_| {});
-        let rows: Vec<Row> = vec![
-            ("nothing", Config::off(), Config::off(), vec![]),
-            ("start", Config::off(), scraped("p"), vec![("p", Add)]),
-            ("stop", scraped("p"), Config::off(), vec![("p", Remove)]),
-            ("same", same(), same(), vec![("s", Keep)]),
-            (
-                "endpoint",
-                same(),
-                otlp(|s| s.endpoint = Endpoint::parse("http://b:1").unwrap()),
-                vec![("s", Swap)],
-            ),
-            ("compression", same(), otlp(|s| s.compression = Compression::Zstd), vec![("s", Swap)]),
-            ("timeout", same(), otlp(|s| s.timeout = Duration::from_secs(3)), vec![("s", Swap)]),
-            ("period", same(), otlp(|s| s.period = Duration::from_secs(1)), vec![("s", Swap)]),
-            (
-                "headers",
-                same(),
-                otlp(|s| s.headers.push(Header::parse("a", "b").unwrap())),
-                vec![("s", Swap)],
-            ),
-            ("type", same(), scraped("s"), vec![("s", Swap)]),
-            ("name", scraped("p"), scraped("q"), vec![("p", Remove), ("q", Add)]),
-            (
-                "another one",
-                scraped("p"),
-                same().with_sink("p", MetricSink::Prometheus),
-                vec![("p", Keep), ("s", Add)],
-            ),
-            ("resource of a pushed sink", same(), with_attribute(same()), vec![("s", Swap)]),
-            (
-                "resource of a scraped sink",
-                scraped("p"),
-                with_attribute(scraped("p")),
-                vec![("p", Keep)],
-            ),
-        ];
-        for (what, running, wanted, expected) in rows {
-            let plan = Plan::between(&running, &wanted);
-            let changes: Vec<_> =
-                plan.metrics().map(|(name, change)| (name.as_str(), change)).collect();
-            assert_eq!(changes, expected, "{what}");
-            assert_eq!(plan.keeps_everything(), changes.iter().all(|(_, change)| *change == Keep));
-        }
-    }
-}
+mod tests;

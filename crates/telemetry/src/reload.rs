@@ -15,11 +15,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::client::ClientSpec;
+use crate::client::{ClientError, ClientSpec};
 use crate::config::{Config, Endpoint, MetricSink, OtlpSink, SinkName};
 use crate::hub::Switch;
 use crate::pipeline::{ReloadCounts, Shared};
 use crate::plan::Plan;
+use crate::signal::{Signal, SinkId};
 use crate::sink::{Deadline, SinkSpec};
 use crate::stats::Stats;
 
@@ -58,13 +59,13 @@ struct Fate<'a> {
 pub enum PrepareError {
     /// A sink would export all the time, or never.
     #[error("sink {0}: the export period must be between a millisecond and a day")]
-    Period(SinkName),
+    Period(SinkId),
     /// No export of the sink could ever arrive, or fail.
     #[error("sink {0}: the timeout must be between a millisecond and a day")]
-    Timeout(SinkName),
+    Timeout(SinkId),
     /// No client can be built for the sink.
     #[error("sink {0}: no client can be built")]
-    Client(SinkName, #[source] tonic::transport::Error),
+    Client(SinkId, #[source] ClientError),
     /// The pipeline has ended.
     #[error("the telemetry pipeline has ended")]
     Ended,
@@ -135,41 +136,45 @@ fn sinks_to_start(
     wanted: &Config,
     shared: &Shared,
 ) -> Result<Vec<(Endpoint, SinkSpec)>, PrepareError> {
-    let starting: BTreeSet<&SinkName> =
-        plan.metrics().filter(|(_, change)| change.starts()).map(|(name, _)| name).collect();
+    let starting: BTreeSet<&SinkName> = plan
+        .of(Signal::Metrics)
+        .filter(|(_, change)| change.starts())
+        .map(|(name, _)| name)
+        .collect();
     let stats = shared.stats.load();
     wanted
         .metric_sinks()
         .filter(|(name, _)| starting.contains(name))
         .filter_map(|(name, sink)| match sink {
-            MetricSink::Prometheus => None,
+            MetricSink::Prometheus(_) => None,
             MetricSink::Otlp(sink) => Some((name, sink)),
         })
         .map(|(name, sink)| {
-            let stats = stats.get(name).map(Arc::clone).unwrap_or_default();
-            let spec = sink_spec(name, sink, wanted, shared, stats)?;
-            Ok((sink.endpoint.clone(), spec))
+            let id = SinkId::new(Signal::Metrics, name.clone());
+            let stats = stats.get(&id).map(Arc::clone).unwrap_or_default();
+            let spec = sink_spec(&id, sink, wanted, shared, stats)?;
+            Ok((sink.receiver.endpoint.clone(), spec))
         })
         .collect()
 }
 
 fn sink_spec(
-    name: &SinkName,
+    id: &SinkId,
     sink: &OtlpSink,
     wanted: &Config,
     shared: &Shared,
     stats: Arc<Stats>,
 ) -> Result<SinkSpec, PrepareError> {
     if !SENSIBLE.contains(&sink.period) {
-        return Err(PrepareError::Period(name.clone()));
+        return Err(PrepareError::Period(id.clone()));
     }
-    if !SENSIBLE.contains(&sink.timeout) {
-        return Err(PrepareError::Timeout(name.clone()));
+    if !SENSIBLE.contains(&sink.receiver.timeout) {
+        return Err(PrepareError::Timeout(id.clone()));
     }
     let resource = shared.identity.resource(&wanted.resource_attributes);
-    let client = ClientSpec::new(sink, resource)
-        .map_err(|error| PrepareError::Client(name.clone(), error))?;
-    Ok(SinkSpec { name: name.clone(), client, period: sink.period, stats })
+    let client =
+        ClientSpec::new(&sink.receiver).map_err(|error| PrepareError::Client(id.clone(), error))?;
+    Ok(SinkSpec { name: id.name.clone(), client, resource, period: sink.period, stats })
 }
 
 // === impl Prepared ===
@@ -188,11 +193,12 @@ impl Prepared<'_> {
         let (applied, when_applied) = oneshot::channel();
         let running = shared.running.load();
         let (retire, sinks) = plan
-            .metrics()
+            .of(Signal::Metrics)
             .filter(|(name, change)| change.retires() && pushes(&running, name))
             .map(|(name, _)| {
                 let (reply, last_export) = oneshot::channel();
-                ((name.clone(), reply), (name.clone(), last_export))
+                let sink = SinkId::new(Signal::Metrics, name.clone());
+                ((name.clone(), reply), (sink, last_export))
             })
             .unzip();
         shared.stats.store(Arc::new(stats_after(shared, &wanted, &start)));
@@ -214,11 +220,13 @@ fn stats_after(
     shared: &Shared,
     wanted: &Config,
     start: &[(Endpoint, SinkSpec)],
-) -> BTreeMap<SinkName, Arc<Stats>> {
+) -> BTreeMap<SinkId, Arc<Stats>> {
     let before = shared.stats.load();
-    let kept = before.iter().filter(|(name, _)| pushes(wanted, name));
-    let started = start.iter().map(|(_, sink)| (sink.name.clone(), Arc::clone(&sink.stats)));
-    kept.map(|(name, stats)| (name.clone(), Arc::clone(stats))).chain(started).collect()
+    let kept = before.iter().filter(|(sink, _)| pushes(wanted, &sink.name));
+    let started = start.iter().map(|(_, sink)| {
+        (SinkId::new(Signal::Metrics, sink.name.clone()), Arc::clone(&sink.stats))
+    });
+    kept.map(|(sink, stats)| (sink.clone(), Arc::clone(stats))).chain(started).collect()
 }
 
 // === impl Fate ===

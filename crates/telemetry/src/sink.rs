@@ -13,17 +13,22 @@ use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Client, ClientSpec, Exported};
+use opentelemetry_proto::tonic::resource::v1::Resource;
+
+use crate::client::{Client, ClientSpec};
 use crate::config::SinkName;
 use crate::generation::Generation;
 use crate::health::{Pulse, SinkHealth};
-use crate::outcome::Retry;
+use crate::outcome::{ExportOutcome, Retry};
+use crate::signal::{Signal, SinkId};
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 
+mod exported;
 mod farewell;
 mod schedule;
 
+use exported::{Exported, export};
 pub use farewell::LastExport;
 pub(crate) use farewell::{Deadline, DeadlineSetter, Farewell, LastExportCounts};
 use schedule::Schedule;
@@ -41,6 +46,7 @@ const LAST_ATTEMPT_PAUSE: Duration = Duration::from_millis(200);
 pub(crate) struct SinkSpec {
     pub(crate) name: SinkName,
     pub(crate) client: ClientSpec,
+    pub(crate) resource: Resource,
     pub(crate) period: Duration,
     pub(crate) stats: Arc<Stats>,
 }
@@ -48,7 +54,7 @@ pub(crate) struct SinkSpec {
 /// A sink's state changed.
 pub(crate) struct Report {
     pub(crate) task: tokio::task::Id,
-    pub(crate) sink: SinkName,
+    pub(crate) sink: SinkId,
     pub(crate) health: SinkHealth,
 }
 
@@ -69,6 +75,7 @@ pub(crate) struct Ties {
 pub(crate) struct Sink {
     name: SinkName,
     client: Client,
+    resource: Resource,
     schedule: Schedule,
     stats: Arc<Stats>,
     pulse: Pulse,
@@ -92,6 +99,7 @@ impl Sink {
         Self {
             name: spec.name,
             client: Client::new(spec.client),
+            resource: spec.resource,
             schedule: Schedule::new(spec.period, Instant::now()),
             stats: spec.stats,
             pulse: Pulse::new(),
@@ -142,7 +150,8 @@ impl Sink {
             Some(sent) if sent.is_newer_than(&snapshot) => sent,
             _ => snapshot,
         };
-        let answer = Box::pin(self.client.export(&snapshot));
+        let requests = snapshot.requests(&self.resource);
+        let answer = Box::pin(export(&self.client, &requests));
         let (began, points) = (Instant::now(), snapshot.points());
         *turn = Some(snapshot);
         InFlight { turn, began, points, answer }
@@ -150,7 +159,7 @@ impl Sink {
 
     /// Counts an export and decides when the next one is due.
     fn settle(&mut self, exported: &Exported, began: Instant) -> Instant {
-        self.stats.exported(exported);
+        self.count(exported, began);
         let retry = exported.outcome.retry();
         if retry == Retry::Backoff {
             self.client.reconnect();
@@ -168,10 +177,20 @@ impl Sink {
         next
     }
 
+    fn count(&self, exported: &Exported, began: Instant) {
+        let Exported { outcome, accepted, missing } = exported;
+        self.stats.answered(outcome, *accepted, began.elapsed());
+        let refused = matches!(outcome, ExportOutcome::PartiallyRejected { .. });
+        if refused || outcome.retry() == Retry::No {
+            self.stats.dropped(outcome.reason(), *missing);
+        }
+    }
+
     /// Tells the hub if the export changed the state of this sink.
     async fn report(&mut self, exported: &Exported, began: Instant) {
         if let Some(health) = self.pulse.observe(&exported.outcome, began, Instant::now()) {
-            let report = Report { task: tokio::task::id(), sink: self.name.clone(), health };
+            let sink = SinkId::new(Signal::Metrics, self.name.clone());
+            let report = Report { task: tokio::task::id(), sink, health };
             // The hub is gone only when there is nobody left to tell.
             let _ = self.ties.reports.send(report).await;
         }
@@ -182,10 +201,10 @@ impl Sink {
     async fn part(mut self, in_flight: Option<InFlight>, farewell: Farewell) {
         let Farewell { last, mut deadline, counts, reply } = farewell;
         let turn = match in_flight {
-            Some(InFlight { turn, answer, points, .. }) => {
+            Some(InFlight { turn, answer, points, began }) => {
                 let abandoned = Exported::abandoned(points);
                 let exported = deadline.half().or(answer).await.unwrap_or(abandoned);
-                self.stats.exported(&exported);
+                self.count(&exported, began);
                 if exported.outcome.retry() == Retry::Backoff {
                     self.client.reconnect();
                 }
@@ -204,7 +223,7 @@ impl Sink {
         let outcome = match turn {
             Some(turn) => self.export_last(turn, last, &mut deadline).await,
             None => {
-                self.stats.lost(last.points());
+                self.stats.dropped("last_export_lost", last.points());
                 LastExport::Lost { points: last.points(), reason: "no_turn" }
             }
         };
@@ -222,16 +241,17 @@ impl Sink {
         let mut attempt = 1;
         loop {
             let in_flight = self.send(turn, Arc::clone(&last));
+            let began = in_flight.began;
             let abandoned = Exported::abandoned(in_flight.points);
             let exported = deadline.whole().or(in_flight.answer).await.unwrap_or(abandoned);
             turn = in_flight.turn;
-            self.stats.exported(&exported);
+            self.count(&exported, began);
             let again = exported.outcome.retry() == Retry::Backoff && attempt < LAST_ATTEMPTS;
             let pause = tokio::time::sleep(LAST_ATTEMPT_PAUSE);
             if !again || deadline.whole().or(pause).await.is_none() {
                 // What the receiver refused is counted as that already.
                 if exported.outcome.retry() != Retry::No {
-                    self.stats.lost(exported.missing);
+                    self.stats.dropped("last_export_lost", exported.missing);
                 }
                 return LastExport::of(&exported);
             }

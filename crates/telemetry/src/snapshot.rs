@@ -7,6 +7,9 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_sdk::metrics::data;
 use prost::Message as _;
 
+use crate::request::Request;
+use crate::signal::Signal;
+
 /// gRPC servers refuse messages over 4 MiB unless told otherwise, counted uncompressed.
 const REQUEST_LIMIT: usize = 3_500_000;
 
@@ -52,21 +55,26 @@ impl Snapshot {
         points(&self.scopes)
     }
 
-    /// This as requests that a server takes, each with the number of its points.
+    /// This as requests that a server takes.
     ///
     /// There is always one: where nothing was recorded yet, an empty one still tells whether the
     /// receiver can be reached.
-    pub(crate) fn requests(&self, resource: &Resource) -> Vec<(ExportMetricsServiceRequest, u64)> {
-        let mut parts = Vec::new();
-        split(self.scopes.clone(), REQUEST_LIMIT, &mut parts);
-        parts
-            .into_iter()
-            .map(|scope_metrics| {
-                let points = points(&scope_metrics);
-                (request(resource, scope_metrics), points)
-            })
-            .collect()
+    pub(crate) fn requests(&self, resource: &Resource) -> Vec<Request> {
+        requests(self.scopes.clone(), resource)
     }
+}
+
+/// These metrics as requests that a server takes.
+pub(crate) fn requests(scopes: Vec<ScopeMetrics>, resource: &Resource) -> Vec<Request> {
+    let mut parts = Vec::new();
+    split(scopes, REQUEST_LIMIT, &mut parts);
+    parts
+        .into_iter()
+        .map(|scope_metrics| {
+            let points = points(&scope_metrics);
+            Request::encode(Signal::Metrics, &request(resource, scope_metrics), points)
+        })
+        .collect()
 }
 
 fn request(resource: &Resource, scope_metrics: Vec<ScopeMetrics>) -> ExportMetricsServiceRequest {

@@ -12,8 +12,11 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use pharos_telemetry::config::{Header, OtlpSink};
-use pharos_telemetry::{Change, Config, LastExport, MetricSink, Pipeline, Scrape, SinkHealth};
-use support::{Answer, PATIENCE, Receiver, assert_no_series_goes_back, commit, scraped, start};
+use pharos_telemetry::{Change, Config, LastExport, Pipeline, Scrape, SinkHealth};
+use support::{
+    Answer, PATIENCE, Receiver, assert_no_series_goes_back, commit, gateway, metrics, scraped,
+    scraping, start,
+};
 
 const OFTEN: Duration = Duration::from_millis(5);
 const NEVER: Duration = Duration::from_secs(3600);
@@ -109,7 +112,7 @@ async fn sinks_that_follow_each_other_at_one_endpoint_never_send_an_older_total_
     let recorders = Recorders::start(&pipeline, 1);
     for round in 0..60 {
         let mut sink = receiver.sink(OFTEN);
-        sink.headers.push(Header::parse("x-round", &round.to_string()).unwrap());
+        sink.receiver.headers.push(Header::parse("x-round", &round.to_string()).unwrap());
         let name = ["one", "other"][round / 2 % 2];
         let retired = commit(&mut reloader, Config::off().with_sink(name, sink)).await;
         if round % 3 == 0 {
@@ -158,8 +161,8 @@ async fn a_prepared_reload_that_is_dropped_changes_nothing() {
 
     let prepared = reloader.prepare(otlp(receiver.sink(OFTEN))).await.unwrap();
     let changes: Vec<_> =
-        prepared.plan().metrics().map(|(name, it)| (name.to_string(), it)).collect();
-    let expected = [("gateway", Change::Add), ("prometheus", Change::Remove)];
+        prepared.plan().sinks().map(|(name, it)| (name.to_string(), it)).collect();
+    let expected = [("metrics/gateway", Change::Add), ("metrics/prometheus", Change::Remove)];
     assert_eq!(changes, expected.map(|(name, it)| (name.to_owned(), it)));
     drop(prepared);
 
@@ -180,7 +183,7 @@ async fn a_config_that_cannot_run_is_refused_and_the_running_one_stays() {
     commit(&mut reloader, Config::prometheus()).await.drain(PATIENCE).await;
     let zero = Duration::ZERO;
     let mut timeout = receiver.sink(OFTEN);
-    timeout.timeout = zero;
+    timeout.receiver.timeout = zero;
     for (sink, reason) in [(receiver.sink(zero), "Period"), (timeout, "Timeout")] {
         let refused = reloader.prepare(otlp(sink)).await.err().map(|error| error.reason());
         assert_eq!(refused, Some(reason));
@@ -195,7 +198,7 @@ async fn an_endpoint_that_never_answers_delays_no_export_at_the_next_one() {
     silent.answers(Answer::Nothing);
     let (pipeline, mut reloader) = start();
     pipeline.meter("test").u64_counter("requests").build().add(7, &[]);
-    let patient = OtlpSink { timeout: NEVER, ..silent.sink(OFTEN) };
+    let patient = silent.patient(OFTEN, NEVER);
     commit(&mut reloader, otlp(patient)).await.drain(PATIENCE).await;
     silent.until("the export that is never answered", |all| !all.is_empty()).await;
 
@@ -212,7 +215,7 @@ async fn an_endpoint_that_never_answers_delays_no_export_at_the_next_one() {
     tokio::time::timeout(PATIENCE, reloader.shutdown(Duration::ZERO)).await.unwrap();
     let drained = tokio::time::timeout(PATIENCE, drain).await.unwrap();
     let cut_short = LastExport::Lost { points: 0, reason: "sink_died" };
-    assert_eq!(drained.sinks["gateway"], cut_short);
+    assert_eq!(drained.sinks[&gateway()], cut_short);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,10 +246,13 @@ async fn several_sinks_run_at_once_and_a_change_of_one_leaves_the_others_alone()
     }
     assert_eq!(scraped(&text(&pipeline), "requests_total"), 3.0);
 
-    let changed = OtlpSink { timeout: PATIENCE, ..other.sink(NEVER) };
+    let changed = other.patient(NEVER, PATIENCE);
     let drained =
         commit(&mut reloader, all.with_sink("other", changed)).await.drain(PATIENCE).await;
-    assert_eq!(drained.sinks.keys().map(ToString::to_string).collect::<Vec<_>>(), ["other"]);
+    assert_eq!(
+        drained.sinks.keys().map(ToString::to_string).collect::<Vec<_>>(),
+        ["metrics/other"]
+    );
     other.until("first, last, and first again", |all| all.len() == 3).await;
     assert_eq!(one.exports().len(), 1, "a sink that is kept is not touched");
     assert_eq!(scraped(&text(&pipeline), "requests_total"), 3.0);
@@ -293,11 +299,11 @@ async fn health_speaks_of_the_sinks_that_run_and_no_others() {
     let (pipeline, mut reloader) = start();
     let mut health = pipeline.health();
     assert!(health.borrow().sinks.is_empty());
-    let config = otlp(receiver.sink(NEVER)).with_sink("scraped", MetricSink::Prometheus);
+    let config = otlp(receiver.sink(NEVER)).with_sink("scraped", scraping());
     commit(&mut reloader, config).await.drain(PATIENCE).await;
-    let settled = health.wait_for(|it| it.sinks.get("gateway") == Some(&SinkHealth::Healthy));
+    let settled = health.wait_for(|it| it.sinks.get(&gateway()) == Some(&SinkHealth::Healthy));
     let settled = tokio::time::timeout(PATIENCE, settled).await.unwrap().unwrap().clone();
-    assert_eq!(settled.sinks["scraped"], SinkHealth::Healthy);
+    assert_eq!(settled.sinks[&metrics("scraped")], SinkHealth::Healthy);
     commit(&mut reloader, Config::off()).await.drain(PATIENCE).await;
     let empty = health.wait_for(|it| it.sinks.is_empty());
     tokio::time::timeout(PATIENCE, empty).await.unwrap().unwrap();

@@ -9,10 +9,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use pharos_telemetry::config::{Compression, Header};
-use pharos_telemetry::{
-    Config, FailureReason, MetricSink, OtlpSink, Pipeline, SinkHealth, SinkName,
+use pharos_telemetry::{Config, FailureReason, OtlpSink, Pipeline, SinkHealth};
+use support::{
+    Answer, PATIENCE, Receiver, assert_no_series_goes_back, commit, gateway, scraping, start,
 };
-use support::{Answer, PATIENCE, Receiver, assert_no_series_goes_back, commit, start};
 use tonic::Code;
 
 const OFTEN: Duration = Duration::from_millis(5);
@@ -24,9 +24,9 @@ fn otlp(sink: OtlpSink) -> Config {
 
 async fn until_health(pipeline: &Pipeline, reached: impl Fn(&SinkHealth) -> bool) -> SinkHealth {
     let mut health = pipeline.health();
-    let reached = health.wait_for(|all| all.sinks.get("gateway").is_some_and(&reached));
+    let reached = health.wait_for(|all| all.sinks.get(&gateway()).is_some_and(&reached));
     let health = tokio::time::timeout(PATIENCE, reached).await.expect("a state").unwrap();
-    health.sinks["gateway"].clone()
+    health.sinks[&gateway()].clone()
 }
 
 fn failing_for(reason: FailureReason) -> impl Fn(&SinkHealth) -> bool {
@@ -43,9 +43,10 @@ async fn a_receiver_sees_the_compression_and_the_headers_that_the_config_says() 
         (Compression::Gzip, Some("gzip")),
         (Compression::Zstd, Some("zstd")),
     ] {
-        let mut sink = OtlpSink { compression, ..receiver.sink(NEVER) };
-        sink.headers.push(Header::parse("authorization", "Bearer a b").unwrap());
-        sink.headers.push(Header::parse("x-tenant", "t-1").unwrap());
+        let mut sink = receiver.sink(NEVER);
+        sink.receiver.compression = compression;
+        sink.receiver.headers.push(Header::parse("authorization", "Bearer a b").unwrap());
+        sink.receiver.headers.push(Header::parse("x-tenant", "t-1").unwrap());
         let begun = receiver.exports().len();
         commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
         receiver
@@ -122,7 +123,7 @@ async fn what_failed_is_tried_again_long_before_the_next_period_and_with_new_tot
     let receiver = Receiver::start_at(address);
     until_health(&pipeline, |it| *it == SinkHealth::Healthy).await;
     assert_eq!(receiver.exports()[0].total("requests"), 11.0);
-    let stats = &pipeline.debug().sinks[&SinkName::new("gateway")];
+    let stats = &pipeline.debug().sinks[&gateway()];
     assert!(stats.exports_retried >= 3, "{stats:?}");
     assert!(stats.exports_failed["unreachable"] >= 3, "{stats:?}");
 }
@@ -146,12 +147,12 @@ async fn each_way_to_fail_has_its_reason() {
         receiver.answers(Answer::Accept);
         until_health(&pipeline, |it| *it == SinkHealth::Healthy).await;
     }
-    let stats = &pipeline.debug().sinks[&SinkName::new("gateway")];
+    let stats = &pipeline.debug().sinks[&gateway()];
     for reason in ["unauthenticated", "unimplemented", "rejected", "unreachable"] {
         assert!(stats.exports_failed[reason] >= 3, "{reason}: {stats:?}");
     }
-    assert!(stats.points_dropped["partially_rejected"] >= 3, "{stats:?}");
-    assert!(stats.points_accepted > 0 && stats.last_success.is_some(), "{stats:?}");
+    assert!(stats.items_dropped["partially_rejected"] >= 3, "{stats:?}");
+    assert!(stats.items_accepted > 0 && stats.last_success.is_some(), "{stats:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,11 +165,11 @@ async fn what_is_refused_is_dropped_once_the_last_time_too() {
     commit(&mut reloader, otlp(receiver.sink(NEVER))).await.drain(PATIENCE).await;
     refused().await;
     // The counters of a sink outlive a swap: first and last of the old one, first of the new one.
-    let swapped = OtlpSink { timeout: PATIENCE, ..receiver.sink(NEVER) };
+    let swapped = receiver.patient(NEVER, PATIENCE);
     commit(&mut reloader, otlp(swapped)).await.drain(PATIENCE).await;
     refused().await;
-    let stats = &pipeline.debug().sinks[&SinkName::new("gateway")];
-    assert_eq!(stats.points_dropped, BTreeMap::from([("rejected", 3)]));
+    let stats = &pipeline.debug().sinks[&gateway()];
+    assert_eq!(stats.items_dropped, BTreeMap::from([("rejected", 3)]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +177,7 @@ async fn recording_ends_while_a_sink_waits_for_ever() {
     let receiver = Receiver::start();
     receiver.answers(Answer::Nothing);
     let (pipeline, mut reloader) = start();
-    let sink = OtlpSink { timeout: NEVER, ..receiver.sink(OFTEN) };
+    let sink = receiver.patient(OFTEN, NEVER);
     commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
     receiver.until("the export that is never answered", |all| !all.is_empty()).await;
     let counter = pipeline.meter("test").u64_counter("requests").build();
@@ -194,7 +195,7 @@ async fn recording_ends_while_a_sink_waits_for_ever() {
 async fn a_callback_that_panics_is_told_of_every_sink() {
     let receiver = Receiver::start();
     let (pipeline, mut reloader) = start();
-    let config = otlp(receiver.sink(OFTEN)).with_sink("scraped", MetricSink::Prometheus);
+    let config = otlp(receiver.sink(OFTEN)).with_sink("scraped", scraping());
     commit(&mut reloader, config).await.drain(PATIENCE).await;
     until_health(&pipeline, |it| *it == SinkHealth::Healthy).await;
 
@@ -215,7 +216,7 @@ async fn nothing_that_is_told_about_a_sink_shows_its_headers() {
     receiver.answers(Answer::Refuse(Code::Unauthenticated));
     let (pipeline, mut reloader) = start();
     let mut sink = receiver.sink(OFTEN);
-    sink.headers.push(Header::parse("authorization", "Bearer hunter2").unwrap());
+    sink.receiver.headers.push(Header::parse("authorization", "Bearer hunter2").unwrap());
     commit(&mut reloader, otlp(sink)).await.drain(PATIENCE).await;
     until_health(&pipeline, failing_for(FailureReason::Unauthenticated)).await;
     let told = format!(

@@ -119,7 +119,7 @@ async fn a_refused_change_leaves_what_ran_before_and_says_which() {
 
     process.set(&[(4, json!({"metrics": {"mode": "Disabled"}}))]);
     process.state(4, |state| *state == State::Programmed).await;
-    assert_eq!(process.pipeline.running().metrics, Metrics::Disabled);
+    assert_eq!(process.pipeline.running().metrics, Metrics::default());
 }
 
 #[tokio::test]

@@ -40,14 +40,14 @@ fn with_metrics(metrics: Value) -> Value {
 #[test]
 fn the_defaults_of_the_crd_are_those_of_the_pipeline() {
     let config = resolved(with_otlp(json!({})));
-    let Metrics::Enabled(sinks) = config.metrics else { panic!("metrics are enabled") };
+    let sinks = config.metrics.sinks;
     let Some(MetricSink::Otlp(sink)) = sinks.get(&SinkName::new("gateway")) else {
         panic!("an OTLP sink named gateway, not {sinks:?}")
     };
-    assert_eq!(sink.compression, config::Compression::Gzip);
-    assert_eq!(sink.timeout, Duration::from_secs(10));
+    assert_eq!(sink.receiver.compression, config::Compression::Gzip);
+    assert_eq!(sink.receiver.timeout, Duration::from_secs(10));
     assert_eq!(sink.period, Duration::from_secs(60));
-    assert!(sink.headers.is_empty());
+    assert!(sink.receiver.headers.is_empty());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_omitted_metrics_signal_is_the_prometheus_endpoint() {
 
 #[test]
 fn disabled_metrics_have_no_sink() {
-    assert_eq!(resolved(json!({"metrics": {"mode": "Disabled"}})).metrics, Metrics::Disabled);
+    assert_eq!(resolved(json!({"metrics": {"mode": "Disabled"}})).metrics, Metrics::default());
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn both_sinks_at_once_resolve() {
         "metrics": {"exporters": ["prometheus", "gateway"], "exportPeriodSeconds": 1},
         "resource": {"attributes": [{"name": "deployment.environment.name", "value": "test"}]},
     }));
-    let Metrics::Enabled(sinks) = &config.metrics else { panic!("metrics are enabled") };
+    let sinks = &config.metrics.sinks;
     assert_eq!(sinks.len(), 2);
     assert_eq!(config.resource_attributes["deployment.environment.name"], "test");
 }

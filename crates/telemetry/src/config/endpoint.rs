@@ -1,18 +1,37 @@
-//! The address of an OTLP receiver.
+//! The address of an OTLP receiver, and the protocol that it speaks.
 
 use std::fmt;
 
 use http::Uri;
+use http::uri::{Authority, Scheme};
 use serde::{Serialize, Serializer};
 
-/// A gRPC receiver: `http://host:port`, and nothing else.
+use crate::signal::Signal;
+
+/// Where a receiver listens: `http(s)://host:port` for gRPC, for HTTP with an optional port and an
+/// optional path.
 ///
 /// It is what it is written as, but for upper and lower case: a name and its address, say, or a
 /// name with and without its domain are two endpoints, and exports to them do not take turns.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
+    protocol: Protocol,
+    tls: bool,
     /// Lower case: names of hosts have none.
     authority: String,
+    /// What comes before `/v1/metrics`: empty, or with a slash at its start and none at its end.
+    base: String,
+}
+
+/// How OTLP is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Protocol {
+    /// gRPC.
+    #[serde(rename = "GRPC")]
+    Grpc,
+    /// HTTP with protobuf bodies.
+    #[serde(rename = "HTTPProtobuf")]
+    HttpProtobuf,
 }
 
 /// Why something is not an [`Endpoint`].
@@ -22,11 +41,8 @@ pub enum EndpointError {
     #[error("must be an absolute URL such as http://collector:4317")]
     NotAUrl,
     /// Neither http nor https.
-    #[error("the scheme must be http")]
+    #[error("the scheme must be http or https")]
     Scheme,
-    /// https, which sinks cannot do yet.
-    #[error("https is not supported yet")]
-    Tls,
     /// User name or password.
     #[error("must not contain credentials; use a header")]
     Credentials,
@@ -44,43 +60,95 @@ pub enum EndpointError {
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// Parses `http://host:port`; one trailing slash is accepted.
+    /// Parses `http(s)://host:port`, a gRPC receiver; one trailing slash is accepted.
     ///
     /// # Errors
     /// What keeps `url` from being an address that a gRPC client could be built for.
-    pub fn parse(url: &str) -> Result<Self, EndpointError> {
-        // The parser of `http` drops a fragment without a word.
-        if url.contains(['?', '#']) {
-            return Err(EndpointError::QueryOrFragment);
-        }
-        let uri: Uri = url.parse().map_err(|_| EndpointError::NotAUrl)?;
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(EndpointError::NotAUrl);
-        };
-        match scheme {
-            "http" => {}
-            "https" => return Err(EndpointError::Tls),
-            _ => return Err(EndpointError::Scheme),
-        }
-        if authority.as_str().contains('@') {
-            return Err(EndpointError::Credentials);
-        }
-        if authority.host().is_empty() {
-            return Err(EndpointError::NotAUrl);
-        }
+    pub fn grpc(url: &str) -> Result<Self, EndpointError> {
+        let (uri, authority, tls) = parse(url)?;
         if authority.port_u16().is_none_or(|port| port == 0) {
             return Err(EndpointError::Port);
         }
         if !matches!(uri.path(), "" | "/") {
             return Err(EndpointError::Path);
         }
-        Ok(Self { authority: authority.as_str().to_ascii_lowercase() })
+        Ok(Self::new(Protocol::Grpc, tls, &authority, ""))
     }
+
+    /// Parses `http(s)://host[:port][/base]`, an HTTP receiver; `/v1/{signal}` is appended to it.
+    ///
+    /// # Errors
+    /// What keeps `url` from being an address that an HTTP client could be built for.
+    pub fn http_protobuf(url: &str) -> Result<Self, EndpointError> {
+        let (uri, authority, tls) = parse(url)?;
+        let named = authority.as_str().len() > authority.host().len();
+        if named && authority.port_u16().is_none_or(|port| port == 0) {
+            return Err(EndpointError::Port);
+        }
+        Ok(Self::new(Protocol::HttpProtobuf, tls, &authority, uri.path().trim_end_matches('/')))
+    }
+
+    fn new(protocol: Protocol, tls: bool, authority: &Authority, base: &str) -> Self {
+        let authority = authority.as_str().to_ascii_lowercase();
+        Self { protocol, tls, authority, base: base.to_owned() }
+    }
+
+    /// How OTLP is spoken there.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Whether the scheme is https.
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The host, without the brackets of an IPv6 address.
+    pub fn host(&self) -> &str {
+        let host = match self.authority.rsplit_once(':') {
+            Some((host, _)) if !self.authority.ends_with(']') => host,
+            _ => &self.authority,
+        };
+        host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The URL that takes requests of `signal`.
+    pub(crate) fn url(&self, signal: Signal) -> String {
+        match self.protocol {
+            Protocol::Grpc => format!("{self}{}", signal.grpc_path()),
+            Protocol::HttpProtobuf => format!("{self}{}", signal.http_path()),
+        }
+    }
+}
+
+/// A URL whose scheme and authority are fit for any receiver.
+fn parse(url: &str) -> Result<(Uri, Authority, bool), EndpointError> {
+    // The parser of `http` drops a fragment without a word.
+    if url.contains(['?', '#']) {
+        return Err(EndpointError::QueryOrFragment);
+    }
+    let uri: Uri = url.parse().map_err(|_| EndpointError::NotAUrl)?;
+    let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority().cloned()) else {
+        return Err(EndpointError::NotAUrl);
+    };
+    let tls = match scheme {
+        scheme if *scheme == Scheme::HTTP => false,
+        scheme if *scheme == Scheme::HTTPS => true,
+        _ => return Err(EndpointError::Scheme),
+    };
+    if authority.as_str().contains('@') {
+        return Err(EndpointError::Credentials);
+    }
+    if authority.host().is_empty() {
+        return Err(EndpointError::NotAUrl);
+    }
+    Ok((uri, authority, tls))
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "http://{}", self.authority)
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(formatter, "{scheme}://{}{}", self.authority, self.base)
     }
 }
 
@@ -98,7 +166,6 @@ impl EndpointError {
         match self {
             Self::NotAUrl => "NotAUrl",
             Self::Scheme => "Scheme",
-            Self::Tls => "Tls",
             Self::Credentials => "Credentials",
             Self::Port => "Port",
             Self::Path => "Path",
@@ -120,18 +187,15 @@ mod tests {
             ("HTTP://collector:1", "http://collector:1"),
             ("http://127.0.0.1:65535", "http://127.0.0.1:65535"),
             ("http://[::1]:4317", "http://[::1]:4317"),
+            ("https://collector:4317", "https://collector:4317"),
         ] {
-            assert_eq!(
-                Endpoint::parse(url).map(|it| it.to_string()).as_deref(),
-                Ok(shown),
-                "{url}"
-            );
+            assert_eq!(Endpoint::grpc(url).map(|it| it.to_string()).as_deref(), Ok(shown), "{url}");
         }
     }
 
     #[test]
     fn everything_else_is_refused_with_its_reason() {
-        use EndpointError::{Credentials, NotAUrl, Path, Port, QueryOrFragment, Scheme, Tls};
+        use EndpointError::{Credentials, NotAUrl, Path, Port, QueryOrFragment, Scheme};
         for (url, error) in [
             ("", NotAUrl),
             ("collector:4317", NotAUrl),
@@ -140,7 +204,6 @@ mod tests {
             ("http://:4317", NotAUrl),
             ("http://col lector:4317", NotAUrl),
             ("grpc://collector:4317", Scheme),
-            ("https://collector:4317", Tls),
             ("http://user:password@collector:4317", Credentials),
             ("http://collector", Port),
             ("http://collector:", Port),
@@ -150,7 +213,26 @@ mod tests {
             ("http://collector:4317?a=b", QueryOrFragment),
             ("http://collector:4317/#a", QueryOrFragment),
         ] {
-            assert_eq!(Endpoint::parse(url), Err(error), "{url}");
+            assert_eq!(Endpoint::grpc(url), Err(error), "{url}");
         }
+    }
+
+    #[test]
+    fn an_http_endpoint_may_have_a_path_and_needs_no_port() {
+        for (url, metrics, host) in [
+            ("http://c:4318", "http://c:4318/v1/metrics", "c"),
+            ("https://Tempo.example", "https://tempo.example/v1/metrics", "tempo.example"),
+            ("https://c/otlp/", "https://c/otlp/v1/metrics", "c"),
+            ("https://c/Otlp/x", "https://c/Otlp/x/v1/metrics", "c"),
+            ("http://[::1]/a", "http://[::1]/a/v1/metrics", "::1"),
+            ("http://[::1]:1/a", "http://[::1]:1/a/v1/metrics", "::1"),
+        ] {
+            let endpoint = Endpoint::http_protobuf(url).unwrap();
+            assert_eq!(endpoint.url(Signal::Metrics), metrics);
+            assert_eq!(endpoint.host(), host);
+        }
+        assert_eq!(Endpoint::http_protobuf("http://c:0"), Err(EndpointError::Port));
+        assert_eq!(Endpoint::http_protobuf("http://c:"), Err(EndpointError::Port));
+        assert_eq!(Endpoint::http_protobuf("http://c/?a"), Err(EndpointError::QueryOrFragment));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
-use crate::config::SinkName;
+use crate::signal::SinkId;
 use crate::sink::{DeadlineSetter, LastExport};
 
 /// What a commit removed. Its last exports are under way, and bounded, without anybody's help.
@@ -16,14 +16,14 @@ pub struct Retired {
     /// `None` once it was waited for.
     pub(super) applied: Option<oneshot::Receiver<()>>,
     pub(super) deadline: DeadlineSetter,
-    pub(super) sinks: Vec<(SinkName, oneshot::Receiver<LastExport>)>,
+    pub(super) sinks: Vec<(SinkId, oneshot::Receiver<LastExport>)>,
 }
 
 /// What became of the last exports of removed and swapped sinks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Drained {
-    /// By the name of the sink.
-    pub sinks: BTreeMap<SinkName, LastExport>,
+    /// By signal and name of the sink.
+    pub sinks: BTreeMap<SinkId, LastExport>,
 }
 
 /// How a pipeline ended.

@@ -8,10 +8,11 @@ use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
-use crate::client::Exported;
 use crate::debug::LastExports;
 use crate::outcome::ExportOutcome;
 use crate::snapshot::Snapshot;
+
+use super::exported::Exported;
 
 /// How long a last export may take where nobody says how long.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);

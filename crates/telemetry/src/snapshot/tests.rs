@@ -82,5 +82,5 @@ fn a_point_that_is_too_large_is_sent_all_the_same() {
 #[test]
 fn where_nothing_was_recorded_there_is_one_empty_request() {
     let requests = Snapshot::default().requests(&Resource::default());
-    assert_eq!(requests, [(ExportMetricsServiceRequest::default(), 0)]);
+    assert_eq!(requests, [Request::probe(Signal::Metrics)]);
 }

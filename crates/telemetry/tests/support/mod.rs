@@ -15,8 +15,8 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 };
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
-use pharos_telemetry::config::{Endpoint, OtlpSink};
-use pharos_telemetry::{Config, Identity, Pipeline, Reloader, Retired};
+use pharos_telemetry::config::{Endpoint, OtlpSink, ScrapeTransport};
+use pharos_telemetry::{Config, Identity, MetricSink, Pipeline, Reloader, Retired, Signal, SinkId};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -100,8 +100,15 @@ impl Receiver {
 
     /// A sink that exports here, by default but for the period.
     pub(crate) fn sink(&self, period: Duration) -> OtlpSink {
-        let endpoint = Endpoint::parse(&format!("http://{}", self.address)).unwrap();
+        let endpoint = Endpoint::grpc(&format!("http://{}", self.address)).unwrap();
         OtlpSink { period, ..OtlpSink::new(endpoint) }
+    }
+
+    /// A sink that exports here and waits for answers as long as the test wants.
+    pub(crate) fn patient(&self, period: Duration, timeout: Duration) -> OtlpSink {
+        let mut sink = self.sink(period);
+        sink.receiver.timeout = timeout;
+        sink
     }
 
     pub(crate) fn answers(&self, answer: Answer) {
@@ -231,6 +238,21 @@ impl Export {
 /// A pipeline of a writer that no environment has a say in.
 pub(crate) fn start() -> (Pipeline, Reloader) {
     Pipeline::start(Identity::from_environment("1.0.0", &|_| None)).unwrap()
+}
+
+/// The sink of metrics with this name.
+pub(crate) fn metrics(name: &str) -> SinkId {
+    SinkId::new(Signal::Metrics, name)
+}
+
+/// The one sink of most tests.
+pub(crate) fn gateway() -> SinkId {
+    metrics("gateway")
+}
+
+/// The sink that is scraped.
+pub(crate) fn scraping() -> MetricSink {
+    MetricSink::Prometheus(ScrapeTransport::Plaintext)
 }
 
 /// Reloads up to the commit.
