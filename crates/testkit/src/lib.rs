@@ -17,6 +17,7 @@ mod http;
 mod kubectl;
 pub mod parts;
 mod pharos;
+pub mod pki;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
