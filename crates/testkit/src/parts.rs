@@ -39,6 +39,10 @@ pub enum Part {
     Kubectl,
     /// The OpenTelemetry Collector.
     Collector,
+    /// Prometheus, without service discovery and user interface.
+    Prometheus,
+    /// Jaeger 2, without user interface.
+    Jaeger,
 }
 
 /// Parts that are ready to run.
@@ -78,6 +82,20 @@ pub async fn ensure(parts: &[Part]) -> anyhow::Result<Parts> {
         build_missing(&cache, planned).await?
     };
     Ok(Parts { paths, built })
+}
+
+// === impl Part ===
+
+impl Part {
+    /// Every part, in the order in which they are built.
+    pub const ALL: [Self; 6] = [
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::Kubectl,
+        Self::Collector,
+        Self::Prometheus,
+        Self::Jaeger,
+    ];
 }
 
 // === impl Parts ===

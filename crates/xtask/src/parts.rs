@@ -6,10 +6,9 @@ use crate::workspace::Findings;
 
 /// Builds those that are missing.
 pub(crate) fn build() -> anyhow::Result<Findings> {
-    let all = [Part::Etcd, Part::KubeApiserver, Part::Kubectl, Part::Collector];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let parts = runtime.block_on(ensure(&all))?;
-    for part in all {
+    let parts = runtime.block_on(ensure(&Part::ALL))?;
+    for part in Part::ALL {
         println!("{part:?}: {}", parts.path(part).display());
     }
     Ok(Findings::new())

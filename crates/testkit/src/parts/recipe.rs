@@ -17,6 +17,8 @@ pub(super) struct Recipe {
     module: PathBuf,
     package: &'static str,
     ldflags: String,
+    /// The flag with the build tags.
+    tags: Option<&'static str>,
 }
 
 // === impl Recipe ===
@@ -30,6 +32,10 @@ impl Recipe {
             }
             Part::Kubectl => ("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
             Part::Collector => ("otelcol", "otelcol", "."),
+            Part::Prometheus => {
+                ("prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus")
+            }
+            Part::Jaeger => ("jaeger", "jaeger", "github.com/jaegertracing/jaeger/cmd/jaeger"),
         };
         let module = Path::new(TOOLS).join(module);
         let mut ldflags = "-s -w".to_owned();
@@ -41,7 +47,9 @@ impl Recipe {
                 .with_context(|| format!("{} requires no k8s.io/kubernetes", go_mod.display()))?;
             ldflags.push_str(&kubernetes_version_flags(version));
         }
-        Ok(Self { name, module, package, ldflags })
+        // Discovery would take most of the time of the build; targets here are always given.
+        let tags = (part == Part::Prometheus).then_some("-tags=remove_all_sd");
+        Ok(Self { name, module, package, ldflags, tags })
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -61,7 +69,9 @@ impl Recipe {
             .env_remove("GOOS")
             .env_remove("GOARCH")
             // A commit that changes nothing here must not change the binary.
-            .args(["build", "-buildvcs=false", "-trimpath", "-ldflags", &self.ldflags, "-o"])
+            .args(["build", "-buildvcs=false", "-trimpath", "-ldflags", &self.ldflags])
+            .args(self.tags)
+            .arg("-o")
             .arg(output)
             .arg(self.package);
         command
@@ -80,9 +90,9 @@ impl Recipe {
             }
         }
         files.sort();
-        let recipe = [toolchain, self.package, &self.ldflags];
+        let recipe = [toolchain, self.package, &self.ldflags].into_iter().chain(self.tags);
         let contents = files.iter().flat_map(|(name, content)| [name.as_bytes(), content]);
-        Ok(hash(recipe.map(str::as_bytes).into_iter().chain(contents)))
+        Ok(hash(recipe.map(str::as_bytes).chain(contents)))
     }
 }
 
@@ -123,13 +133,13 @@ mod tests {
             fs::write(dir.path().join(name), content).unwrap();
         }
         let module = dir.path().to_owned();
-        (dir, Recipe { name: "x", module, package: ".", ldflags: String::new() })
+        (dir, Recipe { name: "x", module, package: ".", ldflags: String::new(), tags: None })
     }
 
     #[test]
     fn the_hash_changes_with_everything_that_decides_the_binary() {
         let files = [("go.mod", "module x"), ("go.sum", ""), ("main.go", "package main")];
-        let (_dir, recipe) = module(&files);
+        let (_dir, mut recipe) = module(&files);
         let hash = recipe.hash("go1.26").unwrap();
         assert_eq!(hash.len(), 16);
         assert_eq!(recipe.hash("go1.26").unwrap(), hash);
@@ -138,6 +148,9 @@ mod tests {
         assert_eq!(recipe.hash("go1.26").unwrap(), hash);
         fs::write(recipe.module.join("go.sum"), "x").unwrap();
         assert_ne!(recipe.hash("go1.26").unwrap(), hash);
+        let other = recipe.hash("go1.26").unwrap();
+        recipe.tags = Some("-tags=a");
+        assert_ne!(recipe.hash("go1.26").unwrap(), other);
         let (_dir, moved) = module(&files);
         assert_eq!(moved.hash("go1.26").unwrap(), hash, "another clone has another path");
     }
@@ -166,7 +179,7 @@ mod tests {
 
     #[test]
     fn every_part_has_its_module() {
-        for part in [Part::Etcd, Part::KubeApiserver, Part::Kubectl, Part::Collector] {
+        for part in Part::ALL {
             let recipe = Recipe::of(part).unwrap();
             assert!(recipe.module().join("go.sum").is_file(), "{part:?}");
         }
