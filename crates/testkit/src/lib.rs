@@ -1,19 +1,21 @@
 //! The real parts that Pharos is tested and shown with: a control plane of etcd and kube-apiserver,
-//! an OpenTelemetry Collector, and `pharos serve` as a child process.
+//! an OpenTelemetry Collector, Prometheus, Jaeger, and `pharos serve` as a child process.
 //!
 //! Owns building those parts from the Go modules in `e2e/tools`, starting them on loopback ports,
 //! reading what they say, and leaving nothing behind. Enter at [`ControlPlane::start`],
-//! [`Collector::start`] and [`Pharos::builder`]; wait with [`eventually`], never by sleeping.
+//! [`Collector::start`], [`PrometheusServer::start`], [`Jaeger::start`] and [`Pharos::builder`];
+//! certificates come from [`pki`]. Wait with [`eventually`], never by sleeping.
 //!
 //! It knows Pharos by its command line and its endpoints only, so that a test cannot see more than
 //! a user can.
 
 mod balancer;
-mod collector;
+pub mod collector;
 mod control_plane;
 mod eventually;
 pub mod golden;
 mod http;
+pub mod jaeger;
 mod kubectl;
 pub mod parts;
 mod pharos;
@@ -21,10 +23,13 @@ pub mod pki;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
+pub mod prometheus_server;
 
 pub use balancer::Balancer;
-pub use collector::{Collector, Export, Point, Series, Value};
+pub use collector::{Collector, Export, LogRecord, Point, Series, Signal, Span, Value};
 pub use control_plane::{AnotherApiServer, ControlPlane};
 pub use eventually::eventually;
+pub use jaeger::Jaeger;
 pub use kubectl::{Kubectl, external_name_service};
 pub use pharos::{Builder, Pharos, Ports, WebhookTarget};
+pub use prometheus_server::PrometheusServer;

@@ -1,14 +1,7 @@
-//! What the Collector's file exporter wrote, as typed points.
+//! Points of metrics, as the Collector got them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::path::PathBuf;
 use std::sync::Arc;
-
-use anyhow::{Context, bail};
-
-mod otlp_json;
 
 /// One request that the Collector accepted.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,14 +52,6 @@ pub enum Value {
     },
 }
 
-/// Reads a growing file of JSON lines, each line once.
-#[derive(Debug)]
-pub(super) struct Reader {
-    path: PathBuf,
-    offset: u64,
-    exports: Vec<Arc<Export>>,
-}
-
 // === impl Export ===
 
 impl Export {
@@ -106,38 +91,3 @@ impl Value {
         }
     }
 }
-
-// === impl Reader ===
-
-impl Reader {
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, offset: 0, exports: Vec::new() }
-    }
-
-    /// Reads what was added since the last time; everything so far. A last line that is not
-    /// finished yet is left for the next time.
-    pub(super) fn read(&mut self) -> anyhow::Result<&[Arc<Export>]> {
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(&self.exports),
-            Err(error) => bail!("cannot read {}: {error}", self.path.display()),
-        };
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut added = Vec::new();
-        file.read_to_end(&mut added)?;
-        for line in added.split_inclusive(|byte| *byte == b'\n') {
-            if line.last() != Some(&b'\n') {
-                break;
-            }
-            let export = otlp_json::parse(line).with_context(|| {
-                format!("{} is not OTLP JSON at byte {}", self.path.display(), self.offset)
-            })?;
-            self.exports.push(Arc::new(export));
-            self.offset += line.len() as u64;
-        }
-        Ok(&self.exports)
-    }
-}
-
-#[cfg(test)]
-mod tests;

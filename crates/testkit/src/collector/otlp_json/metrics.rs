@@ -1,13 +1,12 @@
-//! The JSON encoding of OTLP metrics, as far as the tests look into it.
-//!
-//! Fields of default value are absent, and 64-bit integers are strings.
+//! Metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::{Export, Point, Series, Value};
+use super::{Attributed, KeyValue, Scope, attributes, integer, some_integer};
+use crate::collector::metrics::{Export, Point, Series, Value};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -24,21 +23,9 @@ struct ResourceMetrics {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Attributed {
-    attributes: Vec<KeyValue>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
 struct ScopeMetrics {
     scope: Scope,
     metrics: Vec<Metric>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Scope {
-    name: String,
 }
 
 #[derive(Deserialize)]
@@ -76,14 +63,8 @@ struct DataPoint {
     sum: f64,
 }
 
-#[derive(Deserialize)]
-struct KeyValue {
-    key: String,
-    #[serde(default)]
-    value: serde_json::Map<String, serde_json::Value>,
-}
-
-pub(super) fn parse(line: &[u8]) -> serde_json::Result<Export> {
+/// One export for each request.
+pub(in crate::collector) fn metrics(line: &[u8]) -> serde_json::Result<Vec<Export>> {
     let request: Request = serde_json::from_slice(line)?;
     let mut points = Vec::new();
     for of_resource in request.resource_metrics {
@@ -94,7 +75,7 @@ pub(super) fn parse(line: &[u8]) -> serde_json::Result<Export> {
             }
         }
     }
-    Ok(Export { points })
+    Ok(vec![Export { points }])
 }
 
 // === impl Metric ===
@@ -126,27 +107,4 @@ impl Metric {
             value,
         }));
     }
-}
-
-fn attributes(pairs: Vec<KeyValue>) -> BTreeMap<String, String> {
-    pairs.into_iter().map(|pair| (pair.key, text(pair.value))).collect()
-}
-
-/// The text of `{"stringValue": ..}`, `{"boolValue": ..}`, `{"intValue": ".."}` and their like.
-fn text(value: serde_json::Map<String, serde_json::Value>) -> String {
-    match value.into_iter().next() {
-        Some((_, serde_json::Value::String(text))) => text,
-        Some((_, other)) => other.to_string(),
-        None => String::new(),
-    }
-}
-
-fn integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map_err(serde::de::Error::custom)
-}
-
-fn some_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(serde::de::Error::custom)
 }
