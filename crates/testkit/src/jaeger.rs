@@ -99,7 +99,9 @@ impl Jaeger {
     /// The traces with a span of this service.
     pub async fn traces(&self, service: &str) -> anyhow::Result<Vec<Trace>> {
         let page = self.page(&["traces"])?;
-        let url = Url::parse_with_params(&page, [("service", service), ("limit", LIMIT)])?;
+        // Else it looks at the last two days only.
+        let parameters = [("service", service), ("limit", LIMIT), ("start", "1")];
+        let url = Url::parse_with_params(&page, parameters)?;
         parse(&http::get_ok(&self.client, url.as_str()).await?)
     }
 
