@@ -158,6 +158,8 @@ async fn launch(program: &Path, dir: &Path, port: u16) -> Result<Process, StartE
         .arg(format!("--storage.tsdb.path={}", dir.join("prometheus-data").display()))
         .arg(format!("--web.listen-address={}", loopback(port)))
         .args(["--web.enable-otlp-receiver", "--web.enable-lifecycle"])
+        // Or new targets wait for five seconds.
+        .arg("--scrape.discovery-reload-interval=100ms")
         .arg("--enable-feature=exemplar-storage,otlp-deltatocumulative");
     let log = dir.join("prometheus.log");
     let mut process = Process::spawn("prometheus", &mut command, &log)?;
