@@ -7,13 +7,17 @@ use pharos_testkit::pki::{Authority, LOOPBACK, Leaf};
 use pharos_testkit::prometheus_server::{Health, Scrape};
 use pharos_testkit::{Collector, Jaeger, PrometheusServer, Signal, eventually, ports};
 use reqwest::{Certificate, Client, Identity, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
+#[path = "parts_drivers/requests.rs"]
+mod requests;
+
+use requests::{TRACE, logs, metrics, spans};
+
 const PATIENCE: Duration = Duration::from_secs(30);
-const TRACE: &str = "5b8efff798038103d269b633813fc60c";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const EXPOSITION: &str = "# TYPE reviews counter\n\
     reviews_total{allowed=\"true\"} 7.0 # {trace_id=\"5b8efff798038103d269b633813fc60c\"} 1.0\n\
@@ -201,6 +205,42 @@ async fn a_collector_takes_a_configuration_of_the_tests_own() -> anyhow::Result<
     Ok(())
 }
 
+#[tokio::test]
+async fn a_collector_demands_certificates_of_grpc_clients_too() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let root = Authority::new("root")?;
+    let ca = root.write(dir.path(), "ca")?;
+    let server = root.server(&LOOPBACK)?.write(dir.path(), "server")?;
+    let client = root.client("sender")?.write(dir.path(), "client")?;
+    let receiver = Collector::builder(&dir.path().join("receiver"));
+    let receiver = receiver.mutual_tls(&server, &ca).start().await?;
+    let to_receiver = |tls| json!({"endpoint": receiver.endpoint(), "tls": tls});
+    let known = json!({"ca_file": ca, "cert_file": client.certificate, "key_file": client.key});
+    let sender = Collector::builder(&dir.path().join("sender"))
+        .exporter("otlp/unknown", to_receiver(json!({"ca_file": ca})), &[Signal::Traces])
+        .exporter("otlp/known", to_receiver(known), &[Signal::Logs])
+        .start()
+        .await?;
+    let http = Client::builder().no_proxy().build()?;
+    for (signal, request) in [("traces", spans()), ("logs", logs())] {
+        let url = format!("{}/v1/{signal}", sender.http_endpoint());
+        http.post(url).json(&request).send().await?.error_for_status()?;
+    }
+    eventually("the record of the known one", PATIENCE, async || {
+        let records = receiver.logs().map_err(|error| format!("{error:#}"))?;
+        records.first().map(drop).ok_or_else(|| "there is none".to_owned())
+    })
+    .await?;
+    let log = sender.process().context("it runs")?.log();
+    eventually("the other to be refused", PATIENCE, async || {
+        let log = std::fs::read_to_string(log).map_err(|error| error.to_string())?;
+        log.contains("certificate required").then_some(()).ok_or_else(|| "it is not".to_owned())
+    })
+    .await?;
+    ensure!(receiver.spans()?.is_empty());
+    Ok(())
+}
+
 /// Answers every request with this exposition, for as long as the handle lives.
 async fn serve(exposition: &'static str) -> anyhow::Result<(String, AbortOnDropHandle<()>)> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -229,52 +269,4 @@ fn client(root: &Authority, pair: Option<&pharos_testkit::pki::Pair>) -> anyhow:
         builder = builder.identity(Identity::from_pem(pem.as_bytes())?);
     }
     Ok(builder.build()?)
-}
-
-fn resource() -> Value {
-    json!({"attributes": [attribute("service.name", "pharos"), attribute("service.instance.id", "x")]})
-}
-
-fn attribute(key: &str, value: &str) -> Value {
-    json!({"key": key, "value": {"stringValue": value}})
-}
-
-/// Of now, because Prometheus takes no samples of long ago.
-fn metrics() -> anyhow::Result<Value> {
-    let now = std::time::UNIX_EPOCH.elapsed()?.as_nanos().to_string();
-    let point = json!({
-        "startTimeUnixNano": now, "timeUnixNano": now, "count": "3", "sum": 0.75, "scale": 0,
-        "positive": {"offset": -3, "bucketCounts": ["3"]},
-    });
-    let histogram = json!({"aggregationTemporality": 2, "dataPoints": [point]});
-    let metric = json!({"name": "review", "unit": "s", "exponentialHistogram": histogram});
-    let scope = json!({"scope": {"name": "admission"}, "metrics": [metric]});
-    Ok(json!({"resourceMetrics": [{"resource": resource(), "scopeMetrics": [scope]}]}))
-}
-
-fn spans() -> Value {
-    let parent = json!({
-        "traceId": TRACE, "spanId": "eee19b7ec3c1b173", "name": "POST /validate", "kind": 2,
-        "startTimeUnixNano": "1700000000000000000", "endTimeUnixNano": "1700000000005000000",
-    });
-    let child = json!({
-        "traceId": TRACE, "spanId": "eee19b7ec3c1b174", "parentSpanId": "eee19b7ec3c1b173",
-        "name": "evaluate", "kind": 1, "attributes": [attribute("policy", "require-team")],
-        "events": [{"timeUnixNano": "1700000000002000000", "name": "denied"}],
-        "startTimeUnixNano": "1700000000001000000", "endTimeUnixNano": "1700000000003000000",
-        "status": {"code": 2, "message": "no team"},
-    });
-    let scope = json!({"scope": {"name": "admission"}, "spans": [parent, child]});
-    json!({"resourceSpans": [{"resource": resource(), "scopeSpans": [scope]}]})
-}
-
-fn logs() -> Value {
-    let record = json!({
-        "timeUnixNano": "1700000000000000000", "severityNumber": 13, "severityText": "WARN",
-        "body": {"stringValue": "a Pod was denied"}, "traceId": TRACE,
-        "spanId": "eee19b7ec3c1b174",
-        "attributes": [{"key": "count", "value": {"intValue": "3"}}],
-    });
-    let scope = json!({"scope": {"name": "admission"}, "logRecords": [record]});
-    json!({"resourceLogs": [{"resource": resource(), "scopeLogs": [scope]}]})
 }
