@@ -30,7 +30,7 @@ crds: ## Generate crds/ from the types
 fmt: ## Format the code
 	cargo fmt --all
 
-parts: ## Build the real parts that tests and demo use (etcd, kube-apiserver, Collector), once per machine
+parts: ## Build the real parts that tests and demo use (control plane, Collector, Prometheus, Jaeger), once per machine
 	cargo xtask parts
 
 deny: ## Check licences, sources and banned crates (installs cargo-deny into .tools/)
