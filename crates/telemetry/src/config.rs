@@ -30,7 +30,10 @@ pub use metrics::{
 };
 pub use receiver::{Compression, DEFAULT_TIMEOUT, OtlpReceiver};
 pub use records::{Batch, Logs, Parent, RecordSink, RootSampler, Sampler, Severity, Traces};
-pub use tls::{CaBundle, CertifiedKey, ClientTls, Material, MaterialError, Roots, ServerTls};
+pub use tls::{
+    CaBundle, CertifiedKey, ClientTls, KeyKind, Material, MaterialError, Roots, ServerName,
+    ServerNameError, ServerTls,
+};
 pub use view::{Aggregation, AttributeKeys, Glob, GlobError, Selector, View};
 
 /// Everything that a pipeline can be told.
@@ -162,6 +165,42 @@ mod tests {
         for form in forms {
             assert!(!form.contains("hunter2"), "{form}");
             assert!(form.contains("authorization"), "{form}");
+        }
+    }
+
+    #[test]
+    fn no_form_of_a_config_shows_a_key_or_a_certificate() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["planted.example".to_owned()]).unwrap();
+        let (certificate, key) = (params.self_signed(&key).unwrap().pem(), key.serialize_pem());
+        let now = std::time::SystemTime::now();
+        let certified = CertifiedKey::parse(certificate.as_bytes(), key.as_bytes(), now).unwrap();
+        let bundle = CaBundle::parse(certificate.as_bytes(), now).unwrap();
+        let mut sink = OtlpSink::new(Endpoint::grpc("https://collector:4317").unwrap());
+        sink.receiver.tls = ClientTls {
+            roots: Roots::Bundle(bundle.clone()),
+            client_certificate: Some(certified.clone()),
+            server_name: Some(ServerName::parse("shown.example").unwrap()),
+        };
+        let server = ServerTls { certificate: certified, client_ca: Some(bundle) };
+        let scraped = MetricSink::Prometheus(ScrapeTransport::Tls(server));
+        let config = Config::off().with_sink("gateway", sink).with_sink("prometheus", scraped);
+
+        let forms = [format!("{config:#?}"), serde_json::to_string(&config).unwrap()];
+        let pems = [certificate, key].map(|pem| pem::parse(pem).unwrap().into_contents());
+        let secrets: Vec<String> = pems
+            .iter()
+            .flat_map(|der| der.windows(8))
+            .flat_map(|bytes| {
+                let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
+                let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                [numbers.join(","), numbers.join(", "), hex]
+            })
+            .collect();
+        for form in forms.map(|form| form.to_lowercase()) {
+            assert!(form.contains("shown.example") && form.contains("ecdsa"), "{form}");
+            assert!(!form.contains("planted.example") && !form.contains("begin"), "{form}");
+            assert!(!secrets.iter().any(|secret| form.contains(secret)), "{form}");
         }
     }
 

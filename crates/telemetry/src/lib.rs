@@ -49,7 +49,7 @@ mod stats;
 pub use client::ClientError;
 pub use config::{Config, MetricSink, Metrics, OtlpReceiver, OtlpSink, RecordSink, SinkName};
 pub use debug::{DebugSnapshot, LastExports, Reloads};
-pub use exposition::Scrape;
+pub use exposition::{ExpositionFormat, Scrape};
 pub use health::{FailureReason, Health, SinkHealth};
 pub use identity::Identity;
 pub use instrument::{Declaration, InstrumentKind};

@@ -12,12 +12,13 @@ use tokio::sync::{mpsc, watch};
 
 use crate::config::Config;
 use crate::debug::{DebugSnapshot, Reloads};
-use crate::exposition::{self, Scrape};
+use crate::exposition::{self, ExpositionFormat, Scrape};
 use crate::generation::Generation;
 use crate::health::Health;
 use crate::hub::{Hub, Published};
 use crate::identity::Identity;
 use crate::reload::Reloader;
+use crate::scrape::Transport;
 use crate::signal::SinkId;
 use crate::stats::Stats;
 
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) generation: Arc<Generation>,
     pub(crate) running: ArcSwap<Config>,
+    /// How scrapes are served, made from the same configuration.
+    pub(crate) scrape_transport: watch::Sender<Transport>,
     pub(crate) stats: ArcSwap<BTreeMap<SinkId, Arc<Stats>>>,
     pub(crate) reloads: ReloadCounts,
     pub(crate) published: Arc<Published>,
@@ -83,12 +86,42 @@ impl Pipeline {
         self.shared.generation.meter(scope)
     }
 
-    /// The answer to a scrape. Collects and encodes on the calling thread.
+    /// The answer to a scrape as text. Collects and encodes on the calling thread.
     pub fn scrape(&self) -> Scrape {
-        if self.shared.running.load().scraped().next().is_none() {
-            return Scrape::Off;
+        match self.is_scraped() {
+            true => Scrape::Text(exposition::text(&self.shared.generation.snapshot())),
+            false => Scrape::Off,
         }
-        Scrape::Text(exposition::encode(&self.shared.generation.snapshot()))
+    }
+
+    /// The answer to a scrape in `format`; none while no sink is one that is scraped. Collects and
+    /// encodes on the calling thread.
+    pub fn scrape_as(&self, format: ExpositionFormat) -> Option<Vec<u8>> {
+        let mut page = Vec::new();
+        self.scrape_into(format, &mut page).expect("memory takes any page").then_some(page)
+    }
+
+    /// Writes the answer to a scrape, and whether there is one: nothing is written while no sink
+    /// is one that is scraped.
+    pub(crate) fn scrape_into(
+        &self,
+        format: ExpositionFormat,
+        page: &mut impl io::Write,
+    ) -> io::Result<bool> {
+        let is_scraped = self.is_scraped();
+        if is_scraped {
+            exposition::encode(&self.shared.generation.snapshot(), format, page)?;
+        }
+        Ok(is_scraped)
+    }
+
+    /// How scrapes are to be served; changes with the configuration.
+    pub(crate) fn scrape_transport(&self) -> watch::Receiver<Transport> {
+        self.shared.scrape_transport.subscribe()
+    }
+
+    fn is_scraped(&self) -> bool {
+        self.shared.running.load().scraped().next().is_some()
     }
 
     /// The configuration in force.
@@ -103,7 +136,7 @@ impl Pipeline {
 
     /// All that is known about what the pipeline does.
     pub fn debug(&self) -> DebugSnapshot {
-        let Shared { identity, generation, running, stats, reloads, published } = &*self.shared;
+        let Shared { identity, generation, running, stats, reloads, published, .. } = &*self.shared;
         let stats = stats.load();
         DebugSnapshot {
             instance_id: identity.instance_id().to_owned(),
@@ -121,7 +154,7 @@ impl Pipeline {
     /// them: what removed sinks exported last and new ones first. Empty before the first reload.
     pub fn last_commit_exposition(&self) -> String {
         let commit = self.shared.published.last_commit.load();
-        commit.as_ref().map(|commit| exposition::encode(&commit.snapshot)).unwrap_or_default()
+        commit.as_ref().map(|commit| exposition::text(&commit.snapshot)).unwrap_or_default()
     }
 }
 
@@ -163,6 +196,7 @@ impl Shared {
             identity,
             generation: Arc::new(Generation::start()),
             running: ArcSwap::from_pointee(Config::off()),
+            scrape_transport: watch::Sender::default(),
             stats: ArcSwap::default(),
             reloads: ReloadCounts::default(),
             published: Arc::new(Published::new()),

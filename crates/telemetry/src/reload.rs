@@ -16,10 +16,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::client::{ClientError, ClientSpec};
-use crate::config::{Config, Endpoint, MetricSink, OtlpSink, SinkName};
+use crate::config::{Config, Endpoint, MaterialError, MetricSink, OtlpSink, SinkName};
 use crate::hub::Switch;
 use crate::pipeline::{ReloadCounts, Shared};
 use crate::plan::Plan;
+use crate::scrape::Transport;
 use crate::signal::{Signal, SinkId};
 use crate::sink::{Deadline, SinkSpec};
 use crate::stats::Stats;
@@ -45,6 +46,7 @@ pub struct Prepared<'a> {
     plan: Plan,
     wanted: Config,
     start: Vec<(Endpoint, SinkSpec)>,
+    transport: Transport,
     fate: Fate<'a>,
 }
 
@@ -66,6 +68,9 @@ pub enum PrepareError {
     /// No client can be built for the sink.
     #[error("sink {0}: no client can be built")]
     Client(SinkId, #[source] ClientError),
+    /// Scrapes cannot be served with what the sink has for it.
+    #[error("sink {0}: scrapes cannot be served by TLS")]
+    Scrape(SinkId, #[source] MaterialError),
     /// The pipeline has ended.
     #[error("the telemetry pipeline has ended")]
     Ended,
@@ -106,9 +111,13 @@ impl Reloader {
             error
         };
         let start = sinks_to_start(&plan, &wanted, shared).map_err(refuse)?;
+        let transport = Transport::prepare(&wanted, &shared.scrape_transport.borrow());
+        let transport = transport.map_err(|(name, error)| {
+            refuse(PrepareError::Scrape(SinkId::new(Signal::Metrics, name), error))
+        })?;
         let place = self.switches.reserve().await.map_err(|_| refuse(PrepareError::Ended))?;
         let fate = Fate { counts: &shared.reloads, committed: false };
-        Ok(Prepared { shared, place, plan, wanted, start, fate })
+        Ok(Prepared { shared, place, plan, wanted, start, transport, fate })
     }
 
     /// Ends the pipeline: every sink exports once more, all of them within `deadline`, and every
@@ -187,7 +196,7 @@ impl Prepared<'_> {
 
     /// Puts it in force. Cannot fail and does not wait.
     pub fn commit(self) -> Retired {
-        let Self { shared, place, plan, wanted, start, mut fate } = self;
+        let Self { shared, place, plan, wanted, start, transport, mut fate } = self;
         fate.committed = true;
         let (setter, deadline) = Deadline::start();
         let (applied, when_applied) = oneshot::channel();
@@ -204,6 +213,11 @@ impl Prepared<'_> {
         shared.stats.store(Arc::new(stats_after(shared, &wanted, &start)));
         let scraped = wanted.scraped().cloned().collect();
         shared.running.store(Arc::new(wanted));
+        shared.scrape_transport.send_if_modified(|running| {
+            let changed = *running != transport;
+            *running = transport;
+            changed
+        });
         if !plan.keeps_everything() {
             place.send(Switch { retire, deadline, start, scraped, applied });
         }
@@ -247,6 +261,7 @@ impl PrepareError {
             Self::Period(_) => "Period",
             Self::Timeout(_) => "Timeout",
             Self::Client(..) => "Client",
+            Self::Scrape(..) => "Scrape",
             Self::Ended => "Ended",
         }
     }

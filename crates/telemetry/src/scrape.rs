@@ -1,43 +1,42 @@
-//! The endpoint that Prometheus scrapes. It is always there; what it answers is configured.
+//! The endpoint that Prometheus scrapes. It is always there; what it answers, in which format and
+//! over which transport, is configured and can change while it runs.
+//!
+//! Enter with [`serve_scrapes`]. One listener is open from the first to the last moment; every
+//! connection has a task of its own from its first byte on, so that none waits for another one's
+//! handshake. Recording waits for nothing here: a page is made from totals that are read once.
 
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::exposition::Scrape;
 use crate::pipeline::Pipeline;
 
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-const NOT_FOUND: &str = "Nothing here; metrics are at /metrics.\n";
+mod connection;
+mod impatient;
+mod negotiation;
+mod page;
+mod transport;
+
+use connection::Connection;
+pub(crate) use transport::Transport;
 
 /// Scrapers are few. More connections than this wait to be accepted.
 const CONNECTIONS: usize = 64;
-/// For the head of a request; also how long a connection may stay idle.
-const READ_LIMIT: Duration = Duration::from_secs(30);
-/// A connection is closed after this long, between two requests if possible.
-const CONNECTION_LIMIT: Duration = Duration::from_secs(300);
-/// For the response under way when a connection is to be closed.
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves `GET /metrics` until `shutdown`, and finishes the scrapes under way.
 ///
 /// While no sink is one that is scraped, the answer is 404 and `off`: a sentence that says how to
 /// get one where this program is configured.
+///
+/// New connections are served as the configuration says when they are accepted, by HTTP or by
+/// HTTPS; those that were made under another one end after the response under way.
 ///
 /// # Errors
 /// If the listener's address cannot be read any more.
@@ -47,10 +46,8 @@ pub async fn serve_scrapes(
     off: &'static str,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let routes = Router::new()
-        .route("/metrics", get(move |State(pipeline)| metrics(pipeline, off)))
-        .fallback(async || (StatusCode::NOT_FOUND, NOT_FOUND))
-        .with_state(pipeline);
+    let transport = pipeline.scrape_transport();
+    let routes = page::routes(pipeline, off);
     tracing::info!(address = %listener.local_addr()?, "metrics are served at /metrics");
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let closing = CancellationToken::new();
@@ -66,9 +63,10 @@ pub async fn serve_scrapes(
             Some(_) = connections.join_next() => {}
             (place, accepted) = accepted => match accepted {
                 Ok((stream, _)) => {
-                    let connection = serve(stream, routes.clone(), closing.clone());
+                    let connection =
+                        Connection::new(routes.clone(), transport.clone(), closing.clone());
                     connections.spawn(async move {
-                        connection.await;
+                        connection.serve(stream).await;
                         drop(place);
                     });
                 }
@@ -84,31 +82,4 @@ pub async fn serve_scrapes(
     closing.cancel();
     while connections.join_next().await.is_some() {}
     Ok(())
-}
-
-/// Serves one connection; a client that is too slow loses it.
-async fn serve(stream: TcpStream, routes: Router, closing: CancellationToken) {
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(READ_LIMIT)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes))
-    );
-    tokio::select! {
-        _ = connection.as_mut() => return,
-        () = closing.cancelled() => {}
-        () = tokio::time::sleep(CONNECTION_LIMIT) => {}
-    }
-    connection.as_mut().graceful_shutdown();
-    // What is not finished then is the client's fault, and it is the one to notice.
-    let _ = tokio::time::timeout(CLOSE_LIMIT, connection).await;
-}
-
-async fn metrics(pipeline: Pipeline, off: &'static str) -> Response {
-    // Thousands of series take milliseconds, which belong to the threads that answer reviews.
-    match tokio::task::spawn_blocking(move || pipeline.scrape()).await {
-        Ok(Scrape::Text(page)) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], page).into_response(),
-        Ok(Scrape::Off) => (StatusCode::NOT_FOUND, off).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
-    }
 }

@@ -21,9 +21,54 @@ pub(super) fn float(value: f64) -> String {
     format!("{digits}e{sign}{:02}", exponent.abs())
 }
 
+/// A bucket's bound as OpenMetrics writes it: it cannot be taken for an integer.
+pub(super) fn canonical(value: f64) -> String {
+    let mut text = float(value);
+    if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+        text.push_str(".0");
+    }
+    text
+}
+
+/// A moment in seconds since 1970.
+pub(super) fn seconds(nanoseconds: u64) -> String {
+    let (seconds, rest) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+    if rest == 0 {
+        return seconds.to_string();
+    }
+    let text = format!("{seconds}.{rest:09}");
+    text.trim_end_matches('0').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::float;
+    use super::{canonical, float, seconds};
+
+    #[test]
+    fn a_bound_of_openmetrics_is_no_integer() {
+        for (value, text) in [
+            (0.0, "0.0"),
+            (-5.0, "-5.0"),
+            (10.0, "10.0"),
+            (0.5, "0.5"),
+            (1e6, "1e+06"),
+            (f64::INFINITY, "+Inf"),
+        ] {
+            assert_eq!(canonical(value), text);
+        }
+    }
+
+    #[test]
+    fn a_moment_keeps_its_nanoseconds() {
+        for (nanoseconds, text) in [
+            (0, "0"),
+            (1_700_000_000_000_000_000, "1700000000"),
+            (1_700_000_000_500_000_000, "1700000000.5"),
+            (1_700_000_000_000_000_001, "1700000000.000000001"),
+        ] {
+            assert_eq!(seconds(nanoseconds), text);
+        }
+    }
 
     #[test]
     fn numbers_read_as_go_writes_them() {

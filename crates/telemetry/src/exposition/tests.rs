@@ -1,13 +1,15 @@
 use super::*;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use opentelemetry::metrics::Meter;
 use opentelemetry::{InstrumentationScope, KeyValue, metrics::MeterProvider as _};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::common::v1::{self, InstrumentationScope as Scope};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, ExponentialHistogram, Gauge, Histogram, Sum,
+    AggregationTemporality, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
+    HistogramDataPoint, Metric, NumberDataPoint, ScopeMetrics, Sum, number_data_point,
 };
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use pharos_testkit::prometheus::{Sample, parse};
@@ -17,7 +19,7 @@ use crate::generation::Generation;
 fn recorded(record: impl FnOnce(&Meter)) -> String {
     let generation = Generation::start();
     record(&generation.meter("scope"));
-    encode(&generation.snapshot())
+    text(&generation.snapshot())
 }
 
 fn scoped(name: &str, metrics: Vec<Metric>) -> ScopeMetrics {
@@ -26,7 +28,7 @@ fn scoped(name: &str, metrics: Vec<Metric>) -> ScopeMetrics {
 }
 
 fn encode_scopes(scopes: Vec<ScopeMetrics>) -> String {
-    encode(&Snapshot::from_scopes(scopes))
+    text(&Snapshot::from_scopes(scopes))
 }
 
 fn attribute(key: &str, value: &str) -> v1::KeyValue {
@@ -159,7 +161,7 @@ fn the_exporter_of_opentelemetry_shows_the_same_series_and_types() {
     };
     let generation = Generation::start();
     record(&generation.meter_with_scope(scope()));
-    let ours = encode(&generation.snapshot());
+    let ours = text(&generation.snapshot());
 
     let registry = prometheus::Registry::new();
     let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
