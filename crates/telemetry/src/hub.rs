@@ -12,12 +12,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Endpoint, SinkName};
+use crate::config::{Endpoint, SinkName, Temporality};
 use crate::generation::{BROKEN, Generation};
 use crate::health::{FailureReason, Health, SinkHealth};
 use crate::signal::{Signal, SinkId};
 use crate::sink::{
-    Deadline, Farewell, Lane, LastExport, LastExportCounts, Report, Sink, SinkSpec, Ties,
+    Deadline, Farewell, Lane, LastExport, LastExportCounts, Ledger, Report, Sink, SinkSpec,
+    Succession, Ties,
 };
 use crate::snapshot::Snapshot;
 
@@ -57,8 +58,7 @@ pub(crate) struct Hub {
     tasks: JoinSet<()>,
     live: BTreeMap<SinkName, Live>,
     scraped: BTreeSet<SinkName>,
-    /// Sinks on their way out, by what they export to.
-    leaving: Vec<(Endpoint, CancellationToken)>,
+    leaving: Vec<Leaving>,
     lanes: BTreeMap<Endpoint, Lane>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
 }
@@ -67,10 +67,20 @@ pub(crate) struct Hub {
 struct Live {
     task: Id,
     endpoint: Endpoint,
+    temporality: Temporality,
+    ledger: Arc<Ledger>,
     stop: CancellationToken,
     farewell: oneshot::Sender<Farewell>,
     finished: CancellationToken,
     health: SinkHealth,
+}
+
+/// A sink on its way out.
+struct Leaving {
+    name: SinkName,
+    endpoint: Endpoint,
+    temporality: Temporality,
+    finished: CancellationToken,
 }
 
 // === impl Hub ===
@@ -120,30 +130,38 @@ impl Hub {
         let retiring: Vec<_> = switch
             .retire
             .into_iter()
-            .filter_map(|(name, reply)| Some((self.live.remove(&name)?, reply)))
+            .filter_map(|(name, reply)| Some((self.live.remove(&name)?, name, reply)))
             .collect();
         // Before the snapshot: a sink that was not told to stop by then may export a newer one.
-        for (live, _) in &retiring {
+        for (live, ..) in &retiring {
             live.stop.cancel();
         }
         let snapshot = self.generation.snapshot();
         let commit = Commit { at: Timestamp::now(), snapshot: Arc::clone(&snapshot) };
         self.published.last_commit.store(Some(Arc::new(commit)));
-        self.leaving.retain(|(_, finished)| !finished.is_cancelled());
-        for (live, reply) in retiring {
-            let Live { endpoint, farewell, finished, .. } = live;
-            let deadline = switch.deadline.clone();
+        self.leaving.retain(|leaving| !leaving.finished.is_cancelled());
+        let mut ledgers = BTreeMap::new();
+        for (live, name, reply) in retiring {
+            let Live { endpoint, temporality, ledger, farewell, finished, .. } = live;
+            let succession = if switch.start.iter().any(|(_, spec)| spec.name == name) {
+                Succession::SameName
+            } else {
+                Succession::None
+            };
             // A sink that panicked hears nothing; its reply is dropped, which says so.
             let _ = farewell.send(Farewell {
                 last: Arc::clone(&snapshot),
-                deadline,
+                succession,
+                deadline: switch.deadline.clone(),
                 counts: Arc::clone(&self.published.last_exports),
                 reply,
             });
-            self.leaving.push((endpoint, finished));
+            ledgers.insert(name.clone(), ledger);
+            self.leaving.push(Leaving { name, endpoint, temporality, finished });
         }
         for (endpoint, spec) in switch.start {
-            self.start(endpoint, spec, Arc::clone(&snapshot));
+            let ledger = ledgers.remove(&spec.name).unwrap_or_default();
+            self.start(endpoint, spec, ledger, Arc::clone(&snapshot));
         }
         self.lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
         self.scraped = switch.scraped;
@@ -152,18 +170,25 @@ impl Hub {
         let _ = switch.applied.send(());
     }
 
-    fn start(&mut self, endpoint: Endpoint, spec: SinkSpec, first: Arc<Snapshot>) {
-        let name = spec.name.clone();
+    fn start(
+        &mut self,
+        endpoint: Endpoint,
+        spec: SinkSpec,
+        ledger: Arc<Ledger>,
+        first: Arc<Snapshot>,
+    ) {
+        let (name, temporality) = (spec.name.clone(), spec.temporality);
         let (stop, finished) = (CancellationToken::new(), CancellationToken::new());
         let (farewell, farewell_receiver) = oneshot::channel();
         let leaving = self.leaving.iter();
         let ties = Ties {
             first,
             predecessors: leaving
-                .filter(|(other, _)| *other == endpoint)
-                .map(|(_, finished)| finished.clone())
+                .filter(|leaving| leaving.precedes(&spec, &endpoint))
+                .map(|leaving| leaving.finished.clone())
                 .collect(),
             lane: Arc::clone(self.lanes.entry(endpoint.clone()).or_default()),
+            ledger: Arc::clone(&ledger),
             stop: stop.clone(),
             farewell: farewell_receiver,
             reports: self.reports.0.clone(),
@@ -175,7 +200,8 @@ impl Hub {
             sink.run().await;
         });
         let (task, health) = (task.id(), SinkHealth::NotYetExported);
-        self.live.insert(name, Live { task, endpoint, stop, farewell, finished, health });
+        let live = Live { task, endpoint, temporality, ledger, stop, farewell, finished, health };
+        self.live.insert(name, live);
     }
 
     fn note(&mut self, report: Report) {
@@ -227,6 +253,24 @@ impl Hub {
     fn name_of(&self, task: Id) -> Option<SinkName> {
         let mut live = self.live.iter();
         live.find(|(_, live)| live.task == task).map(|(name, _)| name.clone())
+    }
+}
+
+// === impl Leaving ===
+
+impl Leaving {
+    /// Whether this sink has to finish before the one that starts begins: where an older total could
+    /// meet a newer one, and where what it leaves is gone on with.
+    fn precedes(&self, next: &SinkSpec, endpoint: &Endpoint) -> bool {
+        let (same_name, same_endpoint) = (self.name == next.name, self.endpoint == *endpoint);
+        match (self.temporality, next.temporality) {
+            (Temporality::Cumulative, Temporality::Cumulative) => same_endpoint,
+            // Totals do not depend on what another endpoint was told before.
+            (Temporality::Delta | Temporality::LowMemory, Temporality::Cumulative) => {
+                same_name && same_endpoint
+            }
+            (_, Temporality::Delta | Temporality::LowMemory) => same_name,
+        }
     }
 }
 

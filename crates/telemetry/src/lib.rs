@@ -27,8 +27,11 @@
 
 pub mod config;
 
+#[expect(dead_code, reason = "generations do not use it yet")]
+mod carry;
 mod client;
 mod debug;
+mod delta;
 mod exposition;
 mod generation;
 mod health;

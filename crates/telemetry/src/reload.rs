@@ -183,7 +183,8 @@ fn sink_spec(
     let resource = shared.identity.resource(&wanted.resource_attributes);
     let client =
         ClientSpec::new(&sink.receiver).map_err(|error| PrepareError::Client(id.clone(), error))?;
-    Ok(SinkSpec { name: id.name.clone(), client, resource, period: sink.period, stats })
+    let OtlpSink { receiver: _, period, temporality } = *sink;
+    Ok(SinkSpec { name: id.name.clone(), client, resource, period, temporality, stats })
 }
 
 // === impl Prepared ===

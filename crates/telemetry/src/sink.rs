@@ -4,8 +4,10 @@
 //! tells it to stop; then it exports the snapshot of that commit, and ends. It never sends an older
 //! total after a newer one: a receiver would see a counter go down. That is promised for each
 //! endpoint as it is written: two spellings of one receiver are two endpoints.
+//!
+//! A sink that exports deltas keeps a [`Ledger`] of what its receiver has, and leaves it to its
+//! successor under the same name, which begins when it has ended.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,31 +18,37 @@ use tokio_util::sync::CancellationToken;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::client::{Client, ClientSpec};
-use crate::config::SinkName;
+use crate::config::{SinkName, Temporality};
 use crate::generation::Generation;
 use crate::health::{Pulse, SinkHealth};
-use crate::outcome::{ExportOutcome, Retry};
+use crate::outcome::Retry;
 use crate::signal::{Signal, SinkId};
 use crate::snapshot::Snapshot;
 use crate::stats::Stats;
 
 mod exported;
 mod farewell;
+mod ledger;
+mod part;
 mod schedule;
 
-use exported::{Exported, export};
+use exported::{Exported, Refusal, Sending};
 pub use farewell::LastExport;
-pub(crate) use farewell::{Deadline, DeadlineSetter, Farewell, LastExportCounts};
+pub(crate) use farewell::{Deadline, DeadlineSetter, Farewell, LastExportCounts, Succession};
+pub(crate) use ledger::Ledger;
 use schedule::Schedule;
 
 /// Exports to one endpoint take turns, whichever sinks they are of: a turn covers the snapshot and
 /// its export. What it leaves behind is the newest snapshot that was sent there.
 pub(crate) type Lane = Arc<Mutex<Option<Arc<Snapshot>>>>;
-type Turn = OwnedMutexGuard<Option<Arc<Snapshot>>>;
 
-/// How often the last export is tried: once, and again over new connections.
-const LAST_ATTEMPTS: u32 = 3;
-const LAST_ATTEMPT_PAUSE: Duration = Duration::from_millis(200);
+/// The right to export.
+enum Turn {
+    /// Among the sinks that send totals to the same endpoint.
+    InLane(OwnedMutexGuard<Option<Arc<Snapshot>>>),
+    /// Deltas depend on what they follow, and on no other sink's.
+    Alone,
+}
 
 /// What a sink is made of.
 pub(crate) struct SinkSpec {
@@ -48,6 +56,7 @@ pub(crate) struct SinkSpec {
     pub(crate) client: ClientSpec,
     pub(crate) resource: Resource,
     pub(crate) period: Duration,
+    pub(crate) temporality: Temporality,
     pub(crate) stats: Arc<Stats>,
 }
 
@@ -62,9 +71,11 @@ pub(crate) struct Report {
 pub(crate) struct Ties {
     /// The totals of the commit that it was born in.
     pub(crate) first: Arc<Snapshot>,
-    /// Sinks that leave the same endpoint and have to finish before this one begins.
+    /// Sinks that have to finish before this one begins.
     pub(crate) predecessors: Vec<CancellationToken>,
     pub(crate) lane: Lane,
+    /// That of the sink before, if there was one under this name.
+    pub(crate) ledger: Arc<Ledger>,
     /// Cancelled *before* the snapshot of the commit that ends the sink is taken.
     pub(crate) stop: CancellationToken,
     pub(crate) farewell: oneshot::Receiver<Farewell>,
@@ -76,6 +87,7 @@ pub(crate) struct Sink {
     name: SinkName,
     client: Client,
     resource: Resource,
+    temporality: Temporality,
     schedule: Schedule,
     stats: Arc<Stats>,
     pulse: Pulse,
@@ -87,8 +99,8 @@ pub(crate) struct Sink {
 struct InFlight {
     turn: Turn,
     began: Instant,
-    points: u64,
-    answer: Pin<Box<dyn Future<Output = Exported> + Send>>,
+    snapshot: Arc<Snapshot>,
+    sending: Sending,
 }
 
 // === impl Sink ===
@@ -100,6 +112,7 @@ impl Sink {
             name: spec.name,
             client: Client::new(spec.client),
             resource: spec.resource,
+            temporality: spec.temporality,
             schedule: Schedule::new(spec.period, Instant::now()),
             stats: spec.stats,
             pulse: Pulse::new(),
@@ -123,7 +136,7 @@ impl Sink {
         stop.run_until_cancelled(finished(&self.ties.predecessors)).await?;
         let mut first = Some(Arc::clone(&self.ties.first));
         loop {
-            let turn = stop.run_until_cancelled(Arc::clone(&self.ties.lane).lock_owned()).await?;
+            let turn = stop.run_until_cancelled(self.turn()).await?;
             let snapshot = first.take().unwrap_or_else(|| self.generation.snapshot());
             // The hub stops sinks before it takes the snapshot that is to be their last. Not
             // stopped here therefore means: this one is older than that, and may still be sent.
@@ -133,33 +146,48 @@ impl Sink {
             let mut in_flight = self.send(turn, snapshot);
             let exported = tokio::select! {
                 biased;
-                exported = &mut in_flight.answer => exported,
+                exported = in_flight.sending.ended() => exported,
                 () = stop.cancelled() => return Some(in_flight),
             };
             let began = in_flight.began;
-            drop(in_flight);
-            let next = self.settle(&exported, began);
+            let next = self.settle(in_flight, &exported);
             stop.run_until_cancelled(self.report(&exported, began)).await?;
             stop.run_until_cancelled(tokio::time::sleep_until(next)).await?;
         }
     }
 
-    /// Sends `snapshot`, or a newer one if another sink has sent that to the same endpoint since.
-    fn send(&self, mut turn: Turn, snapshot: Arc<Snapshot>) -> InFlight {
-        let snapshot = match turn.take() {
-            Some(sent) if sent.is_newer_than(&snapshot) => sent,
-            _ => snapshot,
+    async fn turn(&self) -> Turn {
+        match self.temporality {
+            Temporality::Cumulative => Turn::InLane(Arc::clone(&self.ties.lane).lock_owned().await),
+            Temporality::Delta | Temporality::LowMemory => Turn::Alone,
+        }
+    }
+
+    /// Sends `snapshot`. Of totals, a newer one if another sink has sent that to the same endpoint
+    /// since; of deltas, what is unanswered first.
+    fn send(&self, mut turn: Turn, mut snapshot: Arc<Snapshot>) -> InFlight {
+        let (requests, refusal) = match &mut turn {
+            Turn::InLane(newest) => {
+                if let Some(sent) = newest.take().filter(|sent| sent.is_newer_than(&snapshot)) {
+                    snapshot = sent;
+                }
+                **newest = Some(Arc::clone(&snapshot));
+                (snapshot.requests(&self.resource), Refusal::Ends)
+            }
+            Turn::Alone => {
+                let ledger = &self.ties.ledger;
+                let requests = ledger.requests(&snapshot, self.temporality, &self.resource);
+                (requests, Refusal::GoesOn)
+            }
         };
-        let requests = snapshot.requests(&self.resource);
-        let answer = Box::pin(export(&self.client, &requests));
-        let (began, points) = (Instant::now(), snapshot.points());
-        *turn = Some(snapshot);
-        InFlight { turn, began, points, answer }
+        let sending = Sending::start(&self.client, &requests, refusal);
+        InFlight { turn, began: Instant::now(), snapshot, sending }
     }
 
     /// Counts an export and decides when the next one is due.
-    fn settle(&mut self, exported: &Exported, began: Instant) -> Instant {
-        self.count(exported, began);
+    fn settle(&mut self, in_flight: InFlight, exported: &Exported) -> Instant {
+        let began = in_flight.began;
+        drop(self.count(in_flight, exported));
         let retry = exported.outcome.retry();
         if retry == Retry::Backoff {
             self.client.reconnect();
@@ -177,13 +205,26 @@ impl Sink {
         next
     }
 
-    fn count(&self, exported: &Exported, began: Instant) {
-        let Exported { outcome, accepted, missing } = exported;
+    /// Counts an export, notes what the receiver has now, and gives back the turn.
+    fn count(&self, in_flight: InFlight, exported: &Exported) -> Turn {
+        let InFlight { turn, began, snapshot, sending: _ } = in_flight;
+        let Exported { outcome, accepted, refused, missing, settled: _ } = exported;
         self.stats.answered(outcome, *accepted, began.elapsed());
-        let refused = matches!(outcome, ExportOutcome::PartiallyRejected { .. });
-        if refused || outcome.retry() == Retry::No {
-            self.stats.dropped(outcome.reason(), *missing);
+        for (reason, points) in refused {
+            self.stats.dropped(reason, *points);
         }
+        match &turn {
+            Turn::InLane(_) => {
+                if exported.is_accepted() {
+                    self.ties.ledger.acknowledge(&snapshot);
+                } else if outcome.retry() == Retry::No {
+                    self.stats.dropped(outcome.reason(), *missing);
+                }
+            }
+            // What is missing is in a window that is kept, or will be in a longer one.
+            Turn::Alone => self.ties.ledger.settle(exported),
+        }
+        turn
     }
 
     /// Tells the hub if the export changed the state of this sink.
@@ -193,71 +234,6 @@ impl Sink {
             let report = Report { task: tokio::task::id(), sink, health };
             // The hub is gone only when there is nobody left to tell.
             let _ = self.ties.reports.send(report).await;
-        }
-    }
-
-    /// The last export. What is in flight gets half of the time that is left: the receiver may
-    /// still be at it, and must not meet it after the last totals.
-    async fn part(mut self, in_flight: Option<InFlight>, farewell: Farewell) {
-        let Farewell { last, mut deadline, counts, reply } = farewell;
-        let turn = match in_flight {
-            Some(InFlight { turn, answer, points, began }) => {
-                let abandoned = Exported::abandoned(points);
-                let exported = deadline.half().or(answer).await.unwrap_or(abandoned);
-                self.count(&exported, began);
-                if exported.outcome.retry() == Retry::Backoff {
-                    self.client.reconnect();
-                }
-                Some(turn)
-            }
-            None => {
-                let lane = Arc::clone(&self.ties.lane);
-                let predecessors = std::mem::take(&mut self.ties.predecessors);
-                let turn = async {
-                    finished(&predecessors).await;
-                    lane.lock_owned().await
-                };
-                deadline.whole().or(turn).await
-            }
-        };
-        let outcome = match turn {
-            Some(turn) => self.export_last(turn, last, &mut deadline).await,
-            None => {
-                self.stats.dropped("last_export_lost", last.points());
-                LastExport::Lost { points: last.points(), reason: "no_turn" }
-            }
-        };
-        counts.count(&outcome);
-        // Whoever asked may have stopped waiting.
-        let _ = reply.send(outcome);
-    }
-
-    async fn export_last(
-        &mut self,
-        mut turn: Turn,
-        last: Arc<Snapshot>,
-        deadline: &mut Deadline,
-    ) -> LastExport {
-        let mut attempt = 1;
-        loop {
-            let in_flight = self.send(turn, Arc::clone(&last));
-            let began = in_flight.began;
-            let abandoned = Exported::abandoned(in_flight.points);
-            let exported = deadline.whole().or(in_flight.answer).await.unwrap_or(abandoned);
-            turn = in_flight.turn;
-            self.count(&exported, began);
-            let again = exported.outcome.retry() == Retry::Backoff && attempt < LAST_ATTEMPTS;
-            let pause = tokio::time::sleep(LAST_ATTEMPT_PAUSE);
-            if !again || deadline.whole().or(pause).await.is_none() {
-                // What the receiver refused is counted as that already.
-                if exported.outcome.retry() != Retry::No {
-                    self.stats.dropped("last_export_lost", exported.missing);
-                }
-                return LastExport::of(&exported);
-            }
-            attempt += 1;
-            self.stats.retried();
-            self.client.reconnect();
         }
     }
 }

@@ -1,14 +1,19 @@
 //! All totals at one moment, in the form that every sink sends or shows.
 
+use std::sync::Arc;
+
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::{Metric, ResourceMetrics, ScopeMetrics};
+use opentelemetry_proto::tonic::metrics::v1::{Metric, ScopeMetrics};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_sdk::metrics::data;
-use prost::Message as _;
 
+use crate::carry::{Era, Point, canonical};
+use crate::instrument::InstrumentKind;
 use crate::request::Request;
 use crate::signal::Signal;
+
+mod encode;
 
 /// gRPC servers refuse messages over 4 MiB unless told otherwise, counted uncompressed.
 const REQUEST_LIMIT: usize = 3_500_000;
@@ -18,32 +23,55 @@ const REQUEST_LIMIT: usize = 3_500_000;
 pub(crate) struct Snapshot {
     /// Later snapshots of a generation have higher ones.
     sequence: u64,
+    /// Every point counts up to this moment, in nanoseconds since 1970.
+    time: u64,
     scopes: Vec<ScopeMetrics>,
+    /// The shape that they have.
+    era: Arc<Era>,
 }
 
 // === impl Snapshot ===
 
 impl Snapshot {
+    /// The totals of instruments that have no shape.
     pub(crate) fn new(sequence: u64, collected: &data::ResourceMetrics) -> Self {
-        let converted = ExportMetricsServiceRequest::from(collected);
-        let mut scopes: Vec<ScopeMetrics> = converted
-            .resource_metrics
-            .into_iter()
-            .flat_map(|resource| resource.scope_metrics)
-            .collect();
+        Self::of(sequence, now(), convert(collected), Arc::default())
+    }
+
+    /// The totals of `time`, in nanoseconds since 1970, in the shape of `era`.
+    pub(crate) fn of(
+        sequence: u64,
+        time: u64,
+        mut scopes: Vec<ScopeMetrics>,
+        era: Arc<Era>,
+    ) -> Self {
         let metrics = scopes.iter_mut().flat_map(|scope| &mut scope.metrics);
-        metrics.for_each(drop_extremes);
-        Self { sequence, scopes }
+        metrics.for_each(|metric| normalize(metric, time));
+        Self { sequence, time, scopes, era }
     }
 
     #[cfg(test)]
     pub(crate) fn from_scopes(scopes: Vec<ScopeMetrics>) -> Self {
-        Self { sequence: 0, scopes }
+        Self { scopes, ..Self::default() }
     }
 
     /// Whether this was taken later: no total in it is below that in `other`.
     pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
         self.sequence > other.sequence
+    }
+
+    /// Every point counts up to this moment, in nanoseconds since 1970.
+    pub(crate) fn time(&self) -> u64 {
+        self.time
+    }
+
+    pub(crate) fn era(&self) -> &Arc<Era> {
+        &self.era
+    }
+
+    /// The kind of the instrument behind a metric, if it is a declared one.
+    pub(crate) fn kind(&self, scope: &str, name: &str) -> Option<InstrumentKind> {
+        self.era.kind(scope, name)
     }
 
     pub(crate) fn scopes(&self) -> &[ScopeMetrics] {
@@ -55,107 +83,63 @@ impl Snapshot {
         points(&self.scopes)
     }
 
-    /// This as requests that a server takes.
-    ///
-    /// There is always one: where nothing was recorded yet, an empty one still tells whether the
-    /// receiver can be reached.
+    /// This as requests that a server takes; there is always one.
     pub(crate) fn requests(&self, resource: &Resource) -> Vec<Request> {
-        requests(self.scopes.clone(), resource)
+        requests(&self.scopes, resource)
     }
 }
 
 /// These metrics as requests that a server takes.
-pub(crate) fn requests(scopes: Vec<ScopeMetrics>, resource: &Resource) -> Vec<Request> {
-    let mut parts = Vec::new();
-    split(scopes, REQUEST_LIMIT, &mut parts);
-    parts
-        .into_iter()
-        .map(|scope_metrics| {
-            let points = points(&scope_metrics);
-            Request::encode(Signal::Metrics, &request(resource, scope_metrics), points)
-        })
-        .collect()
-}
-
-fn request(resource: &Resource, scope_metrics: Vec<ScopeMetrics>) -> ExportMetricsServiceRequest {
-    if scope_metrics.is_empty() {
-        return ExportMetricsServiceRequest::default();
+///
+/// There is always one: where nothing was recorded, an empty one still tells whether the receiver
+/// can be reached.
+pub(crate) fn requests(scopes: &[ScopeMetrics], resource: &Resource) -> Vec<Request> {
+    let mut requests = encode::encode(scopes, resource, REQUEST_LIMIT);
+    if requests.is_empty() {
+        requests.push(Request::probe(Signal::Metrics));
     }
-    let resource = Some(resource.clone());
-    let resource_metrics =
-        ResourceMetrics { resource, scope_metrics, ..ResourceMetrics::default() };
-    ExportMetricsServiceRequest { resource_metrics: vec![resource_metrics] }
+    requests
 }
 
+/// What the SDK collected, in the form that is sent.
+pub(crate) fn convert(collected: &data::ResourceMetrics) -> Vec<ScopeMetrics> {
+    let converted = ExportMetricsServiceRequest::from(collected).resource_metrics.into_iter();
+    converted.flat_map(|resource| resource.scope_metrics).collect()
+}
+
+/// Nanoseconds since 1970.
+pub(crate) fn now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default()
+}
+
+/// What holds of all points of a snapshot: one time, attributes in order, no extremes.
+///
 /// Minimum and maximum since the start say nothing about a cumulative series, and Kyverno sends
 /// none; the SDK can leave them out only through a view that also repeats every boundary.
-fn drop_extremes(metric: &mut Metric) {
+fn normalize(metric: &mut Metric, time: u64) {
+    fn points<P: Point>(points: &mut [P], time: u64) {
+        for point in points {
+            canonical(point.attributes_mut());
+            *point.time_mut() = time;
+        }
+    }
     match &mut metric.data {
+        Some(Data::Sum(sum)) => points(&mut sum.data_points, time),
+        Some(Data::Gauge(gauge)) => points(&mut gauge.data_points, time),
         Some(Data::Histogram(histogram)) => {
+            points(&mut histogram.data_points, time);
             for point in &mut histogram.data_points {
                 (point.min, point.max) = (None, None);
             }
         }
         Some(Data::ExponentialHistogram(histogram)) => {
+            points(&mut histogram.data_points, time);
             for point in &mut histogram.data_points {
                 (point.min, point.max) = (None, None);
             }
         }
-        _ => {}
+        Some(Data::Summary(_)) | None => {}
     }
-}
-
-/// Cuts `scopes` in halves until each part fits; a single point that does not is sent as it is.
-fn split(mut scopes: Vec<ScopeMetrics>, limit: usize, parts: &mut Vec<Vec<ScopeMetrics>>) {
-    let size: usize = scopes.iter().map(ScopeMetrics::encoded_len).sum();
-    match (size > limit).then(|| halve(&mut scopes)).flatten() {
-        Some(rest) => {
-            split(scopes, limit, parts);
-            split(rest, limit, parts);
-        }
-        None => parts.push(scopes),
-    }
-}
-
-fn halve(scopes: &mut Vec<ScopeMetrics>) -> Option<Vec<ScopeMetrics>> {
-    if scopes.len() > 1 {
-        return Some(scopes.split_off(scopes.len() / 2));
-    }
-    let scope = scopes.first_mut()?;
-    let metrics = match scope.metrics.as_mut_slice() {
-        [metric] => vec![halve_points(metric)?],
-        metrics => {
-            let middle = metrics.len() / 2;
-            scope.metrics.split_off(middle)
-        }
-    };
-    let ScopeMetrics { scope, schema_url, metrics: _ } = scope;
-    Some(vec![ScopeMetrics { scope: scope.clone(), schema_url: schema_url.clone(), metrics }])
-}
-
-fn halve_points(metric: &mut Metric) -> Option<Metric> {
-    /// Moves half of the points of `$data` into a copy of everything else.
-    macro_rules! halve {
-        ($kind:ident, $data:expr) => {{
-            let middle = $data.data_points.len() / 2;
-            let second = (middle > 0).then(|| $data.data_points.split_off(middle))?;
-            let first = std::mem::take(&mut $data.data_points);
-            let mut half = $data.clone();
-            ($data.data_points, half.data_points) = (first, second);
-            Data::$kind(half)
-        }};
-    }
-    let half = match metric.data.as_mut()? {
-        Data::Gauge(data) => halve!(Gauge, data),
-        Data::Sum(data) => halve!(Sum, data),
-        Data::Histogram(data) => halve!(Histogram, data),
-        Data::ExponentialHistogram(data) => halve!(ExponentialHistogram, data),
-        Data::Summary(data) => halve!(Summary, data),
-    };
-    let kept = metric.data.take();
-    let rest = Metric { data: Some(half), ..metric.clone() };
-    metric.data = kept;
-    Some(rest)
 }
 
 fn points(scopes: &[ScopeMetrics]) -> u64 {

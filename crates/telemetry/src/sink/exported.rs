@@ -1,5 +1,8 @@
 //! One snapshot's way to a receiver, as one request or as several.
 
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use crate::client::Client;
 use crate::outcome::ExportOutcome;
 use crate::request::Request;
@@ -11,52 +14,146 @@ pub(crate) struct Exported {
     pub(crate) outcome: ExportOutcome,
     /// How many points the receiver has.
     pub(crate) accepted: u64,
+    /// How many it will not take, by reason.
+    pub(crate) refused: Vec<(&'static str, u64)>,
     /// How many it has not, so far.
     pub(crate) missing: u64,
+    /// How many requests are done with, from the first one on.
+    pub(crate) settled: usize,
+}
+
+/// What follows a request that is refused for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nothing: later totals have its points again.
+    Ends,
+    /// The next one: its points are in no other.
+    GoesOn,
+}
+
+/// An export under way.
+pub(super) struct Sending {
+    answer: Pin<Box<dyn Future<Output = ExportOutcome> + Send>>,
+    tally: Arc<Mutex<Tally>>,
+    total: u64,
+}
+
+/// What came of the requests so far. Read when the export is given up, too.
+#[derive(Debug, Default)]
+struct Tally {
+    accepted: u64,
+    refused: Vec<(&'static str, u64)>,
+    settled: usize,
+}
+
+// === impl Sending ===
+
+impl Sending {
+    /// Sends `requests`, one after the other. Independent of the client; ends within its timeout.
+    pub(super) fn start(client: &Client, requests: &[Request], refusal: Refusal) -> Self {
+        let total = requests.iter().map(|request| request.items).sum();
+        let sends: Vec<_> =
+            requests.iter().map(|request| (client.send(request), request.items)).collect();
+        let timeout = client.timeout();
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let answers = Arc::clone(&tally);
+        let answer = Box::pin(async move {
+            let mut failure = None;
+            let sent = tokio::time::timeout(timeout, async {
+                for (send, points) in sends {
+                    let outcome = send.await;
+                    let done = lock(&answers).note(&outcome, points, refusal);
+                    if outcome != ExportOutcome::Accepted {
+                        failure = Some(outcome);
+                    }
+                    if !done {
+                        break;
+                    }
+                }
+            });
+            match sent.await {
+                Ok(()) => lock(&answers).outcome(failure),
+                Err(_) => ExportOutcome::timed_out(timeout),
+            }
+        });
+        Self { answer, tally, total }
+    }
+
+    /// Waits until it has ended. What came of it so far is kept if this is dropped before.
+    pub(super) async fn ended(&mut self) -> Exported {
+        let outcome = (&mut self.answer).await;
+        self.exported(outcome)
+    }
+
+    /// What came of it, if nobody waits for the rest.
+    pub(super) fn abandoned(&self) -> Exported {
+        let why = "given up for the last export".to_owned();
+        self.exported(ExportOutcome::Ambiguous { why })
+    }
+
+    fn exported(&self, outcome: ExportOutcome) -> Exported {
+        let tally = lock(&self.tally);
+        let refused: u64 = tally.refused.iter().map(|(_, points)| points).sum();
+        Exported {
+            outcome,
+            accepted: tally.accepted,
+            refused: tally.refused.clone(),
+            missing: self.total.saturating_sub(tally.accepted + refused),
+            settled: tally.settled,
+        }
+    }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// Notes what came of the next request; `false` if no other may follow.
+    fn note(&mut self, outcome: &ExportOutcome, points: u64, refusal: Refusal) -> bool {
+        let refused = match outcome {
+            ExportOutcome::Accepted => 0,
+            ExportOutcome::PartiallyRejected { items, .. } => *items,
+            ExportOutcome::Rejected { .. } if refusal == Refusal::GoesOn => points,
+            _ => return false,
+        };
+        self.accepted += points - refused;
+        if refused > 0 {
+            self.refused.push((outcome.reason(), refused));
+        }
+        self.settled += 1;
+        true
+    }
+
+    /// What came of the whole: refused in part, if the receiver has some of it.
+    fn outcome(&self, failure: Option<ExportOutcome>) -> ExportOutcome {
+        let items = self.refused.iter().map(|(_, points)| points).sum();
+        match failure {
+            None => ExportOutcome::Accepted,
+            Some(ExportOutcome::PartiallyRejected { message, .. }) => {
+                ExportOutcome::PartiallyRejected { items, message }
+            }
+            Some(ExportOutcome::Rejected { .. }) if self.accepted > 0 && items > 0 => {
+                let message = "some requests are rejected".to_owned();
+                ExportOutcome::PartiallyRejected { items, message }
+            }
+            Some(failure) => failure,
+        }
+    }
 }
 
 // === impl Exported ===
 
 impl Exported {
-    /// An export whose answer nobody waited for.
-    pub(crate) fn abandoned(points: u64) -> Self {
-        let why = "given up for the last export".to_owned();
-        Self { outcome: ExportOutcome::Ambiguous { why }, accepted: 0, missing: points }
+    /// Whether the receiver may have more than it said.
+    pub(super) fn is_doubtful(&self) -> bool {
+        matches!(self.outcome, ExportOutcome::Ambiguous { .. })
+    }
+
+    /// Whether the receiver took it, but for what it refused.
+    pub(super) fn is_accepted(&self) -> bool {
+        matches!(self.outcome, ExportOutcome::Accepted | ExportOutcome::PartiallyRejected { .. })
     }
 }
 
-/// Sends the requests of one snapshot, one after the other. The future is independent of the
-/// client and ends within the timeout of the sink.
-pub(super) fn export(
-    client: &Client,
-    requests: &[Request],
-) -> impl Future<Output = Exported> + Send + use<> {
-    let total: u64 = requests.iter().map(|request| request.items).sum();
-    let sends: Vec<_> =
-        requests.iter().map(|request| (client.send(request), request.items)).collect();
-    let timeout = client.timeout();
-    async move {
-        let (mut accepted, mut rejected) = (0, 0);
-        let mut worst = ExportOutcome::Accepted;
-        let sent = tokio::time::timeout(timeout, async {
-            for (send, points) in sends {
-                match send.await {
-                    ExportOutcome::Accepted => accepted += points,
-                    ExportOutcome::PartiallyRejected { items, message } => {
-                        accepted += points - items;
-                        rejected += items;
-                        worst = ExportOutcome::PartiallyRejected { items: rejected, message };
-                    }
-                    failed => {
-                        worst = failed;
-                        break;
-                    }
-                }
-            }
-        });
-        if sent.await.is_err() {
-            worst = ExportOutcome::timed_out(timeout);
-        }
-        Exported { outcome: worst, accepted, missing: total.saturating_sub(accepted) }
-    }
+fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+    tally.lock().unwrap_or_else(PoisonError::into_inner)
 }

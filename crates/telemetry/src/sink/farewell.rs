@@ -9,7 +9,6 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::debug::LastExports;
-use crate::outcome::ExportOutcome;
 use crate::snapshot::Snapshot;
 
 use super::exported::Exported;
@@ -23,9 +22,19 @@ const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Farewell {
     /// The totals of the commit that ends it.
     pub(crate) last: Arc<Snapshot>,
+    pub(crate) succession: Succession,
     pub(crate) deadline: Deadline,
     pub(crate) counts: Arc<LastExportCounts>,
     pub(crate) reply: oneshot::Sender<LastExport>,
+}
+
+/// Who goes on where a sink ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Succession {
+    /// Nobody.
+    None,
+    /// A sink that has the same name.
+    SameName,
 }
 
 /// When a last export is given up. It can be moved while it is waited for.
@@ -55,6 +64,11 @@ pub enum LastExport {
         points: u64,
         /// How many of them the receiver refused.
         rejected: u64,
+    },
+    /// The sink exports deltas, and its successor under the same name goes on where it stopped.
+    HandedOver {
+        /// How many data points may or may not have arrived, and will be sent again.
+        pending: u64,
     },
     /// The receiver has older totals, as far as we know.
     Lost {
@@ -137,6 +151,8 @@ impl LastExportCounts {
         let count = match last {
             LastExport::Delivered { .. } => &self.delivered,
             LastExport::Lost { .. } => &self.lost,
+            // There was none.
+            LastExport::HandedOver { .. } => return,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
@@ -146,11 +162,12 @@ impl LastExportCounts {
 
 impl LastExport {
     pub(super) fn of(exported: &Exported) -> Self {
-        match &exported.outcome {
-            ExportOutcome::Accepted | ExportOutcome::PartiallyRejected { .. } => {
-                Self::Delivered { points: exported.accepted, rejected: exported.missing }
-            }
-            failed => Self::Lost { points: exported.missing, reason: failed.reason() },
+        let rejected = exported.refused.iter().map(|(_, points)| points).sum();
+        if exported.is_accepted() {
+            Self::Delivered { points: exported.accepted, rejected }
+        } else {
+            let points = exported.missing + rejected;
+            Self::Lost { points, reason: exported.outcome.reason() }
         }
     }
 }
