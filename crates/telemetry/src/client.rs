@@ -1,38 +1,66 @@
 //! A thin OTLP client: one request, one typed outcome.
 //!
-//! Nothing but the sink's own configuration has an effect: no environment, no retries of its own.
+//! Nothing but the sink's own configuration and the proxies that the pipeline was given have an
+//! effect: no environment, no retries of its own, no redirects. Both protocols go through one
+//! transport: [`connector`] makes connections, [`otlp_grpc`] and [`otlp_http`] know what is said on
+//! them, [`fault`] is why a connection is of no use.
+//!
+//! What must not be here: deciding when to send or to send again; that is the sink's.
 
-use std::marker::PhantomData;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Buf as _, BufMut as _, Bytes};
-use http::uri::PathAndQuery;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
-use prost::Message;
-use tonic::Status;
-use tonic::client::Grpc;
-use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::metadata::MetadataMap;
-use tonic::transport::{Channel, Endpoint};
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::uri::InvalidUri;
+use http::{HeaderMap, HeaderValue, Uri};
+use http_body_util::Full;
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use crate::config::{Compression, OtlpReceiver};
+use crate::config::{
+    ClientTls, Compression, MaterialError, OtlpReceiver, Protocol, ServerName, ServerNameError,
+};
 use crate::outcome::ExportOutcome;
 use crate::request::Request;
+use crate::signal::Signal;
 
-const USER_AGENT: &str = concat!("pharos-telemetry/", env!("CARGO_PKG_VERSION"));
-/// A half-open connection is noticed by TCP, between exports too.
-const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+mod answer;
+mod compression;
+mod connection;
+mod connector;
+mod fault;
+mod otlp_grpc;
+mod otlp_http;
+mod probe;
+mod proxy;
+mod tls;
+
+use answer::Answer;
+use compression::Compressed;
+use connector::{Connector, Tls, Way};
+use fault::{Fault, Faults};
+pub use probe::{ProbeReport, probe};
+pub use proxy::Proxies;
+
+const AGENT: &str = concat!("pharos-telemetry/", env!("CARGO_PKG_VERSION"));
 /// HTTP/2 pings only go out during an export: servers count pings of an idle connection as abuse.
-const HTTP2_KEEPALIVE: Duration = Duration::from_secs(60);
+const HTTP2_KEEPALIVE: Duration = Duration::from_secs(20);
+const HTTP2_KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longer than most periods: a connection lasts from one export to the next.
+const IDLE: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How to reach a receiver; holds no connection yet. Built by `prepare`, outside of any runtime.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct ClientSpec {
-    endpoint: Endpoint,
-    compression: Option<CompressionEncoding>,
+    way: Arc<Way>,
+    uris: BTreeMap<Signal, Uri>,
+    headers: HeaderMap,
+    compression: Compression,
     timeout: Duration,
-    metadata: MetadataMap,
 }
 
 /// Why no client can be built.
@@ -40,47 +68,53 @@ pub(crate) struct ClientSpec {
 pub enum ClientError {
     /// The address is none that a client could use.
     #[error("the endpoint cannot be used")]
-    Endpoint(#[source] tonic::transport::Error),
+    Endpoint(#[source] InvalidUri),
+    /// No certificate can be valid for the host.
+    #[error("no certificate can be valid for {0}")]
+    ServerName(String, #[source] ServerNameError),
+    /// Certificates or keys cannot be used.
+    #[error("the TLS material cannot be used")]
+    Material(#[source] MaterialError),
 }
 
 /// A receiver.
 pub(crate) struct Client {
-    spec: ClientSpec,
-    service: Grpc<Channel>,
+    spec: Arc<ClientSpec>,
+    transport: Transport,
 }
 
-/// Sends what is encoded already; the answers of the three signals are alike on the wire.
-#[derive(Clone, Copy, Default)]
-struct Encoded<R>(PhantomData<R>);
+/// Connections to one receiver.
+#[derive(Clone)]
+struct Transport {
+    http: legacy::Client<Connector, Full<Bytes>>,
+    faults: Faults,
+}
 
 // === impl ClientSpec ===
 
 impl ClientSpec {
-    pub(crate) fn new(receiver: &OtlpReceiver) -> Result<Self, ClientError> {
-        let headers = receiver
-            .headers
+    pub(crate) fn new(receiver: &OtlpReceiver, proxies: &Proxies) -> Result<Self, ClientError> {
+        let OtlpReceiver { endpoint, compression, timeout, headers, tls } = receiver;
+        let uris = Signal::ALL.into_iter().map(|signal| Ok((signal, endpoint.url(signal).parse()?)));
+        let uris = uris.collect::<Result<_, _>>().map_err(ClientError::Endpoint)?;
+        let mut headers: HeaderMap = headers
             .iter()
             .map(|header| (header.name.clone(), header.value.expose().clone()))
             .collect();
-        let endpoint = Endpoint::from_shared(receiver.endpoint.to_string())
-            .map_err(ClientError::Endpoint)?
-            .user_agent(USER_AGENT)
-            .map_err(ClientError::Endpoint)?
+        headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        let way = Way {
+            protocol: endpoint.protocol(),
+            route: proxies.route(endpoint),
+            tls: endpoint.is_tls().then(|| Tls::new(receiver, tls)).transpose()?,
             // Less than the timeout, so that "no connection" and "no answer" can be told apart.
-            .connect_timeout(CONNECT_TIMEOUT.min(receiver.timeout / 2))
-            .tcp_nodelay(true)
-            .tcp_keepalive(Some(TCP_KEEPALIVE))
-            .http2_keep_alive_interval(HTTP2_KEEPALIVE)
-            .keep_alive_while_idle(false);
+            limit: CONNECT_TIMEOUT.min(*timeout / 2),
+        };
         Ok(Self {
-            endpoint,
-            compression: match receiver.compression {
-                Compression::None => None,
-                Compression::Gzip => Some(CompressionEncoding::Gzip),
-                Compression::Zstd => Some(CompressionEncoding::Zstd),
-            },
-            timeout: receiver.timeout,
-            metadata: MetadataMap::from_headers(headers),
+            way: Arc::new(way),
+            uris,
+            headers,
+            compression: *compression,
+            timeout: *timeout,
         })
     }
 
@@ -88,20 +122,51 @@ impl ClientSpec {
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
+
+    async fn message(&self, request: Request) -> http::Request<Full<Bytes>> {
+        let to = self.uris[&request.signal].clone();
+        let headers = self.headers.clone();
+        let compressed = Compressed::new(request.body, self.compression).await;
+        match self.way.protocol {
+            Protocol::Grpc => otlp_grpc::request(to, headers, &compressed, self.timeout),
+            Protocol::HttpProtobuf => otlp_http::request(to, headers, compressed),
+        }
+    }
+}
+
+// === impl Tls ===
+
+impl Tls {
+    fn new(receiver: &OtlpReceiver, tls: &ClientTls) -> Result<Self, ClientError> {
+        let mut config = tls.client_config().map_err(ClientError::Material)?;
+        config.alpn_protocols = match receiver.endpoint.protocol() {
+            Protocol::Grpc => vec![b"h2".to_vec()],
+            Protocol::HttpProtobuf => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        };
+        let name = match &tls.server_name {
+            Some(name) => name.to_rustls(),
+            None => {
+                let host = receiver.endpoint.host();
+                let named = |error| ClientError::ServerName(host.to_owned(), error);
+                ServerName::parse(host).map_err(named)?.to_rustls()
+            }
+        };
+        Ok(Self { config: Arc::new(config), name })
+    }
 }
 
 // === impl Client ===
 
 impl Client {
-    /// A client that connects when it is first used. Must be called on the runtime that exports.
+    /// A client that connects when it is first used, on the runtime that it is used on.
     pub(crate) fn new(spec: ClientSpec) -> Self {
-        let service = connect(&spec);
-        Self { spec, service }
+        let transport = Transport::new(&spec);
+        Self { spec: Arc::new(spec), transport }
     }
 
-    /// Forgets the connection: the next request resolves the name anew.
+    /// Forgets all connections: the next request resolves the name anew.
     pub(crate) fn reconnect(&mut self) {
-        self.service = connect(&self.spec);
+        self.transport = Transport::new(&self.spec);
     }
 
     /// How long one request may take.
@@ -114,75 +179,77 @@ impl Client {
         &self,
         request: &Request,
     ) -> impl Future<Output = ExportOutcome> + Send + use<> {
-        let mut service = self.service.clone();
-        let (request, timeout) = (request.clone(), self.spec.timeout);
-        let mut message = tonic::Request::from_parts(
-            self.spec.metadata.clone(),
-            Default::default(),
-            request.body,
-        );
-        message.set_timeout(timeout);
+        let (spec, transport) = (Arc::clone(&self.spec), self.transport.clone());
+        let request = request.clone();
         async move {
-            let path = PathAndQuery::from_static(request.signal.grpc_path());
-            let answer = async {
-                service.ready().await.map_err(|error| Status::from_error(error.into()))?;
-                service
-                    .unary(message, path, Encoded::<ExportMetricsServiceResponse>::default())
-                    .await
-            };
-            match tokio::time::timeout(timeout, answer).await {
-                Ok(Ok(answer)) => ExportOutcome::from_response(answer.into_inner(), request.items),
-                Ok(Err(status)) => ExportOutcome::from_status(&status),
-                Err(_) => ExportOutcome::timed_out(timeout),
-            }
+            let timeout = spec.timeout;
+            let exchange = Box::pin(transport.exchange(&spec, request));
+            let exchanged = tokio::time::timeout(timeout, exchange).await;
+            exchanged.unwrap_or_else(|_| ExportOutcome::timed_out(timeout))
         }
     }
 }
 
-fn connect(spec: &ClientSpec) -> Grpc<Channel> {
-    // A server may compress its answer the way we compressed the request.
-    let service = Grpc::new(spec.endpoint.connect_lazy())
-        .accept_compressed(CompressionEncoding::Gzip)
-        .accept_compressed(CompressionEncoding::Zstd);
-    match spec.compression {
-        Some(encoding) => service.send_compressed(encoding),
-        None => service,
+// === impl Transport ===
+
+impl Transport {
+    fn new(spec: &ClientSpec) -> Self {
+        let faults = Faults::default();
+        let connector = Connector::new(Arc::clone(&spec.way), faults.clone());
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .http2_only(spec.way.protocol == Protocol::Grpc)
+            .http2_keep_alive_interval(HTTP2_KEEPALIVE)
+            .http2_keep_alive_timeout(HTTP2_KEEPALIVE_TIMEOUT)
+            .http2_keep_alive_while_idle(false)
+            .pool_idle_timeout(IDLE)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(connector);
+        Self { http, faults }
+    }
+
+    async fn exchange(self, spec: &ClientSpec, request: Request) -> ExportOutcome {
+        let (signal, items) = (request.signal, request.items);
+        let message = spec.message(request).await;
+        let answer = match self.http.request(message).await {
+            Ok(response) => Answer::read(response).await,
+            Err(error) => return self.failed(&error),
+        };
+        match answer {
+            Ok(answer) => match spec.way.protocol {
+                Protocol::Grpc => otlp_grpc::outcome(&answer, items),
+                Protocol::HttpProtobuf => otlp_http::outcome(&answer, signal, items),
+            },
+            Err(_) => lost(),
+        }
+    }
+
+    /// What it means that there is no answer.
+    fn failed(&self, error: &legacy::Error) -> ExportOutcome {
+        let fault = tls::causes(error).find_map(|cause| cause.downcast_ref::<Fault>());
+        match fault.cloned().or_else(|| self.faults.get()) {
+            Some(fault) => fault.into(),
+            None if error.is_connect() => ExportOutcome::Unreachable {
+                why: error.source().map(ToString::to_string).unwrap_or_default(),
+            },
+            None => lost(),
+        }
     }
 }
 
-// === impl Encoded ===
-
-impl<R: Message + Default + 'static> Codec for Encoded<R> {
-    type Encode = Bytes;
-    type Decode = R;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self::Encoder {
-        Self(PhantomData)
-    }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        Self(PhantomData)
-    }
+fn lost() -> ExportOutcome {
+    ExportOutcome::Ambiguous { why: "the connection was lost before the answer".to_owned() }
 }
 
-impl<R> Encoder for Encoded<R> {
-    type Item = Bytes;
-    type Error = Status;
+// === impl ClientError ===
 
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl<R: Message + Default> Decoder for Encoded<R> {
-    type Item = R;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<R>, Status> {
-        let decoded = R::decode(buffer.copy_to_bytes(buffer.remaining()));
-        decoded.map(Some).map_err(|error| Status::internal(error.to_string()))
+impl ClientError {
+    /// The kind of the error, from a closed set.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Endpoint(_) => "Endpoint",
+            Self::ServerName(..) => "ServerName",
+            Self::Material(_) => "Material",
+        }
     }
 }

@@ -129,7 +129,8 @@ impl Pulse {
     }
 }
 
-fn failure(outcome: &ExportOutcome) -> Option<(FailureReason, String)> {
+/// What is wrong with an export that ended like this, if anything is; the same text for the same.
+pub(crate) fn failure(outcome: &ExportOutcome) -> Option<(FailureReason, String)> {
     Some(match outcome {
         ExportOutcome::Accepted => return None,
         // Neither the number of points nor the receiver's words are stable.
@@ -142,15 +143,20 @@ fn failure(outcome: &ExportOutcome) -> Option<(FailureReason, String)> {
         }
         ExportOutcome::Unauthenticated { code } => (
             FailureReason::Unauthenticated,
-            format!("the receiver does not accept the credentials ({code:?}); check the headers"),
+            format!("the receiver does not accept the credentials ({code}); check the headers"),
         ),
         ExportOutcome::Unimplemented => (
             FailureReason::AllDataDropped,
             "the receiver offers no such OTLP service here, or not with this compression"
                 .to_owned(),
         ),
-        ExportOutcome::Rejected { code } => {
-            (FailureReason::AllDataDropped, format!("the receiver rejects the exports ({code:?})"))
+        // The receiver's words are not stable.
+        ExportOutcome::Rejected { code, message: _ } => {
+            let remedy = code.remedy().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            (
+                FailureReason::AllDataDropped,
+                format!("the receiver rejects the exports ({code}){remedy}"),
+            )
         }
         ExportOutcome::Tls { why } => {
             (FailureReason::TLSHandshakeFailed, format!("the TLS handshake fails: {why}"))
@@ -206,7 +212,7 @@ mod tests {
     #[test]
     fn a_sink_that_is_refused_from_the_start_is_failing_at_once() {
         let now = Instant::now();
-        let refused = ExportOutcome::Unauthenticated { code: tonic::Code::Unauthenticated };
+        let refused = ExportOutcome::Unauthenticated { code: tonic::Code::Unauthenticated.into() };
         let mut pulse = Pulse::new();
         let failing = pulse.observe(&refused, now, now);
         let reason = FailureReason::Unauthenticated;

@@ -49,7 +49,7 @@ mod sink;
 mod snapshot;
 mod stats;
 
-pub use client::ClientError;
+pub use client::{ClientError, ProbeReport, Proxies, probe};
 pub use config::{Config, MetricSink, Metrics, OtlpReceiver, OtlpSink, RecordSink, SinkName};
 pub use debug::{DebugSnapshot, LastExports, Reloads};
 pub use exposition::{ExpositionFormat, Scrape};

@@ -1,10 +1,15 @@
 //! What became of one export.
+//!
+//! Pure: the transport ([`crate::client`]) brings what a receiver said, or what kept it from saying
+//! anything; here it gets its kind. Texts in `why` are shown in status, so they are stable: no
+//! address, no time, nothing that a receiver said.
 
-use std::error::Error as _;
+use std::fmt;
 use std::time::Duration;
 
+use http::StatusCode;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
-use tonic::{Code, ConnectError, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 /// How many characters of a receiver's own words are kept.
@@ -17,20 +22,27 @@ pub(crate) enum ExportOutcome {
     Accepted,
     /// The receiver has it but for some points, spans or log records, which it will never take.
     PartiallyRejected { items: u64, message: String },
-    /// The receiver has none of it and asks to wait.
-    Throttled { wait: Duration },
+    /// The receiver has none of it and asks to send less often, or to wait.
+    Throttled { wait: Option<Duration> },
     /// The receiver does not take it from us.
-    Unauthenticated { code: Code },
+    Unauthenticated { code: AnswerCode },
     /// The receiver does not know this signal, or this compression.
     Unimplemented,
     /// The receiver will not take this, ever.
-    Rejected { code: Code },
+    Rejected { code: AnswerCode, message: String },
     /// The receiver is not who it should be, or does not take our certificate.
     Tls { why: String },
     /// There is no receiver.
     Unreachable { why: String },
     /// It was sent, and no answer says whether it arrived.
     Ambiguous { why: String },
+}
+
+/// The code of an answer, by the protocol that it came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AnswerCode {
+    Grpc(Code),
+    Http(StatusCode),
 }
 
 /// What to do about an export that failed.
@@ -53,28 +65,22 @@ impl ExportOutcome {
         match response.partial_success {
             Some(partial) if partial.rejected_data_points > 0 => Self::PartiallyRejected {
                 items: partial.rejected_data_points.unsigned_abs().min(sent),
-                message: partial.error_message.chars().take(MESSAGE_LIMIT).collect(),
+                message: bounded(&partial.error_message),
             },
             // A message alone is a warning.
             _ => Self::Accepted,
         }
     }
 
-    /// What the receiver said about it, in its own words.
-    pub(crate) fn message(&self) -> Option<&str> {
-        match self {
-            Self::PartiallyRejected { message, .. } => Some(message),
-            _ => None,
-        }
-    }
-
+    /// What a gRPC status means that the receiver sent.
     pub(crate) fn from_status(status: &Status) -> Self {
         let wait = status.get_details_retry_info().and_then(|info| info.retry_delay);
         match (status.code(), wait) {
-            _ if status.source().is_some() => Self::from_transport(status),
-            (Code::Unavailable | Code::ResourceExhausted, Some(wait)) => Self::Throttled { wait },
+            (Code::Ok, _) => Self::Accepted,
+            // Without the wait, exhausted means for good: the request is too large, say.
+            (Code::Unavailable | Code::ResourceExhausted, Some(_)) => Self::Throttled { wait },
             (code @ (Code::Unauthenticated | Code::PermissionDenied), _) => {
-                Self::Unauthenticated { code }
+                Self::Unauthenticated { code: code.into() }
             }
             (Code::Unimplemented, _) => Self::Unimplemented,
             (Code::Unavailable, None) => {
@@ -88,28 +94,58 @@ impl ExportOutcome {
                 | Code::DataLoss),
                 _,
             ) => Self::Ambiguous { why: code.description().to_owned() },
-            (code, _) => Self::Rejected { code },
+            (code, _) => Self::rejected(code, status.message()),
         }
     }
 
-    /// A status that no server sent: it has the error of our own transport inside.
-    fn from_transport(status: &Status) -> Self {
-        let mut chain = std::iter::successors(status.source(), |error| (*error).source());
-        if !chain.clone().any(|error| error.is::<ConnectError>()) {
-            return Self::Ambiguous { why: "the connection was lost before the answer".to_owned() };
+    /// What an HTTP status means that says no, with the receiver's words about it.
+    pub(crate) fn from_http(status: StatusCode, wait: Option<Duration>, said: &str) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Self::Unauthenticated { code: status.into() }
+            }
+            StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::NOT_IMPLEMENTED => Self::Unimplemented,
+            StatusCode::TOO_MANY_REQUESTS => Self::Throttled { wait },
+            StatusCode::SERVICE_UNAVAILABLE if wait.is_some() => Self::Throttled { wait },
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Self::Unreachable { why: "the receiver says that it is unavailable".to_owned() }
+            }
+            // Said by somebody in between, who passed the request on.
+            StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                Self::Ambiguous { why: format!("a gateway has no answer ({status})") }
+            }
+            _ => Self::rejected(status, said),
         }
-        let root = chain.by_ref().last().map(ToString::to_string);
-        Self::Unreachable { why: root.unwrap_or_default() }
+    }
+
+    pub(crate) fn rejected(code: impl Into<AnswerCode>, said: &str) -> Self {
+        Self::Rejected { code: code.into(), message: bounded(said) }
     }
 
     pub(crate) fn timed_out(timeout: Duration) -> Self {
         Self::Ambiguous { why: format!("no answer within {timeout:?}") }
     }
 
+    /// What the receiver said about it, in its own words: for logs, not for status.
+    pub(crate) fn message(&self) -> Option<&str> {
+        match self {
+            Self::PartiallyRejected { message, .. } | Self::Rejected { message, .. } => {
+                Some(message)
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Tls { .. } | Self::Unreachable { .. } | Self::Ambiguous { .. } => Retry::Backoff,
-            Self::Throttled { wait } => Retry::After(*wait),
+            Self::Throttled { wait: Some(wait) } => Retry::After(*wait),
+            Self::Throttled { wait: None }
+            | Self::Tls { .. }
+            | Self::Unreachable { .. }
+            | Self::Ambiguous { .. } => Retry::Backoff,
             Self::Accepted
             | Self::PartiallyRejected { .. }
             | Self::Unauthenticated { .. }
@@ -134,70 +170,51 @@ impl ExportOutcome {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
-    use tonic_types::ErrorDetails;
+/// A receiver's own words: not for ever, and on one line.
+fn bounded(said: &str) -> String {
+    said.chars().filter(|it| !it.is_control()).take(MESSAGE_LIMIT).collect()
+}
 
-    fn response(rejected_data_points: i64, message: &str) -> ExportMetricsServiceResponse {
-        let error_message = message.to_owned();
-        ExportMetricsServiceResponse {
-            partial_success: Some(ExportMetricsPartialSuccess {
-                rejected_data_points,
-                error_message,
-            }),
-        }
-    }
+// === impl AnswerCode ===
 
-    #[test]
-    fn a_warning_is_not_a_rejection() {
-        for accepted in
-            [ExportMetricsServiceResponse::default(), response(0, ""), response(0, "hm")]
-        {
-            assert_eq!(ExportOutcome::from_response(accepted, 9), ExportOutcome::Accepted);
-        }
-        let partial = ExportOutcome::from_response(response(3, "too old"), 9);
-        let message = "too old".to_owned();
-        assert_eq!(partial, ExportOutcome::PartiallyRejected { items: 3, message });
-        assert_eq!(partial.retry(), Retry::No);
-    }
-
-    #[test]
-    fn a_receiver_can_reject_no_more_than_it_was_sent_and_not_talk_for_ever() {
-        let partial = ExportOutcome::from_response(response(i64::MAX, &"é".repeat(1000)), 9);
-        let message = "é".repeat(MESSAGE_LIMIT);
-        assert_eq!(partial, ExportOutcome::PartiallyRejected { items: 9, message });
-    }
-
-    #[test]
-    fn what_the_server_says_decides_what_is_tried_again() {
-        for (code, reason, retry) in [
-            (Code::Unauthenticated, "unauthenticated", Retry::No),
-            (Code::PermissionDenied, "unauthenticated", Retry::No),
-            (Code::Unimplemented, "unimplemented", Retry::No),
-            (Code::InvalidArgument, "rejected", Retry::No),
-            (Code::ResourceExhausted, "rejected", Retry::No),
-            (Code::Internal, "rejected", Retry::No),
-            (Code::Unavailable, "unreachable", Retry::Backoff),
-            (Code::Cancelled, "ambiguous", Retry::Backoff),
-            (Code::DeadlineExceeded, "ambiguous", Retry::Backoff),
-            (Code::Aborted, "ambiguous", Retry::Backoff),
-            (Code::OutOfRange, "ambiguous", Retry::Backoff),
-            (Code::DataLoss, "ambiguous", Retry::Backoff),
-        ] {
-            let outcome = ExportOutcome::from_status(&Status::new(code, "said"));
-            assert_eq!((outcome.reason(), outcome.retry()), (reason, retry), "{code:?}");
-        }
-    }
-
-    #[test]
-    fn a_receiver_may_ask_to_wait() {
-        let wait = Duration::from_secs(7);
-        for code in [Code::Unavailable, Code::ResourceExhausted] {
-            let details = ErrorDetails::with_retry_info(Some(wait));
-            let status = Status::with_error_details(code, "later", details);
-            assert_eq!(ExportOutcome::from_status(&status).retry(), Retry::After(wait));
+impl AnswerCode {
+    /// What to do about an answer that rejects everything, where its code tells.
+    pub(crate) fn remedy(self) -> Option<&'static str> {
+        match self {
+            Self::Http(status) if status.is_redirection() => {
+                Some("redirects are not followed; the endpoint must be the address that they lead to")
+            }
+            Self::Http(StatusCode::PAYLOAD_TOO_LARGE) => {
+                Some("its limit for the size of a request is too small")
+            }
+            Self::Http(status) if status.is_success() => {
+                Some("its answer is not that of an OTLP receiver; check the address")
+            }
+            Self::Grpc(_) | Self::Http(_) => None,
         }
     }
 }
+
+impl From<Code> for AnswerCode {
+    fn from(code: Code) -> Self {
+        Self::Grpc(code)
+    }
+}
+
+impl From<StatusCode> for AnswerCode {
+    fn from(status: StatusCode) -> Self {
+        Self::Http(status)
+    }
+}
+
+impl fmt::Display for AnswerCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Grpc(code) => write!(formatter, "{code:?}"),
+            Self::Http(status) => write!(formatter, "HTTP {}", status.as_u16()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::client::{ClientError, ClientSpec};
+use crate::client::{ClientError, ClientSpec, Proxies};
 use crate::config::{Config, Endpoint, MaterialError, MetricSink, OtlpSink, SinkName};
 use crate::hub::Switch;
 use crate::pipeline::{ReloadCounts, Shared};
@@ -37,6 +37,7 @@ pub struct Reloader {
     switches: mpsc::Sender<Switch>,
     hub: JoinHandle<()>,
     runtime: Background,
+    proxies: Proxies,
 }
 
 /// A reload that is ready: everything that could fail has not. Dropping it undoes it.
@@ -94,7 +95,15 @@ impl Reloader {
         hub: JoinHandle<()>,
         runtime: Runtime,
     ) -> Self {
-        Self { shared, switches, hub, runtime: Background(Some(runtime)) }
+        Self { shared, switches, hub, runtime: Background(Some(runtime)), proxies: Proxies::none() }
+    }
+
+    /// Reaches the receivers of all reloads to come through `proxies`, and logs which those are.
+    #[must_use]
+    pub fn with_proxies(mut self, proxies: Proxies) -> Self {
+        proxies.log();
+        self.proxies = proxies;
+        self
     }
 
     /// Gets everything ready that `wanted` needs, and touches nothing that runs.
@@ -110,7 +119,7 @@ impl Reloader {
             shared.reloads.refused.fetch_add(1, Ordering::Relaxed);
             error
         };
-        let start = sinks_to_start(&plan, &wanted, shared).map_err(refuse)?;
+        let start = sinks_to_start(&plan, &wanted, shared, &self.proxies).map_err(refuse)?;
         let transport = Transport::prepare(&wanted, &shared.scrape_transport.borrow());
         let transport = transport.map_err(|(name, error)| {
             refuse(PrepareError::Scrape(SinkId::new(Signal::Metrics, name), error))
@@ -132,7 +141,7 @@ impl Reloader {
                 Drained::default()
             }
         };
-        let Self { shared: _, switches, hub, runtime } = self;
+        let Self { shared: _, switches, hub, runtime, proxies: _ } = self;
         drop(switches);
         runtime.join(hub, end + JOIN_LIMIT).await;
         ShutdownReport { drained }
@@ -144,6 +153,7 @@ fn sinks_to_start(
     plan: &Plan,
     wanted: &Config,
     shared: &Shared,
+    proxies: &Proxies,
 ) -> Result<Vec<(Endpoint, SinkSpec)>, PrepareError> {
     let starting: BTreeSet<&SinkName> = plan
         .of(Signal::Metrics)
@@ -161,7 +171,7 @@ fn sinks_to_start(
         .map(|(name, sink)| {
             let id = SinkId::new(Signal::Metrics, name.clone());
             let stats = stats.get(&id).map(Arc::clone).unwrap_or_default();
-            let spec = sink_spec(&id, sink, wanted, shared, stats)?;
+            let spec = sink_spec(&id, sink, wanted, shared, stats, proxies)?;
             Ok((sink.receiver.endpoint.clone(), spec))
         })
         .collect()
@@ -173,6 +183,7 @@ fn sink_spec(
     wanted: &Config,
     shared: &Shared,
     stats: Arc<Stats>,
+    proxies: &Proxies,
 ) -> Result<SinkSpec, PrepareError> {
     if !SENSIBLE.contains(&sink.period) {
         return Err(PrepareError::Period(id.clone()));
@@ -181,8 +192,8 @@ fn sink_spec(
         return Err(PrepareError::Timeout(id.clone()));
     }
     let resource = shared.identity.resource(&wanted.resource_attributes);
-    let client =
-        ClientSpec::new(&sink.receiver).map_err(|error| PrepareError::Client(id.clone(), error))?;
+    let client = ClientSpec::new(&sink.receiver, proxies)
+        .map_err(|error| PrepareError::Client(id.clone(), error))?;
     let OtlpSink { receiver: _, period, temporality } = *sink;
     Ok(SinkSpec { name: id.name.clone(), client, resource, period, temporality, stats })
 }

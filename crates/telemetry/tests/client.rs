@@ -1,0 +1,148 @@
+//! What a receiver may do to an export, and what is known about it afterwards.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
+
+mod support;
+
+use std::time::Duration;
+
+use pharos_telemetry::config::{Compression, Protocol};
+use pharos_telemetry::{OtlpReceiver, ProbeReport, Proxies, Signal, SinkHealth, probe};
+use support::{Answer, HttpAnswer, PATIENCE, Receiver, Versions};
+use tonic::Code;
+
+const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
+
+async fn probed(receiver: &OtlpReceiver) -> ProbeReport {
+    let proxies = Proxies::none();
+    let probe = probe(receiver, Signal::Traces, &proxies);
+    tokio::time::timeout(PATIENCE, probe).await.unwrap().unwrap()
+}
+
+/// The kind of the outcome, and what a person is told.
+fn told(report: &ProbeReport) -> (&'static str, &str) {
+    match &report.health {
+        SinkHealth::Failing { message, .. } => (report.outcome, message),
+        _ => (report.outcome, ""),
+    }
+}
+
+#[tokio::test]
+async fn every_signal_arrives_by_both_protocols_in_every_encoding() {
+    let receiver = Receiver::start();
+    for protocol in PROTOCOLS {
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let to = OtlpReceiver { compression, ..receiver.by(protocol) };
+            for signal in Signal::ALL {
+                let report = probe(&to, signal, &Proxies::none()).await.unwrap();
+                assert_eq!(told(&report), ("accepted", ""), "{protocol:?} {compression:?}");
+            }
+        }
+    }
+    assert_eq!(receiver.exports().len(), 6);
+    assert_eq!(receiver.span_exports().len(), 6);
+    let encodings = receiver.log_exports();
+    let encodings: Vec<_> = encodings
+        .iter()
+        .map(|it| it.header("grpc-encoding").or_else(|| it.header("content-encoding")))
+        .collect();
+    assert_eq!(encodings, [None, Some("gzip"), Some("zstd"), None, Some("gzip"), Some("zstd")]);
+    let agent = concat!("pharos-telemetry/", env!("CARGO_PKG_VERSION"));
+    let exports = receiver.exports();
+    assert!(exports.iter().all(|it| it.header("user-agent") == Some(agent)), "{exports:?}");
+}
+
+#[tokio::test]
+async fn what_a_receiver_answers_means_the_same_by_both_protocols() {
+    let receiver = Receiver::start();
+    for protocol in PROTOCOLS {
+        for (answer, outcome) in [
+            (Answer::Accept, "accepted"),
+            (Answer::Warn("deprecated"), "accepted"),
+            (Answer::Refuse(Code::Unauthenticated), "unauthenticated"),
+            (Answer::Refuse(Code::PermissionDenied), "unauthenticated"),
+            (Answer::Refuse(Code::Unimplemented), "unimplemented"),
+            (Answer::Refuse(Code::InvalidArgument), "rejected"),
+            (Answer::Refuse(Code::Unavailable), "unreachable"),
+            (Answer::Refuse(Code::DeadlineExceeded), "ambiguous"),
+            (Answer::Throttle(Code::Unavailable, Duration::from_secs(3)), "throttled"),
+            (Answer::Throttle(Code::ResourceExhausted, Duration::from_secs(3)), "throttled"),
+            (Answer::Reset, "ambiguous"),
+            (Answer::Http(HttpAnswer::new(307).header("location", "http://a/")), "rejected"),
+            (Answer::Http(HttpAnswer::new(413)), "rejected"),
+            (Answer::Http(HttpAnswer::new(415)), "unimplemented"),
+            (Answer::Http(HttpAnswer::new(502)), "ambiguous"),
+            (Answer::Http(HttpAnswer::new(503)), "unreachable"),
+            (Answer::Http(HttpAnswer::new(200).body("text/html", "<html>")), "rejected"),
+            (
+                Answer::Http(HttpAnswer::new(200).body("application/x-protobuf", vec![7; 1 << 20])),
+                "rejected",
+            ),
+        ] {
+            receiver.answers(answer.clone());
+            let report = probed(&receiver.by(protocol)).await;
+            assert_eq!(report.outcome, outcome, "{protocol:?} {answer:?} {report:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_words_of_a_receiver_are_kept_and_redirects_come_with_a_remedy() {
+    let receiver = Receiver::start();
+    for protocol in PROTOCOLS {
+        receiver.answers(Answer::Refuse(Code::InvalidArgument));
+        let report = probed(&receiver.by(protocol)).await;
+        assert_eq!(report.said.as_deref(), Some("as the test wants it"));
+        receiver.answers(Answer::Http(HttpAnswer::new(308).header("location", "http://a/")));
+        let report = probed(&receiver.by(protocol)).await;
+        let (_, message) = told(&report);
+        assert!(message.contains("HTTP 308") && message.contains("not followed"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn who_never_answers_is_given_up_and_it_is_known_how_far_it_came() {
+    let receiver = Receiver::start();
+    for protocol in PROTOCOLS {
+        let mut to = receiver.by(protocol);
+        to.timeout = Duration::from_millis(200);
+        receiver.answers(Answer::Nothing);
+        assert_eq!(told(&probed(&to).await).0, "ambiguous", "it was sent");
+    }
+    // A handshake that nobody takes part in.
+    let receiver = Receiver::with_tls(support::Authority::new().server());
+    receiver.swallows_connections(true);
+    for protocol in PROTOCOLS {
+        let mut to = receiver.by(protocol);
+        to.timeout = Duration::from_millis(200);
+        let report = probed(&to).await;
+        assert_eq!(report.outcome, "unreachable", "nothing was sent: {report:?}");
+    }
+    let address = receiver.die().await;
+    for protocol in PROTOCOLS {
+        let report = probed(&OtlpReceiver::new(support::endpoint(protocol, address))).await;
+        let (outcome, message) = told(&report);
+        assert!(outcome == "unreachable" && message.contains("refused"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_speaks_something_else_is_recognized() {
+    let tls = Receiver::with_tls(support::Authority::new().server());
+    let (http1, http2) = (Receiver::speaking(Versions::Http1), Receiver::speaking(Versions::Http2));
+    let plaintext = |receiver: &Receiver, protocol| {
+        OtlpReceiver::new(support::endpoint(protocol, receiver.address()))
+    };
+    for (to, words) in [
+        // Some servers say why they close the connection, if there is time for it.
+        (plaintext(&tls, Protocol::Grpc), ["expect", "TLS"]),
+        (plaintext(&tls, Protocol::HttpProtobuf), ["expect", "TLS"]),
+        (http1.by(Protocol::Grpc), ["without a word", "other protocol"]),
+        (http2.by(Protocol::HttpProtobuf), ["HTTP/2", "gRPC?"]),
+    ] {
+        let report = probed(&to).await;
+        let (outcome, message) = told(&report);
+        assert!(matches!(outcome, "tls" | "unreachable" | "ambiguous"), "{report:?}");
+        assert!(words.iter().all(|word| message.contains(word)), "{to:?}: {report:?}");
+    }
+}
