@@ -66,7 +66,10 @@ async fn start_collector(
     let replaced = [
         ("0.0.0.0:4317", "@grpc@".to_owned()),
         ("0.0.0.0:4318", "@http@".to_owned()),
-        ("http://prometheus.observability.svc:9090/api/v1/otlp", surroundings.prometheus.otlp_endpoint()),
+        (
+            "http://prometheus.observability.svc:9090/api/v1/otlp",
+            surroundings.prometheus.otlp_endpoint(),
+        ),
         ("jaeger.observability.svc:4317", jaeger.trim_start_matches("http://").to_owned()),
         ("/var/log/otelcol/logs.json", "@logs@".to_owned()),
         ("/etc/otelcol/tls", dir.display().to_string()),
@@ -151,7 +154,8 @@ async fn logs_arrive(collector: &Collector) -> anyhow::Result<()> {
 #[test]
 fn the_guide_has_its_three_steps() -> anyhow::Result<()> {
     let guide = Guide::read("opentelemetry-collector.md")?;
-    let steps: Vec<_> = guide.steps().iter().map(|it| (it.files.len(), it.commands.len())).collect();
+    let steps: Vec<_> =
+        guide.steps().iter().map(|it| (it.files.len(), it.commands.len())).collect();
     ensure!(steps == [(2, 3), (2, 4), (2, 4)], "{steps:?}");
     Ok(())
 }

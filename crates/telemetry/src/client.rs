@@ -95,7 +95,8 @@ struct Transport {
 impl ClientSpec {
     pub(crate) fn new(receiver: &OtlpReceiver, proxies: &Proxies) -> Result<Self, ClientError> {
         let OtlpReceiver { endpoint, compression, timeout, headers, tls } = receiver;
-        let uris = Signal::ALL.into_iter().map(|signal| Ok((signal, endpoint.url(signal).parse()?)));
+        let uris =
+            Signal::ALL.into_iter().map(|signal| Ok((signal, endpoint.url(signal).parse()?)));
         let uris = uris.collect::<Result<_, _>>().map_err(ClientError::Endpoint)?;
         let mut headers: HeaderMap = headers
             .iter()
@@ -109,13 +110,7 @@ impl ClientSpec {
             // Less than the timeout, so that "no connection" and "no answer" can be told apart.
             limit: CONNECT_TIMEOUT.min(*timeout / 2),
         };
-        Ok(Self {
-            way: Arc::new(way),
-            uris,
-            headers,
-            compression: *compression,
-            timeout: *timeout,
-        })
+        Ok(Self { way: Arc::new(way), uris, headers, compression: *compression, timeout: *timeout })
     }
 
     /// How long one request may take.

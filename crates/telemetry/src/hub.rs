@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Endpoint, SinkName, Temporality};
 use crate::generation::{BROKEN, Generation};
 use crate::health::{FailureReason, Health, SinkHealth};
+use crate::records::{RecordSwitch, Records, Senders};
 use crate::signal::{Signal, SinkId};
 use crate::sink::{
     Deadline, Farewell, Lane, LastExport, LastExportCounts, Ledger, Report, Sink, SinkSpec,
@@ -32,6 +33,8 @@ pub(crate) struct Switch {
     pub(crate) deadline: Deadline,
     /// The sinks that start.
     pub(crate) start: Vec<(Endpoint, SinkSpec)>,
+    /// The sinks of spans and log records.
+    pub(crate) records: RecordSwitch,
     /// The sinks that are scraped from then on.
     pub(crate) scraped: BTreeSet<SinkName>,
     /// Told when all of that is so.
@@ -57,6 +60,7 @@ pub(crate) struct Hub {
     published: Arc<Published>,
     tasks: JoinSet<()>,
     live: BTreeMap<SinkName, Live>,
+    senders: Senders,
     scraped: BTreeSet<SinkName>,
     leaving: Vec<Leaving>,
     lanes: BTreeMap<Endpoint, Lane>,
@@ -86,12 +90,17 @@ struct Leaving {
 // === impl Hub ===
 
 impl Hub {
-    pub(crate) fn new(generation: Arc<Generation>, published: Arc<Published>) -> Self {
+    pub(crate) fn new(
+        generation: Arc<Generation>,
+        records: Arc<Records>,
+        published: Arc<Published>,
+    ) -> Self {
         Self {
             generation,
             published,
             tasks: JoinSet::new(),
             live: BTreeMap::new(),
+            senders: Senders::new(records),
             scraped: BTreeSet::new(),
             leaving: Vec::new(),
             lanes: BTreeMap::new(),
@@ -115,13 +124,18 @@ impl Hub {
                 },
                 Some(report) = self.reports.1.recv() => self.note(report),
                 Some(ended) = self.tasks.join_next_with_id() => self.join(ended),
+                Some(ended) = self.senders.join_next() => self.join(ended),
             }
         }
         for live in std::mem::take(&mut self.live).into_values() {
             live.stop.cancel();
         }
+        self.senders.dismiss();
         self.reports.1.close();
         while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.join(ended);
+        }
+        while let Some(ended) = self.senders.join_next().await {
             self.join(ended);
         }
     }
@@ -163,6 +177,8 @@ impl Hub {
             let ledger = ledgers.remove(&spec.name).unwrap_or_default();
             self.start(endpoint, spec, ledger, Arc::clone(&snapshot));
         }
+        let counts = &self.published.last_exports;
+        self.senders.apply(switch.records, &switch.deadline, counts, &self.reports.0);
         self.lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
         self.scraped = switch.scraped;
         self.publish_health();
@@ -207,9 +223,14 @@ impl Hub {
     fn note(&mut self, report: Report) {
         let Report { task, sink, health } = report;
         // A sink that was swapped speaks for itself, not for the one that has its name now.
-        let Some(live) = self.live.get_mut(&sink.name).filter(|live| live.task == task) else {
-            return;
+        let known = match sink.signal {
+            Signal::Metrics => {
+                let live = self.live.get_mut(&sink.name).filter(|live| live.task == task);
+                live.map(|live| &mut live.health)
+            }
+            Signal::Traces | Signal::Logs => self.senders.health_of(&sink, task),
         };
+        let Some(known) = known else { return };
         match &health {
             SinkHealth::NotYetExported => {}
             SinkHealth::Healthy => tracing::info!(%sink, "exports arrive"),
@@ -217,7 +238,7 @@ impl Hub {
                 tracing::warn!(%sink, reason = reason.as_str(), "exports do not arrive: {message}");
             }
         }
-        live.health = health;
+        *known = health;
         self.publish_health();
     }
 
@@ -230,7 +251,8 @@ impl Hub {
             let sink = SinkId::new(Signal::Metrics, name.clone());
             (sink, uncollected.as_ref().unwrap_or(health).clone())
         };
-        let health = Health { sinks: pushed.chain(scraped).map(state).collect() };
+        let senders = self.senders.health().map(|(sink, health)| (sink.clone(), health.clone()));
+        let health = Health { sinks: pushed.chain(scraped).map(state).chain(senders).collect() };
         self.published.health.send_if_modified(|published| {
             let changed = *published != health;
             *published = health;
@@ -240,19 +262,18 @@ impl Hub {
 
     fn join(&mut self, ended: Result<(Id, ()), JoinError>) {
         let Err(error) = ended else { return };
-        let Some(name) = self.name_of(error.id()) else {
-            return;
-        };
-        tracing::error!(sink = %name, %error, "a sink died");
+        let sender = || self.senders.sink_of(error.id());
+        let Some(sink) = self.metric_sink_of(error.id()).or_else(sender) else { return };
+        tracing::error!(%sink, %error, "a sink died");
         let message =
             "the sink died of a bug; change its configuration to start it again".to_owned();
         let health = SinkHealth::Failing { reason: FailureReason::AllDataDropped, message };
-        self.note(Report { task: error.id(), sink: SinkId::new(Signal::Metrics, name), health });
+        self.note(Report { task: error.id(), sink, health });
     }
 
-    fn name_of(&self, task: Id) -> Option<SinkName> {
-        let mut live = self.live.iter();
-        live.find(|(_, live)| live.task == task).map(|(name, _)| name.clone())
+    fn metric_sink_of(&self, task: Id) -> Option<SinkId> {
+        let (name, _) = self.live.iter().find(|(_, live)| live.task == task)?;
+        Some(SinkId::new(Signal::Metrics, name.clone()))
     }
 }
 

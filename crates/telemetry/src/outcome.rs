@@ -181,9 +181,9 @@ impl AnswerCode {
     /// What to do about an answer that rejects everything, where its code tells.
     pub(crate) fn remedy(self) -> Option<&'static str> {
         match self {
-            Self::Http(status) if status.is_redirection() => {
-                Some("redirects are not followed; the endpoint must be the address that they lead to")
-            }
+            Self::Http(status) if status.is_redirection() => Some(
+                "redirects are not followed; the endpoint must be the address that they lead to",
+            ),
             Self::Http(StatusCode::PAYLOAD_TOO_LARGE) => {
                 Some("its limit for the size of a request is too small")
             }

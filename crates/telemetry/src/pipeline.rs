@@ -6,9 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
+use opentelemetry::Context;
 use opentelemetry::metrics::Meter;
+use opentelemetry_sdk::trace::SdkTracer;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::Config;
 use crate::debug::{DebugSnapshot, Reloads};
@@ -17,6 +22,8 @@ use crate::generation::Generation;
 use crate::health::Health;
 use crate::hub::{Hub, Published};
 use crate::identity::Identity;
+use crate::layers;
+use crate::records::Records;
 use crate::reload::Reloader;
 use crate::scrape::Transport;
 use crate::signal::SinkId;
@@ -43,6 +50,7 @@ pub enum StartError {
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) generation: Arc<Generation>,
+    pub(crate) records: Arc<Records>,
     pub(crate) running: ArcSwap<Config>,
     /// How scrapes are served, made from the same configuration.
     pub(crate) scrape_transport: watch::Sender<Transport>,
@@ -73,6 +81,7 @@ impl Pipeline {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("telemetry")
+            .on_thread_start(suppress_telemetry)
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
@@ -84,6 +93,38 @@ impl Pipeline {
     /// Makes instruments under `scope`. They stay valid through every reload.
     pub fn meter(&self, scope: &'static str) -> Meter {
         self.shared.generation.meter(scope)
+    }
+
+    /// Makes spans under `scope`. It stays valid through every reload.
+    pub fn tracer(&self, scope: &'static str) -> SdkTracer {
+        self.shared.records.traces.tracer(scope)
+    }
+
+    /// Makes spans and log records of what `tracing` sees: [`Self::trace_layer`] and
+    /// [`Self::log_layer`]. Install it once, next to whatever else listens; it follows every
+    /// reload, and costs next to nothing while spans and log records go nowhere.
+    pub fn layers<S>(&self) -> Vec<Box<dyn Layer<S> + Send + Sync>>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    {
+        // Not `and_then`: on top of a bare registry, that forgets one of the two level hints.
+        vec![Box::new(self.trace_layer()), Box::new(self.log_layer())]
+    }
+
+    /// Makes spans of the spans of `tracing`, and events of them of its events, from level INFO.
+    pub fn trace_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    {
+        layers::spans(self.tracer("tracing"), self.shared.records.traces.gate())
+    }
+
+    /// Makes log records of the events of `tracing`, with the trace and span that they belong to.
+    pub fn log_layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+    {
+        layers::logs(&self.shared.records.logs)
     }
 
     /// The answer to a scrape as text. Collects and encodes on the calling thread.
@@ -160,9 +201,17 @@ impl Pipeline {
 
 fn spawn_hub(runtime: Runtime, shared: Arc<Shared>) -> Reloader {
     let (switches, receiver) = mpsc::channel(1);
-    let hub = Hub::new(Arc::clone(&shared.generation), Arc::clone(&shared.published));
+    let (generation, records) = (Arc::clone(&shared.generation), Arc::clone(&shared.records));
+    let hub = Hub::new(generation, records, Arc::clone(&shared.published));
     let hub = runtime.spawn(hub.run(receiver));
     Reloader::new(shared, switches, hub, runtime)
+}
+
+/// What the calling thread does from now on is not recorded: exporting would lead to exporting.
+fn suppress_telemetry() {
+    // For as long as the thread lives. A guard that is dropped when it ends would find the state
+    // that it restores gone.
+    std::mem::forget(Context::enter_telemetry_suppressed_scope());
 }
 
 // === impl ReloadCounts ===
@@ -195,6 +244,7 @@ impl Shared {
         Self {
             identity,
             generation: Arc::new(Generation::start()),
+            records: Arc::default(),
             running: ArcSwap::from_pointee(Config::off()),
             scrape_transport: watch::Sender::default(),
             stats: ArcSwap::default(),

@@ -16,10 +16,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::client::{ClientError, ClientSpec, Proxies};
-use crate::config::{Config, Endpoint, MaterialError, MetricSink, OtlpSink, SinkName};
+use crate::config::{
+    Config, Endpoint, MaterialError, MetricSink, OtlpReceiver, OtlpSink, SinkName,
+};
 use crate::hub::Switch;
 use crate::pipeline::{ReloadCounts, Shared};
 use crate::plan::Plan;
+use crate::records::{SenderParts, senders_to_start};
 use crate::scrape::Transport;
 use crate::signal::{Signal, SinkId};
 use crate::sink::{Deadline, SinkSpec};
@@ -48,6 +51,8 @@ pub struct Prepared<'a> {
     wanted: Config,
     start: Vec<(Endpoint, SinkSpec)>,
     transport: Transport,
+    records: Vec<SenderParts>,
+    stats: SinkStats,
     fate: Fate<'a>,
 }
 
@@ -76,6 +81,9 @@ pub enum PrepareError {
     #[error("the telemetry pipeline has ended")]
     Ended,
 }
+
+/// The counters of every sink that pushes.
+pub(crate) type SinkStats = BTreeMap<SinkId, Arc<Stats>>;
 
 /// A runtime that may be dropped anywhere: dropping a plain one in async code panics.
 struct Background(Option<Runtime>);
@@ -119,14 +127,16 @@ impl Reloader {
             shared.reloads.refused.fetch_add(1, Ordering::Relaxed);
             error
         };
-        let start = sinks_to_start(&plan, &wanted, shared, &self.proxies).map_err(refuse)?;
+        let (stats, proxies) = (stats_after(shared, &wanted), &self.proxies);
+        let start = sinks_to_start(&plan, &wanted, shared, &stats, proxies).map_err(refuse)?;
+        let records = senders_to_start(&plan, &wanted, shared, &stats, proxies).map_err(refuse)?;
         let transport = Transport::prepare(&wanted, &shared.scrape_transport.borrow());
         let transport = transport.map_err(|(name, error)| {
             refuse(PrepareError::Scrape(SinkId::new(Signal::Metrics, name), error))
         })?;
         let place = self.switches.reserve().await.map_err(|_| refuse(PrepareError::Ended))?;
         let fate = Fate { counts: &shared.reloads, committed: false };
-        Ok(Prepared { shared, place, plan, wanted, start, transport, fate })
+        Ok(Prepared { shared, place, plan, wanted, start, transport, records, stats, fate })
     }
 
     /// Ends the pipeline: every sink exports once more, all of them within `deadline`, and every
@@ -153,6 +163,7 @@ fn sinks_to_start(
     plan: &Plan,
     wanted: &Config,
     shared: &Shared,
+    stats: &SinkStats,
     proxies: &Proxies,
 ) -> Result<Vec<(Endpoint, SinkSpec)>, PrepareError> {
     let starting: BTreeSet<&SinkName> = plan
@@ -160,7 +171,6 @@ fn sinks_to_start(
         .filter(|(_, change)| change.starts())
         .map(|(name, _)| name)
         .collect();
-    let stats = shared.stats.load();
     wanted
         .metric_sinks()
         .filter(|(name, _)| starting.contains(name))
@@ -188,14 +198,21 @@ fn sink_spec(
     if !SENSIBLE.contains(&sink.period) {
         return Err(PrepareError::Period(id.clone()));
     }
-    if !SENSIBLE.contains(&sink.receiver.timeout) {
-        return Err(PrepareError::Timeout(id.clone()));
-    }
+    let client = client_spec(id, &sink.receiver, proxies)?;
     let resource = shared.identity.resource(&wanted.resource_attributes);
-    let client = ClientSpec::new(&sink.receiver, proxies)
-        .map_err(|error| PrepareError::Client(id.clone(), error))?;
     let OtlpSink { receiver: _, period, temporality } = *sink;
     Ok(SinkSpec { name: id.name.clone(), client, resource, period, temporality, stats })
+}
+
+pub(crate) fn client_spec(
+    id: &SinkId,
+    receiver: &OtlpReceiver,
+    proxies: &Proxies,
+) -> Result<ClientSpec, PrepareError> {
+    if !SENSIBLE.contains(&receiver.timeout) {
+        return Err(PrepareError::Timeout(id.clone()));
+    }
+    ClientSpec::new(receiver, proxies).map_err(|error| PrepareError::Client(id.clone(), error))
 }
 
 // === impl Prepared ===
@@ -208,12 +225,12 @@ impl Prepared<'_> {
 
     /// Puts it in force. Cannot fail and does not wait.
     pub fn commit(self) -> Retired {
-        let Self { shared, place, plan, wanted, start, transport, mut fate } = self;
+        let Self { shared, place, plan, wanted, start, transport, records, stats, mut fate } = self;
         fate.committed = true;
         let (setter, deadline) = Deadline::start();
         let (applied, when_applied) = oneshot::channel();
         let running = shared.running.load();
-        let (retire, sinks) = plan
+        let (retire, mut sinks): (Vec<_>, Vec<_>) = plan
             .of(Signal::Metrics)
             .filter(|(name, change)| change.retires() && pushes(&running, name))
             .map(|(name, _)| {
@@ -222,7 +239,9 @@ impl Prepared<'_> {
                 ((name.clone(), reply), (sink, last_export))
             })
             .unzip();
-        shared.stats.store(Arc::new(stats_after(shared, &wanted, &start)));
+        let (records, last_exports) = shared.records.commit(&plan, &wanted, &stats, records);
+        sinks.extend(last_exports);
+        shared.stats.store(Arc::new(stats));
         let scraped = wanted.scraped().cloned().collect();
         shared.running.store(Arc::new(wanted));
         shared.scrape_transport.send_if_modified(|running| {
@@ -231,7 +250,7 @@ impl Prepared<'_> {
             changed
         });
         if !plan.keeps_everything() {
-            place.send(Switch { retire, deadline, start, scraped, applied });
+            place.send(Switch { retire, deadline, start, records, scraped, applied });
         }
         Retired { applied: Some(when_applied), deadline: setter, sinks }
     }
@@ -242,17 +261,10 @@ fn pushes(config: &Config, sink: &SinkName) -> bool {
 }
 
 /// The counters of the sinks that push after the commit: a name keeps its own.
-fn stats_after(
-    shared: &Shared,
-    wanted: &Config,
-    start: &[(Endpoint, SinkSpec)],
-) -> BTreeMap<SinkId, Arc<Stats>> {
+fn stats_after(shared: &Shared, wanted: &Config) -> SinkStats {
     let before = shared.stats.load();
-    let kept = before.iter().filter(|(sink, _)| pushes(wanted, &sink.name));
-    let started = start.iter().map(|(_, sink)| {
-        (SinkId::new(Signal::Metrics, sink.name.clone()), Arc::clone(&sink.stats))
-    });
-    kept.map(|(sink, stats)| (sink.clone(), Arc::clone(stats))).chain(started).collect()
+    let kept = |sink: &SinkId| before.get(sink).map(Arc::clone).unwrap_or_default();
+    wanted.receivers().map(|(sink, _)| (sink.clone(), kept(&sink))).collect()
 }
 
 // === impl Fate ===

@@ -2,6 +2,7 @@
 //! is ever taken by a recording thread.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,9 +11,18 @@ use serde::Serialize;
 
 use crate::outcome::ExportOutcome;
 
+/// Why items are dropped that found the queue full.
+const QUEUE_FULL: &str = "queue_full";
+
 /// What one sink did since its name came up.
 #[derive(Debug, Default)]
-pub(crate) struct Stats(Mutex<SinkStats>);
+pub(crate) struct Stats {
+    exports: Mutex<SinkStats>,
+    /// Written by recording threads: items that found the queue full.
+    overflow: AtomicU64,
+    /// Written by recording threads: items that wait or are on their way.
+    held: AtomicU64,
+}
 
 /// What one sink did since its name came up. Items are data points, spans or log records.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -33,6 +43,8 @@ pub struct SinkStats {
     /// Items that the receiver will never have as they were, by reason. Totals go on: the next
     /// export of cumulative metrics has them again, grown.
     pub items_dropped: BTreeMap<&'static str, u64>,
+    /// Items that wait or are on their way now; 0 where totals are read and nothing waits.
+    pub items_queued: u64,
     /// When an export last arrived.
     pub last_success: Option<Timestamp>,
     /// When an export last failed.
@@ -45,7 +57,23 @@ pub struct SinkStats {
 
 impl Stats {
     pub(crate) fn read(&self) -> SinkStats {
-        self.lock().clone()
+        let mut stats = self.lock().clone();
+        let overflow = self.overflow.load(Ordering::Relaxed);
+        if overflow > 0 {
+            stats.items_dropped.insert(QUEUE_FULL, overflow);
+        }
+        stats.items_queued = self.held.load(Ordering::Relaxed);
+        stats
+    }
+
+    /// Counts an item that found the queue full.
+    pub(crate) fn overflowed(&self) {
+        self.overflow.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes note of how many items the sink holds.
+    pub(crate) fn holds(&self, items: usize) {
+        self.held.store(items as u64, Ordering::Relaxed);
     }
 
     /// Counts what came of one export, of which the receiver has `accepted` items. What it will
@@ -83,6 +111,6 @@ impl Stats {
     }
 
     fn lock(&self) -> MutexGuard<'_, SinkStats> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.exports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -70,7 +70,11 @@ async fn each_side_of_tls_is_verified_and_each_failure_has_its_words() {
             Some("the receiver's certificate is not valid for the name 127.0.0.1"),
         ),
         (&elsewhere, named(trusting(), "collector.test"), None),
-        (&expired, trusting(), Some("the receiver's certificate is expired, or one of its chain is")),
+        (
+            &expired,
+            trusting(),
+            Some("the receiver's certificate is expired, or one of its chain is"),
+        ),
         (&mutual, showing(trusting(), &theirs), None),
         (&mutual, trusting(), Some("the receiver demands a client certificate")),
         (

@@ -118,7 +118,9 @@ impl Proxies {
                     tracing::info!(scheme, variable, proxy = %uri, except, "receivers have a proxy");
                 }
                 None => tracing::warn!(
-                    scheme, variable, except,
+                    scheme,
+                    variable,
+                    except,
                     "receivers will not be reached: the proxy must be http://[user:password@]host:port"
                 ),
             }
@@ -128,7 +130,8 @@ impl Proxies {
     pub(super) fn route(&self, receiver: &Endpoint) -> Route {
         let setting = if receiver.is_tls() { &self.https } else { &self.http };
         let Some(Setting { variable, proxy }) = setting else { return Route::Direct };
-        if is_loopback(receiver.host()) || self.exempt.as_ref().is_some_and(|it| it.covers(receiver))
+        if is_loopback(receiver.host())
+            || self.exempt.as_ref().is_some_and(|it| it.covers(receiver))
         {
             return Route::Direct;
         }
@@ -172,10 +175,8 @@ impl Proxy {
     fn parse(value: &str) -> Option<Self> {
         let rules = Matcher::builder().all(value).build();
         let found = rules.intercept(&Uri::from_static("http://any.invalid"))?;
-        (found.uri().scheme() == Some(&Scheme::HTTP)).then(|| Self {
-            uri: found.uri().clone(),
-            authorization: found.basic_auth().cloned(),
-        })
+        (found.uri().scheme() == Some(&Scheme::HTTP))
+            .then(|| Self { uri: found.uri().clone(), authorization: found.basic_auth().cloned() })
     }
 
     /// Asks the proxy at the other end of `stream` for a tunnel to the receiver.

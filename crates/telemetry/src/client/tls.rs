@@ -45,8 +45,7 @@ impl Circumstances {
         let what = match error {
             CertificateError::UnknownIssuer => "is not issued by the CA in use (UnknownIssuer)",
             CertificateError::BadSignature => "is not signed by the CA in use (BadSignature)",
-            CertificateError::NotValidForName
-            | CertificateError::NotValidForNameContext { .. } => {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 return format!("the receiver's certificate is not valid for the name {name}");
             }
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

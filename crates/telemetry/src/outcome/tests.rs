@@ -5,18 +5,13 @@ use tonic_types::ErrorDetails;
 fn response(rejected_data_points: i64, message: &str) -> ExportMetricsServiceResponse {
     let error_message = message.to_owned();
     ExportMetricsServiceResponse {
-        partial_success: Some(ExportMetricsPartialSuccess {
-            rejected_data_points,
-            error_message,
-        }),
+        partial_success: Some(ExportMetricsPartialSuccess { rejected_data_points, error_message }),
     }
 }
 
 #[test]
 fn a_warning_is_not_a_rejection() {
-    for accepted in
-        [ExportMetricsServiceResponse::default(), response(0, ""), response(0, "hm")]
-    {
+    for accepted in [ExportMetricsServiceResponse::default(), response(0, ""), response(0, "hm")] {
         assert_eq!(ExportOutcome::from_response(accepted, 9), ExportOutcome::Accepted);
     }
     let partial = ExportOutcome::from_response(response(3, "too old"), 9);

@@ -54,25 +54,27 @@ pub(crate) struct Share<'a> {
     divisor: u32,
 }
 
-/// What became of the last export of a sink that was removed or swapped.
+/// What became of the last export of a sink that was removed or swapped. What is counted are data
+/// points, spans or log records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "outcome")]
 pub enum LastExport {
-    /// The receiver has the totals of the commit.
+    /// The receiver has the totals of the commit, or the last spans or log records.
     Delivered {
-        /// How many data points.
+        /// How many.
         points: u64,
         /// How many of them the receiver refused.
         rejected: u64,
     },
-    /// The sink exports deltas, and its successor under the same name goes on where it stopped.
+    /// Another sink goes on under the same name, with the queue or with the deltas. The receiver
+    /// may have what was on its way, which is sent again.
     HandedOver {
-        /// How many data points may or may not have arrived, and will be sent again.
-        pending: u64,
+        /// How many were on their way.
+        points: u64,
     },
-    /// The receiver has older totals, as far as we know.
+    /// The receiver has older totals, or not all records, as far as we know.
     Lost {
-        /// How many data points are older there.
+        /// How many are older there, or missing.
         points: u64,
         /// Why, from a closed set.
         reason: &'static str,
@@ -147,7 +149,7 @@ impl LastExportCounts {
         }
     }
 
-    pub(super) fn count(&self, last: &LastExport) {
+    pub(crate) fn count(&self, last: &LastExport) {
         let count = match last {
             LastExport::Delivered { .. } => &self.delivered,
             LastExport::Lost { .. } => &self.lost,

@@ -46,7 +46,7 @@ impl Sink {
             let exported = ended.unwrap_or_else(|| in_flight.sending.abandoned());
             self.count(in_flight, &exported);
         }
-        LastExport::HandedOver { pending: self.ties.ledger.pending() }
+        LastExport::HandedOver { points: self.ties.ledger.pending() }
     }
 
     /// What is in flight gets half of the time that is left: the receiver may still be at it, and

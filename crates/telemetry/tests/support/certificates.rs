@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use pharos_telemetry::config::{CaBundle, CertifiedKey, ClientTls, Roots, ServerTls};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
-    SignatureAlgorithm, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
+    PKCS_ECDSA_P256_SHA256, SignatureAlgorithm, date_time_ymd,
 };
 use uuid::Uuid;
 

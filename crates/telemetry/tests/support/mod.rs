@@ -5,6 +5,8 @@
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of this")]
 
+pub(crate) mod records;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -43,7 +43,10 @@ fn what_is_rejected_in_part_is_counted_in_both_encodings() {
         assert_eq!(outcome(&protobuf, signal, 9), partial(3));
     }
     for (signal, body) in [
-        (Signal::Metrics, r#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"too old"}}"#),
+        (
+            Signal::Metrics,
+            r#"{"partialSuccess":{"rejectedDataPoints":"3","errorMessage":"too old"}}"#,
+        ),
         (Signal::Traces, r#"{"partialSuccess":{"rejectedSpans":3,"errorMessage":"too old"}}"#),
         (Signal::Logs, r#"{"partialSuccess":{"rejectedLogRecords":"3","errorMessage":"too old"}}"#),
     ] {

@@ -1,0 +1,127 @@
+//! The end of a sender: what is still open, what the queue holds, and what became of it.
+
+use super::{
+    Deadline, Duration, ExportOutcome, Farewell, InFlight, LastExport, Leave, Record, Retry,
+    Sender, Settled,
+};
+
+/// How often one of the last requests is tried: once, and again over new connections.
+const LAST_ATTEMPTS: u32 = 3;
+const LAST_ATTEMPT_PAUSE: Duration = Duration::from_millis(200);
+/// Why records are lost that a removed sink could not send in time.
+const LOST: &str = "last_export_lost";
+
+/// What came of the last requests so far.
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    refused: u64,
+}
+
+// === impl Sender ===
+
+impl<R: Record> Sender<R> {
+    pub(super) async fn part(mut self, in_flight: Option<InFlight>, farewell: Farewell) {
+        let Farewell { leave, mut deadline, counts, reply } = farewell;
+        let outcome = match leave {
+            Leave::Swapped => self.hand_over(in_flight, &mut deadline).await,
+            Leave::Removed => self.send_rest(in_flight, &mut deadline).await,
+        };
+        counts.count(&outcome);
+        // Whoever asked may have stopped waiting.
+        let _ = reply.send(outcome);
+    }
+
+    /// Waits for the answer that is open. The queue is the successor's already.
+    async fn hand_over(
+        &mut self,
+        in_flight: Option<InFlight>,
+        deadline: &mut Deadline,
+    ) -> LastExport {
+        let Some(InFlight { request, began, answer }) = in_flight else {
+            return LastExport::HandedOver { points: 0 };
+        };
+        let outcome = deadline.whole().or(answer).await.unwrap_or_else(given_up);
+        match self.settle(&request, &outcome, began) {
+            Settled::Done { accepted, missing } => {
+                Tally { accepted, refused: missing }.outcome(outcome.reason())
+            }
+            Settled::Again(_) => {
+                let points = request.items;
+                match self.spec.queue.give_back(request) {
+                    Ok(()) => LastExport::HandedOver { points },
+                    // The sink was removed meanwhile, and its last sender is gone.
+                    Err(too_late) => {
+                        self.spec.queue.settled(&too_late.0);
+                        self.spec.stats.dropped(LOST, points);
+                        LastExport::Lost { points, reason: outcome.reason() }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends what the queue holds, until it is empty or time is up.
+    async fn send_rest(
+        &mut self,
+        mut in_flight: Option<InFlight>,
+        deadline: &mut Deadline,
+    ) -> LastExport {
+        let mut tally = Tally::default();
+        let mut refusal = ExportOutcome::Accepted.reason();
+        let mut attempt = 1;
+        loop {
+            let next = || self.next_request().map(|request| self.send(request));
+            let Some(InFlight { request, began, answer }) = in_flight.take().or_else(next) else {
+                self.spec.queue.end();
+                return tally.outcome(refusal);
+            };
+            let outcome = deadline.whole().or(answer).await.unwrap_or_else(given_up);
+            match self.settle(&request, &outcome, began) {
+                Settled::Done { accepted, missing } => {
+                    tally.accepted += accepted;
+                    tally.refused += missing;
+                    if missing > 0 {
+                        refusal = outcome.reason();
+                    }
+                    attempt = 1;
+                }
+                Settled::Again(retry) => {
+                    let pause = match retry {
+                        Retry::After(wait) => wait,
+                        Retry::Backoff | Retry::No => LAST_ATTEMPT_PAUSE,
+                    };
+                    // Before the pause: what is lost if it is not sent again is in one place.
+                    let lost = self.spec.queue.give_back(request);
+                    let pause = tokio::time::sleep(pause);
+                    let again = lost.is_ok() && attempt < LAST_ATTEMPTS;
+                    if !again || deadline.whole().or(pause).await.is_none() {
+                        let points = self.spec.queue.end();
+                        self.spec.stats.dropped(LOST, points);
+                        return LastExport::Lost { points, reason: outcome.reason() };
+                    }
+                    attempt += 1;
+                    self.spec.stats.retried();
+                }
+            }
+        }
+    }
+}
+
+/// The answer that nobody waited for any longer.
+fn given_up() -> ExportOutcome {
+    ExportOutcome::Ambiguous { why: "given up for the end of the sink".to_owned() }
+}
+
+// === impl Tally ===
+
+impl Tally {
+    /// Everything was answered: delivered, unless the receiver took nothing at all.
+    fn outcome(self, refusal: &'static str) -> LastExport {
+        let Self { accepted, refused } = self;
+        if accepted == 0 && refused > 0 {
+            return LastExport::Lost { points: refused, reason: refusal };
+        }
+        LastExport::Delivered { points: accepted, rejected: refused }
+    }
+}
