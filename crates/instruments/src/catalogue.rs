@@ -1,4 +1,7 @@
-//! Every instrument that there is, with every attribute that it has.
+//! Every instrument that there is, with every attribute that it has. None has a unit: Kyverno's
+//! have none, and a unit would change exposed names.
+
+use pharos_telemetry::{Declaration, InstrumentKind};
 
 /// The instrumentation scope of what Kyverno has, too, without a version.
 pub const KYVERNO: &str = "kyverno";
@@ -7,32 +10,8 @@ pub const KYVERNO: &str = "kyverno";
 pub const PHAROS: &str = "pharos";
 
 /// Kyverno's bucket boundaries, in seconds.
-pub const BOUNDARIES: [f64; 15] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
-
-/// One instrument. None has a unit: Kyverno's have none, and a unit would change exposed names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Declaration {
-    /// The instrumentation scope.
-    pub scope: &'static str,
-    /// The name; Prometheus shows counters with `_total`.
-    pub name: &'static str,
-    /// What it counts or measures.
-    pub kind: Kind,
-    /// What it is for.
-    pub description: &'static str,
-    /// The attributes of every measurement, sorted.
-    pub attributes: &'static [&'static str],
-}
-
-/// The kind of an instrument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Counts, from 0, in whole numbers.
-    Counter,
-    /// Distributes seconds over [`BOUNDARIES`].
-    Histogram,
-}
+pub const BOUNDARIES: &[f64] =
+    &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
 
 /// Every attribute key.
 pub mod key {
@@ -83,48 +62,58 @@ const VALIDATING_POLICY: &[&str] = &[
 ];
 
 /// AdmissionReviews answered.
-pub const ADMISSION_REQUESTS: Declaration = Declaration {
+pub static ADMISSION_REQUESTS: Declaration = Declaration {
     scope: KYVERNO,
     name: "kyverno_admission_requests",
-    kind: Kind::Counter,
+    kind: InstrumentKind::Counter,
+    unit: "",
     description: "Admission reviews that the engine answered.",
     attributes: REVIEW,
+    boundaries: &[],
 };
 
 /// How long AdmissionReviews took.
-pub const ADMISSION_REVIEW_DURATION: Declaration = Declaration {
+pub static ADMISSION_REVIEW_DURATION: Declaration = Declaration {
     scope: KYVERNO,
     name: "kyverno_admission_review_duration_seconds",
-    kind: Kind::Histogram,
+    kind: InstrumentKind::Histogram,
+    unit: "",
     description: "Seconds from reading an admission review to its answer, over all policies.",
     attributes: REVIEW,
+    boundaries: BOUNDARIES,
 };
 
 /// Results of ValidatingPolicies.
-pub const VALIDATING_POLICY_RESULTS: Declaration = Declaration {
+pub static VALIDATING_POLICY_RESULTS: Declaration = Declaration {
     scope: KYVERNO,
     name: "kyverno_validating_policy_results",
-    kind: Kind::Counter,
+    kind: InstrumentKind::Counter,
+    unit: "",
     description: "Results of validating policies, one for each policy and resource.",
     attributes: VALIDATING_POLICY,
+    boundaries: &[],
 };
 
 /// How long ValidatingPolicies took.
-pub const VALIDATING_POLICY_DURATION: Declaration = Declaration {
+pub static VALIDATING_POLICY_DURATION: Declaration = Declaration {
     scope: KYVERNO,
     name: "kyverno_validating_policy_execution_duration_seconds",
-    kind: Kind::Histogram,
+    kind: InstrumentKind::Histogram,
+    unit: "",
     description: "Seconds that one validating policy took for one resource.",
     attributes: VALIDATING_POLICY,
+    boundaries: BOUNDARIES,
 };
 
 /// Requests to the webhook that got no review's answer.
-pub const REFUSED_REQUESTS: Declaration = Declaration {
+pub static REFUSED_REQUESTS: Declaration = Declaration {
     scope: PHAROS,
     name: "pharos_admission_refused_requests",
-    kind: Kind::Counter,
+    kind: InstrumentKind::Counter,
+    unit: "",
     description: "Requests to the webhook that were refused because they are no admission review.",
     attributes: &[key::REASON],
+    boundaries: &[],
 };
 
 /// All of them.

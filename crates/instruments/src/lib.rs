@@ -12,12 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram};
-use pharos_telemetry::Pipeline;
+use pharos_telemetry::{Catalogue, Counter, Histogram};
 
 use catalogue::{
-    ADMISSION_REQUESTS, ADMISSION_REVIEW_DURATION, BOUNDARIES, Declaration, REFUSED_REQUESTS,
-    VALIDATING_POLICY_DURATION, VALIDATING_POLICY_RESULTS, key,
+    ADMISSION_REQUESTS, ADMISSION_REVIEW_DURATION, REFUSED_REQUESTS, VALIDATING_POLICY_DURATION,
+    VALIDATING_POLICY_RESULTS, key,
 };
 pub use facts::{
     AdmissionReviewFacts, BackgroundMode, ExecutionCause, Operation, PolicyResult,
@@ -27,24 +26,24 @@ pub use facts::{
 /// Every instrument of the engine. Cheap to clone; valid through every reload.
 #[derive(Clone, Debug)]
 pub struct Instruments {
-    admission_requests: Counter<u64>,
-    admission_review_duration: Histogram<f64>,
-    validating_policy_results: Counter<u64>,
-    validating_policy_duration: Histogram<f64>,
-    refused_requests: Counter<u64>,
+    admission_requests: Counter,
+    admission_review_duration: Histogram,
+    validating_policy_results: Counter,
+    validating_policy_duration: Histogram,
+    refused_requests: Counter,
 }
 
 // === impl Instruments ===
 
 impl Instruments {
-    /// Makes the instruments, once per process.
-    pub fn new(pipeline: &Pipeline) -> Self {
+    /// Declares the instruments, once per process, before its pipeline starts.
+    pub fn declare(catalogue: &mut Catalogue) -> Self {
         Self {
-            admission_requests: counter(pipeline, &ADMISSION_REQUESTS),
-            admission_review_duration: histogram(pipeline, &ADMISSION_REVIEW_DURATION),
-            validating_policy_results: counter(pipeline, &VALIDATING_POLICY_RESULTS),
-            validating_policy_duration: histogram(pipeline, &VALIDATING_POLICY_DURATION),
-            refused_requests: counter(pipeline, &REFUSED_REQUESTS),
+            admission_requests: catalogue.counter(&ADMISSION_REQUESTS),
+            admission_review_duration: catalogue.histogram(&ADMISSION_REVIEW_DURATION),
+            validating_policy_results: catalogue.counter(&VALIDATING_POLICY_RESULTS),
+            validating_policy_duration: catalogue.histogram(&VALIDATING_POLICY_DURATION),
+            refused_requests: catalogue.counter(&REFUSED_REQUESTS),
         }
     }
 
@@ -95,20 +94,6 @@ impl Instruments {
         self.validating_policy_results.add(1, &attributes);
         self.validating_policy_duration.record(seconds(duration), &attributes);
     }
-}
-
-fn counter(pipeline: &Pipeline, declared: &Declaration) -> Counter<u64> {
-    let meter = pipeline.meter(declared.scope);
-    meter.u64_counter(declared.name).with_description(declared.description).build()
-}
-
-fn histogram(pipeline: &Pipeline, declared: &Declaration) -> Histogram<f64> {
-    pipeline
-        .meter(declared.scope)
-        .f64_histogram(declared.name)
-        .with_description(declared.description)
-        .with_boundaries(BOUNDARIES.to_vec())
-        .build()
 }
 
 /// Shared text: the SDK clones the attributes of every series that it sees for the first time.

@@ -2,7 +2,7 @@ use super::*;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pharos_telemetry::{Config, Identity, Scrape};
+use pharos_telemetry::{Config, Identity, InstrumentKind, Pipeline, Scrape};
 use pharos_testkit::prometheus::{Sample, parse};
 
 const REVIEW: AdmissionReviewFacts<'_> = AdmissionReviewFacts {
@@ -73,8 +73,10 @@ const BUCKETS: [&str; 16] = [
 
 async fn exposition(record: impl FnOnce(&Instruments)) -> String {
     let identity = Identity::from_environment("1.0.0", &|_| None);
-    let (pipeline, mut reloader) = Pipeline::start(identity).unwrap();
-    record(&Instruments::new(&pipeline));
+    let mut catalogue = Catalogue::new();
+    let instruments = Instruments::declare(&mut catalogue);
+    let (pipeline, mut reloader) = Pipeline::start(identity, catalogue).unwrap();
+    record(&instruments);
     let prepared = reloader.prepare(Config::prometheus()).await.unwrap();
     prepared.commit().drain(Duration::ZERO).await;
     match pipeline.scrape() {
@@ -164,8 +166,9 @@ async fn what_is_recorded_has_the_attributes_that_are_declared() {
     let samples = parse(&page).unwrap();
     for declaration in catalogue::ALL {
         let suffix = match declaration.kind {
-            catalogue::Kind::Counter => "_total",
-            catalogue::Kind::Histogram => "_count",
+            InstrumentKind::Counter => "_total",
+            InstrumentKind::Histogram => "_count",
+            other => panic!("{other:?}"),
         };
         let name = format!("{}{suffix}", declaration.name);
         let sample = samples.iter().find(|sample| sample.name == name).expect(&name);

@@ -14,7 +14,7 @@ use pharos_cluster::election::{Election, Leadership};
 use pharos_cluster::heartbeat::Pod;
 use pharos_instruments::Instruments;
 use pharos_operator::{Operator, Replica, Stopped};
-use pharos_telemetry::{Config, Identity, Pipeline};
+use pharos_telemetry::{Catalogue, Config, Identity, Pipeline};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -113,7 +113,9 @@ impl Process {
         let identity = Identity::from_environment(VERSION, &environment);
         let candidate = candidate(&identity, &environment);
         let replica = replica(arguments, &identity, &environment);
-        let (pipeline, reloader) = Pipeline::start(identity)?;
+        let mut catalogue = Catalogue::new();
+        let instruments = Instruments::declare(&mut catalogue);
+        let (pipeline, reloader) = Pipeline::start(identity, catalogue)?;
         tracing::info!(
             version = VERSION,
             replica = replica.name,
@@ -128,7 +130,6 @@ impl Process {
         };
         let (admission_leadership, admission_election) = elect(ADMISSION_LEASE);
         let (telemetry_leadership, telemetry_election) = elect(TELEMETRY_LEASE);
-        let instruments = Instruments::new(&pipeline);
         let admission = Admission::new(client.clone(), instruments, options, admission_leadership);
         let admin_port = Admin {
             pipeline: pipeline.clone(),

@@ -13,9 +13,21 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use pharos_telemetry::config::Endpoint;
-use pharos_telemetry::{Config, Identity, OtlpSink, Pipeline, Reloader, Scrape};
+use pharos_telemetry::{
+    Catalogue, Config, Declaration, Identity, InstrumentKind, OtlpSink, Pipeline, Reloader, Scrape,
+};
 
 const DEADLINE: Duration = Duration::from_secs(2);
+
+static ORDERS: Declaration = Declaration {
+    scope: "shop",
+    name: "orders",
+    kind: InstrumentKind::Counter,
+    unit: "",
+    description: "Orders taken.",
+    attributes: &["kind"],
+    boundaries: &[],
+};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -23,11 +35,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let identity =
         Identity::from_environment(env!("CARGO_PKG_VERSION"), &|name| std::env::var(name).ok());
 
-    // Starts exporting nowhere. The pipeline can be cloned; the reloader is the only one.
-    let (pipeline, mut reloader) = Pipeline::start(identity)?;
+    // Instruments are declared once and outlive every reload.
+    let mut catalogue = Catalogue::new();
+    let orders = catalogue.counter(&ORDERS);
 
-    // Instruments are made once and outlive every reload.
-    let orders = pipeline.meter("shop").u64_counter("orders").build();
+    // Starts exporting nowhere. The pipeline can be cloned; the reloader is the only one.
+    let (pipeline, mut reloader) = Pipeline::start(identity, catalogue)?;
+
     let order = |kind: &'static str| orders.add(1, &[KeyValue::new("kind", kind)]);
     order("before anybody looked");
 

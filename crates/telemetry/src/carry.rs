@@ -28,7 +28,7 @@ pub(crate) use era::Era;
 pub(crate) use exponential::difference;
 pub(crate) use merge::merge;
 pub(crate) use points::Point;
-pub(crate) use series::{Index, canonical};
+pub(crate) use series::{Index, canonical, is_overflow};
 
 use continuity::Continuity;
 use points::{add_histogram, add_number, newest};

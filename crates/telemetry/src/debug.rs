@@ -1,13 +1,15 @@
 //! What the pipeline says of itself, readable when every exporter is down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::config::Config;
+use crate::generation::Totals;
 use crate::health::Health;
+use crate::shape::StreamReset;
 use crate::signal::SinkId;
 use crate::stats::SinkStats;
 
@@ -31,6 +33,25 @@ pub struct DebugSnapshot {
     pub last_commit: Option<Timestamp>,
     /// How often the SDK could not be read.
     pub failed_collections: u64,
+    /// The instruments.
+    pub generations: Generations,
+}
+
+/// What became of the declared instruments through changes of views.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Generations {
+    /// The number of the one that is current.
+    pub current: u64,
+    /// How many before it are still recorded into.
+    pub retiring: usize,
+    /// The metrics that started again with the current one.
+    pub resets: Vec<StreamReset>,
+    /// The metrics with more attribute sets than they may have, when they were last read: further
+    /// ones are counted together.
+    pub overflowing: BTreeSet<String>,
+    /// How often a callback of an observable instrument panicked.
+    pub panicked_callbacks: u64,
 }
 
 /// What became of the last exports of sinks that are gone.
@@ -53,4 +74,19 @@ pub struct Reloads {
     pub refused: u64,
     /// Were prepared and dropped.
     pub abandoned: u64,
+}
+
+// === impl Generations ===
+
+impl Generations {
+    pub(crate) fn read(totals: &Totals) -> Self {
+        let (current, retiring) = totals.generations();
+        Self {
+            current,
+            retiring,
+            resets: totals.resets().to_vec(),
+            overflowing: BTreeSet::clone(&totals.overflowing()),
+            panicked_callbacks: totals.panics(),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Endpoint, SinkName, Temporality};
-use crate::generation::{BROKEN, Generation};
+use crate::generation::{BROKEN, Ended, Totals};
 use crate::health::{FailureReason, Health, SinkHealth};
 use crate::records::{RecordSwitch, Records, Senders};
 use crate::signal::{Signal, SinkId};
@@ -23,6 +23,10 @@ use crate::sink::{
 };
 use crate::snapshot::Snapshot;
 
+mod retiring;
+
+use retiring::Retiring;
+
 /// Reports that may wait for the hub, which is never busy for long.
 const REPORTS: usize = 64;
 
@@ -31,6 +35,8 @@ pub(crate) struct Switch {
     /// The sinks that end, and who waits for their last export.
     pub(crate) retire: Vec<(SinkName, oneshot::Sender<LastExport>)>,
     pub(crate) deadline: Deadline,
+    /// The generation of instruments that ended.
+    pub(crate) ended: Option<Ended>,
     /// The sinks that start.
     pub(crate) start: Vec<(Endpoint, SinkSpec)>,
     /// The sinks of spans and log records.
@@ -56,7 +62,7 @@ pub(crate) struct Published {
 
 /// The one owner of the sinks that run.
 pub(crate) struct Hub {
-    generation: Arc<Generation>,
+    totals: Arc<Totals>,
     published: Arc<Published>,
     tasks: JoinSet<()>,
     live: BTreeMap<SinkName, Live>,
@@ -65,6 +71,7 @@ pub(crate) struct Hub {
     leaving: Vec<Leaving>,
     lanes: BTreeMap<Endpoint, Lane>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+    retiring: Retiring,
 }
 
 /// The hub's side of a sink that runs.
@@ -91,12 +98,13 @@ struct Leaving {
 
 impl Hub {
     pub(crate) fn new(
-        generation: Arc<Generation>,
+        totals: Arc<Totals>,
         records: Arc<Records>,
         published: Arc<Published>,
     ) -> Self {
         Self {
-            generation,
+            retiring: Retiring::new(Arc::clone(&totals)),
+            totals,
             published,
             tasks: JoinSet::new(),
             live: BTreeMap::new(),
@@ -110,10 +118,11 @@ impl Hub {
 
     /// Runs until nobody can send a switch any more, and every sink has ended.
     pub(crate) async fn run(mut self, mut switches: mpsc::Receiver<Switch>) {
-        let broken = self.generation.broken().clone();
+        let broken = self.totals.broken().clone();
         let mut told = false;
         loop {
             tokio::select! {
+                () = self.retiring.due() => self.retiring.settle(),
                 () = broken.cancelled(), if !told => {
                     told = true;
                     self.publish_health();
@@ -150,7 +159,11 @@ impl Hub {
         for (live, ..) in &retiring {
             live.stop.cancel();
         }
-        let snapshot = self.generation.snapshot();
+        // Sinks that end tell the last totals in the shape that they told all others in.
+        let ended = switch.ended.filter(|_| !retiring.is_empty());
+        let last = ended.map(|ended| self.totals.last_of(ended));
+        let snapshot = self.totals.snapshot();
+        let last = last.unwrap_or_else(|| Arc::clone(&snapshot));
         let commit = Commit { at: Timestamp::now(), snapshot: Arc::clone(&snapshot) };
         self.published.last_commit.store(Some(Arc::new(commit)));
         self.leaving.retain(|leaving| !leaving.finished.is_cancelled());
@@ -164,7 +177,7 @@ impl Hub {
             };
             // A sink that panicked hears nothing; its reply is dropped, which says so.
             let _ = farewell.send(Farewell {
-                last: Arc::clone(&snapshot),
+                last: Arc::clone(&last),
                 succession,
                 deadline: switch.deadline.clone(),
                 counts: Arc::clone(&self.published.last_exports),
@@ -181,6 +194,9 @@ impl Hub {
         self.senders.apply(switch.records, &switch.deadline, counts, &self.reports.0);
         self.lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
         self.scraped = switch.scraped;
+        if let Some(ended) = switch.ended {
+            self.retiring.ended(ended);
+        }
         self.publish_health();
         // Whoever committed need not wait.
         let _ = switch.applied.send(());
@@ -209,7 +225,7 @@ impl Hub {
             farewell: farewell_receiver,
             reports: self.reports.0.clone(),
         };
-        let sink = Sink::new(spec, Arc::clone(&self.generation), ties);
+        let sink = Sink::new(spec, Arc::clone(&self.totals), ties);
         let ending = finished.clone().drop_guard();
         let task = self.tasks.spawn(async move {
             let _ending = ending;
@@ -246,7 +262,7 @@ impl Hub {
         let pushed = self.live.iter().map(|(name, live)| (name, &live.health));
         let scraped = self.scraped.iter().map(|name| (name, &SinkHealth::Healthy));
         // Whether totals that stand still arrive is no question.
-        let uncollected = self.generation.broken().is_cancelled().then(uncollected);
+        let uncollected = self.totals.broken().is_cancelled().then(uncollected);
         let state = |(name, health): (&SinkName, &SinkHealth)| {
             let sink = SinkId::new(Signal::Metrics, name.clone());
             (sink, uncollected.as_ref().unwrap_or(health).clone())
@@ -295,10 +311,10 @@ impl Leaving {
     }
 }
 
-/// The state of every sink once nothing can be collected any more.
+/// The state of every sink once some metrics cannot be collected any more.
 fn uncollected() -> SinkHealth {
-    let message = format!("metrics cannot be collected: {BROKEN}");
-    SinkHealth::Failing { reason: FailureReason::AllDataDropped, message }
+    let message = format!("some metrics cannot be collected: {BROKEN}");
+    SinkHealth::Failing { reason: FailureReason::SomeDataDropped, message }
 }
 
 // === impl Published ===

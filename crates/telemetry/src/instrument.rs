@@ -1,6 +1,24 @@
-//! Instruments as a program declares them.
+//! Instruments as a program declares them, once, before its pipeline starts.
+//!
+//! A program enters at [`Catalogue`] and keeps the handles that it gets there. A handle is an index
+//! into whatever generation is current when something is recorded; what that generation makes of a
+//! measurement is in `recorder`. Nothing here knows where metrics go.
 
 use serde::Serialize;
+
+mod catalogue;
+mod handle;
+mod observer;
+mod recorder;
+mod sieve;
+
+pub(crate) use catalogue::{Callback, Declared, Slot};
+pub use catalogue::{Catalogue, DeclarationError};
+pub use handle::{Counter, Gauge, Histogram, UpDownCounter};
+pub use observer::Observer;
+pub(crate) use observer::{Asked, Observed};
+pub(crate) use recorder::{Recorder, Recorders};
+pub(crate) use sieve::Sieve;
 
 /// One instrument, declared once: everything about it that does not depend on a configuration.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,9 +2,10 @@
 //! is lost, doubled or reset by it. Useful to any program; knows neither Kubernetes nor policies.
 //!
 //! ```text
-//!   Pipeline::meter ──> instruments ──> Generation (one SDK provider, one reader, for ever)
-//!                                           │ Snapshot: all totals at one moment
-//!        ┌──────────────────────────────────┼──────────────────────────┐
+//!   Catalogue ──> instruments ──> Generation (an SDK provider and its one reader); a change of
+//!                                     │       views makes a new one beside the old
+//!                                  Totals ──> Snapshot: all totals at one moment
+//!        ┌────────────────────────────┼────────────────────────────────┐
 //!   Pipeline::scrape                 Hub: the snapshot of a commit   OTLP sinks, one task each,
 //!   serve_scrapes                    is the last of old sinks and    every period, on a runtime
 //!                                    the first of new ones           of their own
@@ -27,11 +28,11 @@
 
 pub mod config;
 
-#[expect(dead_code, reason = "generations do not use it yet")]
 mod carry;
 mod client;
 mod debug;
 mod delta;
+mod exemplar;
 mod exposition;
 mod generation;
 mod health;
@@ -48,6 +49,7 @@ mod records;
 mod reload;
 mod request;
 mod scrape;
+mod shape;
 mod signal;
 mod sink;
 mod snapshot;
@@ -56,15 +58,19 @@ mod trace;
 
 pub use client::{ClientError, ProbeReport, Proxies, probe};
 pub use config::{Config, MetricSink, Metrics, OtlpReceiver, OtlpSink, RecordSink, SinkName};
-pub use debug::{DebugSnapshot, LastExports, Reloads};
+pub use debug::{DebugSnapshot, Generations, LastExports, Reloads};
 pub use exposition::{ExpositionFormat, Scrape};
 pub use health::{FailureReason, Health, SinkHealth};
 pub use identity::Identity;
-pub use instrument::{Declaration, InstrumentKind};
+pub use instrument::{
+    Catalogue, Counter, Declaration, DeclarationError, Gauge, Histogram, InstrumentKind, Observer,
+    UpDownCounter,
+};
 pub use pipeline::{Pipeline, StartError};
 pub use plan::{Change, GenerationChange, Plan};
 pub use reload::{Drained, PrepareError, Prepared, Reloader, Retired, ShutdownReport};
 pub use scrape::serve_scrapes;
+pub use shape::{StreamReset, Unsupported, ViewFinding};
 pub use signal::{Signal, SinkId};
 pub use sink::LastExport;
 pub use stats::SinkStats;

@@ -15,17 +15,19 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::Config;
-use crate::debug::{DebugSnapshot, Reloads};
+use crate::config::{Config, MetricShape};
+use crate::debug::{DebugSnapshot, Generations, Reloads};
 use crate::exposition::{self, ExpositionFormat, Scrape};
-use crate::generation::Generation;
+use crate::generation::Totals;
 use crate::health::Health;
 use crate::hub::{Hub, Published};
 use crate::identity::Identity;
+use crate::instrument::{Catalogue, DeclarationError};
 use crate::layers;
 use crate::records::Records;
 use crate::reload::Reloader;
 use crate::scrape::Transport;
+use crate::shape::ViewFinding;
 use crate::signal::SinkId;
 use crate::stats::Stats;
 
@@ -44,12 +46,15 @@ pub enum StartError {
     /// No thread for exports could be started.
     #[error("cannot start the runtime of the telemetry pipeline")]
     Runtime(#[source] io::Error),
+    /// An instrument is declared in a way that cannot be.
+    #[error(transparent)]
+    Declaration(#[from] DeclarationError),
 }
 
 /// What the reloader writes and the pipeline reads.
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
-    pub(crate) generation: Arc<Generation>,
+    pub(crate) totals: Arc<Totals>,
     pub(crate) records: Arc<Records>,
     pub(crate) running: ArcSwap<Config>,
     /// How scrapes are served, made from the same configuration.
@@ -70,14 +75,16 @@ pub(crate) struct ReloadCounts {
 // === impl Pipeline ===
 
 impl Pipeline {
-    /// Starts a pipeline that exports nowhere: what it runs comes from the [`Reloader`] alone.
+    /// Starts a pipeline that exports nowhere: what it runs comes from the [`Reloader`] alone. The
+    /// instruments of `catalogue` count from here on.
     ///
     /// Exports have a runtime of their own, so that they neither wait for the caller's nor take
     /// its threads.
     ///
     /// # Errors
-    /// If that runtime cannot be started.
-    pub fn start(identity: Identity) -> Result<(Self, Reloader), StartError> {
+    /// If that runtime cannot be started, or a declaration is none.
+    pub fn start(identity: Identity, catalogue: Catalogue) -> Result<(Self, Reloader), StartError> {
+        let (slot, declared) = catalogue.finish()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("telemetry")
@@ -85,14 +92,15 @@ impl Pipeline {
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
-        let shared = Arc::new(Shared::new(identity));
+        let shared = Arc::new(Shared::new(identity, Totals::start(slot, declared)));
         let reloader = spawn_hub(runtime, Arc::clone(&shared));
         Ok((Self { shared }, reloader))
     }
 
-    /// Makes instruments under `scope`. They stay valid through every reload.
+    /// Makes instruments under `scope` that are not declared: those of libraries, say. They stay
+    /// valid through every reload, and no view reaches them.
     pub fn meter(&self, scope: &'static str) -> Meter {
-        self.shared.generation.meter(scope)
+        self.shared.totals.meter(scope)
     }
 
     /// Makes spans under `scope`. It stays valid through every reload.
@@ -130,7 +138,7 @@ impl Pipeline {
     /// The answer to a scrape as text. Collects and encodes on the calling thread.
     pub fn scrape(&self) -> Scrape {
         match self.is_scraped() {
-            true => Scrape::Text(exposition::text(&self.shared.generation.snapshot())),
+            true => Scrape::Text(exposition::text(&self.shared.totals.snapshot())),
             false => Scrape::Off,
         }
     }
@@ -151,7 +159,7 @@ impl Pipeline {
     ) -> io::Result<bool> {
         let is_scraped = self.is_scraped();
         if is_scraped {
-            exposition::encode(&self.shared.generation.snapshot(), format, page)?;
+            exposition::encode(&self.shared.totals.snapshot(), format, page)?;
         }
         Ok(is_scraped)
     }
@@ -163,6 +171,12 @@ impl Pipeline {
 
     fn is_scraped(&self) -> bool {
         self.shared.running.load().scraped().next().is_some()
+    }
+
+    /// What there is to say about the views of `wanted`. Of these findings some refuse it; what
+    /// others are for may yet come.
+    pub fn check(&self, wanted: &MetricShape) -> Vec<ViewFinding> {
+        self.shared.totals.check(wanted)
     }
 
     /// The configuration in force.
@@ -177,7 +191,7 @@ impl Pipeline {
 
     /// All that is known about what the pipeline does.
     pub fn debug(&self) -> DebugSnapshot {
-        let Shared { identity, generation, running, stats, reloads, published, .. } = &*self.shared;
+        let Shared { identity, totals, running, stats, reloads, published, .. } = &*self.shared;
         let stats = stats.load();
         DebugSnapshot {
             instance_id: identity.instance_id().to_owned(),
@@ -187,7 +201,8 @@ impl Pipeline {
             reloads: reloads.read(),
             last_exports: published.last_exports.read(),
             last_commit: published.last_commit.load().as_ref().map(|commit| commit.at),
-            failed_collections: generation.failed_collections(),
+            failed_collections: totals.failed_collections(),
+            generations: Generations::read(totals),
         }
     }
 
@@ -201,8 +216,8 @@ impl Pipeline {
 
 fn spawn_hub(runtime: Runtime, shared: Arc<Shared>) -> Reloader {
     let (switches, receiver) = mpsc::channel(1);
-    let (generation, records) = (Arc::clone(&shared.generation), Arc::clone(&shared.records));
-    let hub = Hub::new(generation, records, Arc::clone(&shared.published));
+    let (totals, records) = (Arc::clone(&shared.totals), Arc::clone(&shared.records));
+    let hub = Hub::new(totals, records, Arc::clone(&shared.published));
     let hub = runtime.spawn(hub.run(receiver));
     Reloader::new(shared, switches, hub, runtime)
 }
@@ -233,6 +248,7 @@ impl StartError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Runtime(_) => "Runtime",
+            Self::Declaration(_) => "Declaration",
         }
     }
 }
@@ -240,10 +256,10 @@ impl StartError {
 // === impl Shared ===
 
 impl Shared {
-    fn new(identity: Identity) -> Self {
+    fn new(identity: Identity, totals: Totals) -> Self {
         Self {
             identity,
-            generation: Arc::new(Generation::start()),
+            totals: Arc::new(totals),
             records: Arc::default(),
             running: ArcSwap::from_pointee(Config::off()),
             scrape_transport: watch::Sender::default(),

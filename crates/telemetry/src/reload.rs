@@ -19,11 +19,13 @@ use crate::client::{ClientError, ClientSpec, Proxies};
 use crate::config::{
     Config, Endpoint, MaterialError, MetricSink, OtlpReceiver, OtlpSink, SinkName,
 };
+use crate::generation::Rebuild;
 use crate::hub::Switch;
 use crate::pipeline::{ReloadCounts, Shared};
-use crate::plan::Plan;
+use crate::plan::{GenerationChange, Plan};
 use crate::records::{SenderParts, senders_to_start};
 use crate::scrape::Transport;
+use crate::shape::{StreamReset, ViewFinding};
 use crate::signal::{Signal, SinkId};
 use crate::sink::{Deadline, SinkSpec};
 use crate::stats::Stats;
@@ -53,6 +55,7 @@ pub struct Prepared<'a> {
     transport: Transport,
     records: Vec<SenderParts>,
     stats: SinkStats,
+    rebuild: Option<Rebuild>,
     fate: Fate<'a>,
 }
 
@@ -77,6 +80,9 @@ pub enum PrepareError {
     /// Scrapes cannot be served with what the sink has for it.
     #[error("sink {0}: scrapes cannot be served by TLS")]
     Scrape(SinkId, #[source] MaterialError),
+    /// A view asks for what cannot be.
+    #[error(transparent)]
+    View(ViewFinding),
     /// The pipeline has ended.
     #[error("the telemetry pipeline has ended")]
     Ended,
@@ -122,7 +128,7 @@ impl Reloader {
     /// Why `wanted` cannot be run.
     pub async fn prepare(&mut self, wanted: Config) -> Result<Prepared<'_>, PrepareError> {
         let shared = &*self.shared;
-        let plan = Plan::between(&shared.running.load(), &wanted);
+        let plan = Plan::between(&running(shared), &wanted);
         let refuse = |error| {
             shared.reloads.refused.fetch_add(1, Ordering::Relaxed);
             error
@@ -134,9 +140,27 @@ impl Reloader {
         let transport = transport.map_err(|(name, error)| {
             refuse(PrepareError::Scrape(SinkId::new(Signal::Metrics, name), error))
         })?;
+        let rebuild = match plan.generation() {
+            GenerationChange::Keep => None,
+            GenerationChange::Rebuild => {
+                let rebuild = shared.totals.prepare(&wanted.metrics.shape);
+                Some(rebuild.map_err(|finding| refuse(PrepareError::View(finding)))?)
+            }
+        };
         let place = self.switches.reserve().await.map_err(|_| refuse(PrepareError::Ended))?;
         let fate = Fate { counts: &shared.reloads, committed: false };
-        Ok(Prepared { shared, place, plan, wanted, start, transport, records, stats, fate })
+        Ok(Prepared {
+            shared,
+            place,
+            plan,
+            wanted,
+            start,
+            transport,
+            records,
+            stats,
+            rebuild,
+            fate,
+        })
     }
 
     /// Ends the pipeline: every sink exports once more, all of them within `deadline`, and every
@@ -156,6 +180,13 @@ impl Reloader {
         runtime.join(hub, end + JOIN_LIMIT).await;
         ShutdownReport { drained }
     }
+}
+
+/// What runs. The shape of metrics outlives a configuration in which they go nowhere.
+fn running(shared: &Shared) -> Config {
+    let mut running = Config::clone(&shared.running.load());
+    running.metrics.shape = shared.totals.shape();
+    running
 }
 
 /// What the sinks that `plan` starts are made of.
@@ -223,9 +254,16 @@ impl Prepared<'_> {
         &self.plan
     }
 
+    /// The metrics that will start again, from zero, because of the views.
+    pub fn resets(&self) -> &[StreamReset] {
+        self.rebuild.as_ref().map(Rebuild::resets).unwrap_or_default()
+    }
+
     /// Puts it in force. Cannot fail and does not wait.
     pub fn commit(self) -> Retired {
-        let Self { shared, place, plan, wanted, start, transport, records, stats, mut fate } = self;
+        let Self { shared, place, plan, wanted, start, transport, records, stats, rebuild, fate } =
+            self;
+        let mut fate = fate;
         fate.committed = true;
         let (setter, deadline) = Deadline::start();
         let (applied, when_applied) = oneshot::channel();
@@ -242,6 +280,7 @@ impl Prepared<'_> {
         let (records, last_exports) = shared.records.commit(&plan, &wanted, &stats, records);
         sinks.extend(last_exports);
         shared.stats.store(Arc::new(stats));
+        let ended = rebuild.map(|rebuild| shared.totals.commit(rebuild));
         let scraped = wanted.scraped().cloned().collect();
         shared.running.store(Arc::new(wanted));
         shared.scrape_transport.send_if_modified(|running| {
@@ -250,7 +289,7 @@ impl Prepared<'_> {
             changed
         });
         if !plan.keeps_everything() {
-            place.send(Switch { retire, deadline, start, records, scraped, applied });
+            place.send(Switch { retire, deadline, ended, start, records, scraped, applied });
         }
         Retired { applied: Some(when_applied), deadline: setter, sinks }
     }
@@ -286,6 +325,7 @@ impl PrepareError {
             Self::Timeout(_) => "Timeout",
             Self::Client(..) => "Client",
             Self::Scrape(..) => "Scrape",
+            Self::View(_) => "View",
             Self::Ended => "Ended",
         }
     }

@@ -19,7 +19,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 
 use crate::client::{Client, ClientSpec};
 use crate::config::{SinkName, Temporality};
-use crate::generation::Generation;
+use crate::generation::Totals;
 use crate::health::{Pulse, SinkHealth};
 use crate::outcome::Retry;
 use crate::signal::{Signal, SinkId};
@@ -91,7 +91,7 @@ pub(crate) struct Sink {
     schedule: Schedule,
     stats: Arc<Stats>,
     pulse: Pulse,
-    generation: Arc<Generation>,
+    totals: Arc<Totals>,
     ties: Ties,
 }
 
@@ -107,7 +107,7 @@ struct InFlight {
 
 impl Sink {
     /// Must be called on the runtime that exports.
-    pub(crate) fn new(spec: SinkSpec, generation: Arc<Generation>, ties: Ties) -> Self {
+    pub(crate) fn new(spec: SinkSpec, totals: Arc<Totals>, ties: Ties) -> Self {
         Self {
             name: spec.name,
             client: Client::new(spec.client),
@@ -116,7 +116,7 @@ impl Sink {
             schedule: Schedule::new(spec.period, Instant::now()),
             stats: spec.stats,
             pulse: Pulse::new(),
-            generation,
+            totals,
             ties,
         }
     }
@@ -137,7 +137,7 @@ impl Sink {
         let mut first = Some(Arc::clone(&self.ties.first));
         loop {
             let turn = stop.run_until_cancelled(self.turn()).await?;
-            let snapshot = first.take().unwrap_or_else(|| self.generation.snapshot());
+            let snapshot = first.take().unwrap_or_else(|| self.totals.snapshot());
             // The hub stops sinks before it takes the snapshot that is to be their last. Not
             // stopped here therefore means: this one is older than that, and may still be sent.
             if stop.is_cancelled() {

@@ -1,5 +1,6 @@
 //! All totals at one moment, in the form that every sink sends or shows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
@@ -28,26 +29,28 @@ pub(crate) struct Snapshot {
     scopes: Vec<ScopeMetrics>,
     /// The shape that they have.
     era: Arc<Era>,
+    /// What is not declared.
+    others: Arc<Kinds>,
 }
+
+/// The kinds of instruments that are not declared, by scope and name.
+pub(crate) type Kinds = BTreeMap<String, BTreeMap<String, InstrumentKind>>;
 
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// The totals of instruments that have no shape.
-    pub(crate) fn new(sequence: u64, collected: &data::ResourceMetrics) -> Self {
-        Self::of(sequence, now(), convert(collected), Arc::default())
-    }
-
-    /// The totals of `time`, in nanoseconds since 1970, in the shape of `era`.
+    /// The totals of `time`, in nanoseconds since 1970, in the shape of `era`. Of instruments that
+    /// have none, `others` knows the kinds.
     pub(crate) fn of(
         sequence: u64,
         time: u64,
         mut scopes: Vec<ScopeMetrics>,
         era: Arc<Era>,
+        others: Arc<Kinds>,
     ) -> Self {
         let metrics = scopes.iter_mut().flat_map(|scope| &mut scope.metrics);
         metrics.for_each(|metric| normalize(metric, time));
-        Self { sequence, time, scopes, era }
+        Self { sequence, time, scopes, era, others }
     }
 
     #[cfg(test)]
@@ -69,9 +72,10 @@ impl Snapshot {
         &self.era
     }
 
-    /// The kind of the instrument behind a metric, if it is a declared one.
+    /// The kind of the instrument behind a metric.
     pub(crate) fn kind(&self, scope: &str, name: &str) -> Option<InstrumentKind> {
-        self.era.kind(scope, name)
+        let other = || self.others.get(scope).and_then(|names| names.get(name)).copied();
+        self.era.kind(scope, name).or_else(other)
     }
 
     pub(crate) fn scopes(&self) -> &[ScopeMetrics] {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use pharos_telemetry::{Identity, Metrics, Scrape};
+use pharos_telemetry::{Catalogue, Identity, Metrics, Scrape};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -18,7 +18,7 @@ struct Process {
 impl Process {
     fn start() -> Self {
         let identity = Identity::from_environment("1.0.0", &|_| None);
-        let (pipeline, reloader) = Pipeline::start(identity).unwrap();
+        let (pipeline, reloader) = Pipeline::start(identity, Catalogue::new()).unwrap();
         let components = BTreeSet::from([Component::Admission]);
         let (sender, reports) = watch::channel(String::new());
         let applier =

@@ -25,7 +25,8 @@ pub(super) fn rebucket(point: &mut HistogramDataPoint, bounds: &[f64]) -> bool {
             bucket += 1;
         }
     }
-    point.bucket_counts = counts;
+    // Without a boundary, the SDK tells no bucket either.
+    point.bucket_counts = if bounds.is_empty() { Vec::new() } else { counts };
     point.explicit_bounds = bounds.to_vec();
     true
 }

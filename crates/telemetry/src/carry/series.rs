@@ -90,7 +90,7 @@ pub(super) fn overflow() -> Vec<KeyValue> {
     vec![KeyValue { key: OVERFLOW.to_owned(), value, ..KeyValue::default() }]
 }
 
-pub(super) fn is_overflow(attributes: &[KeyValue]) -> bool {
+pub(crate) fn is_overflow(attributes: &[KeyValue]) -> bool {
     matches!(attributes, [only] if only.key == OVERFLOW)
 }
 

@@ -14,12 +14,12 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use pharos_testkit::prometheus::{Sample, parse};
 
-use crate::generation::Generation;
+use crate::generation::Totals;
 
 fn recorded(record: impl FnOnce(&Meter)) -> String {
-    let generation = Generation::start();
-    record(&generation.meter("scope"));
-    text(&generation.snapshot())
+    let totals = Totals::empty();
+    record(&totals.meter("scope"));
+    text(&totals.snapshot())
 }
 
 fn scoped(name: &str, metrics: Vec<Metric>) -> ScopeMetrics {
@@ -159,9 +159,9 @@ fn the_exporter_of_opentelemetry_shows_the_same_series_and_types() {
     let scope = || {
         InstrumentationScope::builder("scope").with_version("1").with_schema_url("http://s").build()
     };
-    let generation = Generation::start();
-    record(&generation.meter_with_scope(scope()));
-    let ours = text(&generation.snapshot());
+    let totals = Totals::empty();
+    record(&totals.meter_with_scope(scope()));
+    let ours = text(&totals.snapshot());
 
     let registry = prometheus::Registry::new();
     let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());

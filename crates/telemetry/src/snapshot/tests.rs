@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::generation::Generation;
+use crate::generation::Totals;
 use opentelemetry::KeyValue;
 use opentelemetry_proto::tonic::common::v1::{self, AnyValue, InstrumentationScope, any_value};
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
@@ -13,9 +13,9 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use prost::Message as _;
 
 fn recorded(series: i64) -> Arc<Snapshot> {
-    let generation = Generation::start();
+    let totals = Totals::empty();
     for scope in ["one", "two"] {
-        let meter = generation.meter(scope);
+        let meter = totals.meter(scope);
         let (counter, histogram) =
             (meter.u64_counter("c").build(), meter.f64_histogram("h").build());
         for number in 0..series {
@@ -23,7 +23,7 @@ fn recorded(series: i64) -> Arc<Snapshot> {
             histogram.record(0.1, &[KeyValue::new("n", number)]);
         }
     }
-    generation.snapshot()
+    totals.snapshot()
 }
 
 #[test]
@@ -187,12 +187,12 @@ fn where_nothing_was_recorded_there_is_one_empty_request() {
 
 #[test]
 fn attributes_come_in_one_order_whatever_the_sdk_says() {
-    let generation = Generation::start();
-    let counter = generation.meter("scope").u64_counter("c").build();
+    let totals = Totals::empty();
+    let counter = totals.meter("scope").u64_counter("c").build();
     for number in 0..100 {
         counter.add(1, &[KeyValue::new("z", number), KeyValue::new("a", number)]);
     }
-    let snapshot = generation.snapshot();
+    let snapshot = totals.snapshot();
     let Some(Data::Sum(sum)) = &snapshot.scopes()[0].metrics[0].data else { panic!() };
     assert_eq!(sum.data_points.len(), 100);
     for point in &sum.data_points {

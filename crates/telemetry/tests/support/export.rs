@@ -69,6 +69,13 @@ impl Export {
                         )
                     }));
                 }
+                Data::ExponentialHistogram(histogram) => {
+                    points.extend(histogram.data_points.iter().map(|point| {
+                        let (start, time) = (point.start_time_unix_nano, point.time_unix_nano);
+                        let value = point.count as f64;
+                        (series(&point.attributes), Point { start, time, value })
+                    }));
+                }
                 other => panic!("{other:?}"),
             }
         }

@@ -7,11 +7,16 @@
 
 pub(crate) mod records;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use pharos_telemetry::config::{Endpoint, Protocol, ScrapeTransport};
-use pharos_telemetry::{Config, Identity, MetricSink, Pipeline, Reloader, Retired, Signal, SinkId};
+use pharos_telemetry::config::{
+    AttributeKeys, Endpoint, Glob, Protocol, ScrapeTransport, Selector, View,
+};
+use pharos_telemetry::{
+    Catalogue, Config, Identity, MetricSink, Pipeline, Reloader, Retired, Signal, SinkId,
+};
 
 mod answer;
 mod certificates;
@@ -33,7 +38,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A pipeline of a writer that no environment has a say in.
 pub(crate) fn start() -> (Pipeline, Reloader) {
-    Pipeline::start(Identity::from_environment("1.0.0", &|_| None)).unwrap()
+    start_with(Catalogue::new())
+}
+
+/// The same with declared instruments.
+pub(crate) fn start_with(catalogue: Catalogue) -> (Pipeline, Reloader) {
+    Pipeline::start(Identity::from_environment("1.0.0", &|_| None), catalogue).unwrap()
 }
 
 /// The sink of metrics with this name.
@@ -49,6 +59,24 @@ pub(crate) fn gateway() -> SinkId {
 /// The sink that is scraped.
 pub(crate) fn scraping() -> MetricSink {
     MetricSink::Prometheus(ScrapeTransport::Plaintext)
+}
+
+/// A view of these metrics that changes nothing yet.
+pub(crate) fn view(pattern: &str, change: impl FnOnce(&mut View)) -> View {
+    let mut view = View {
+        name: format!("of {pattern}"),
+        selector: Selector { name: Some(Glob::parse(pattern).unwrap()), kind: None },
+        attributes: AttributeKeys::Unchanged,
+        cardinality_limit: None,
+        aggregation: None,
+    };
+    change(&mut view);
+    view
+}
+
+/// Names as a set.
+pub(crate) fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// Reloads up to the commit.
