@@ -228,6 +228,10 @@ impl<'a> AllSeries<'a> {
         series.map(|series| (&self.text[series.labels.clone()], series.stream, series.point))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
     fn sort(&mut self) {
         let Self { text, series } = self;
         series.sort_by(|one, other| {

@@ -34,12 +34,12 @@ impl<'a> ScopeLabels<'a> {
         let mut labels = Pairs::new();
         merge(attributes.collect(), &mut labels);
         let own = [
-            ("otel_scope_name", name),
-            ("otel_scope_version", version),
-            ("otel_scope_schema_url", &metrics.schema_url),
+            ("otel_scope_name", without_nul(name)),
+            ("otel_scope_version", without_nul(version)),
+            ("otel_scope_schema_url", without_nul(&metrics.schema_url)),
         ];
         labels.retain(|(name, _)| own.iter().all(|(own, _)| own != name));
-        labels.extend(own.map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value))));
+        labels.extend(own.map(|(name, value)| (Cow::Borrowed(name), value)));
         labels.sort_unstable();
         Self { name, labels }
     }
@@ -148,12 +148,17 @@ pub(super) fn sanitize<'a>(name: &'a str, allowed: &[char]) -> Cow<'a, str> {
 /// An attribute's value as a label's; what is not scalar as JSON.
 fn text(value: Option<&AnyValue>) -> Cow<'_, str> {
     match value.and_then(|value| value.value.as_ref()) {
-        Some(Value::StringValue(text)) => Cow::Borrowed(text),
+        Some(Value::StringValue(text)) => without_nul(text),
         _ => match json(value) {
             serde_json::Value::Null => Cow::Borrowed(""),
             other => Cow::Owned(other.to_string()),
         },
     }
+}
+
+/// `text` without the one character that Prometheus takes for the end of a page.
+pub(super) fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
 }
 
 fn json(value: Option<&AnyValue>) -> serde_json::Value {

@@ -13,7 +13,7 @@ use super::exemplar;
 use super::family::{Families, Family, Kind, Point};
 use super::labels::Pairs;
 
-mod message;
+pub(super) mod message;
 mod native;
 
 use message::{

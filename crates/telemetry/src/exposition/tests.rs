@@ -1,9 +1,15 @@
 use super::*;
 
+mod differential;
+mod formats;
+mod openmetrics;
+mod protobuf;
+mod specialities;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::Meter;
-use opentelemetry::{InstrumentationScope, KeyValue, metrics::MeterProvider as _};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::common::v1::{self, InstrumentationScope as Scope};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -11,7 +17,6 @@ use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, ExponentialHistogram, ExponentialHistogramDataPoint, Gauge, Histogram,
     HistogramDataPoint, Metric, NumberDataPoint, ScopeMetrics, Sum, number_data_point,
 };
-use opentelemetry_sdk::metrics::SdkMeterProvider;
 use pharos_testkit::prometheus::{Sample, parse};
 
 use crate::generation::Totals;
@@ -134,61 +139,6 @@ fn histogram(samples: &[Sample]) -> Data {
     });
     let aggregation_temporality = AggregationTemporality::Cumulative.into();
     Data::Histogram(Histogram { data_points: data_points.collect(), aggregation_temporality })
-}
-
-#[test]
-fn the_exporter_of_opentelemetry_shows_the_same_series_and_types() {
-    let record = |meter: &Meter| {
-        let attributes = [KeyValue::new("http.method", "GET"), KeyValue::new("ok", true)];
-        meter
-            .u64_counter("requests")
-            .with_description("a \\ and\na line")
-            .build()
-            .add(3, &attributes);
-        meter.f64_counter("seconds").build().add(0.25, &[KeyValue::new("n", 7)]);
-        meter.i64_up_down_counter("open.connections").build().add(-2, &attributes);
-        meter.f64_gauge("load").build().record(1e9, &[KeyValue::new("a", "say \"hi\"\n\\")]);
-        let clash = [KeyValue::new("a.b", "2"), KeyValue::new("a-b", "1")];
-        meter.u64_gauge("clash").build().record(1, &clash);
-        let histogram = meter.f64_histogram("duration").with_boundaries(vec![0.1, 1.0, 1e6]);
-        let histogram = histogram.build();
-        for value in [0.05, 0.5, 5.0, 5e6] {
-            histogram.record(value, &attributes);
-        }
-    };
-    let scope = || {
-        InstrumentationScope::builder("scope").with_version("1").with_schema_url("http://s").build()
-    };
-    let totals = Totals::empty();
-    record(&totals.meter_with_scope(scope()));
-    let ours = text(&totals.snapshot());
-
-    let registry = prometheus::Registry::new();
-    let exporter = opentelemetry_prometheus::exporter().with_registry(registry.clone());
-    let exporter = exporter.without_units().without_target_info().build().unwrap();
-    let provider = SdkMeterProvider::builder().with_reader(exporter).build();
-    record(&provider.meter_with_scope(scope()));
-    let theirs = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-
-    assert_eq!(series(&ours), series(&theirs));
-    assert_eq!(comments(&ours), comments(&theirs));
-}
-
-/// Every sample, with numbers compared as numbers.
-fn series(page: &str) -> BTreeSet<String> {
-    let samples = parse(page).unwrap().into_iter();
-    let sample = |it: Sample| {
-        let mut labels = it.labels;
-        if let Some(bound) = labels.get_mut("le") {
-            *bound = bound.parse::<f64>().unwrap().to_string();
-        }
-        format!("{}{labels:?} {}", it.name, it.value)
-    };
-    samples.map(sample).collect()
-}
-
-fn comments(page: &str) -> BTreeSet<&str> {
-    page.lines().filter(|line| line.starts_with('#') && !line.ends_with(' ')).collect()
 }
 
 #[test]

@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 
 use super::family::{Families, Family, Kind, Point};
-use super::{exemplar, number};
+use super::{exemplar, labels, number};
 
 /// The two ways to write text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,9 @@ pub(super) fn write(families: Families<'_>, style: Style, page: &mut impl Write)
     let mut writer = Writer { style, page, bounds: Default::default() };
     for (name, mut family) in families {
         let series = family.series(&scopes);
+        if series.is_empty() {
+            continue;
+        }
         writer.head(&name, &family)?;
         for (labels, _, point) in series.iter() {
             writer.point(&name, family.kind, labels, point)?;
@@ -213,7 +216,7 @@ impl Style {
     }
 
     fn help(self, text: &str) -> String {
-        let text = text.replace('\\', r"\\").replace('\n', r"\n");
+        let text = labels::without_nul(text).replace('\\', r"\\").replace('\n', r"\n");
         match self {
             Self::Prometheus => text,
             Self::OpenMetrics => text.replace('"', "\\\""),
