@@ -51,7 +51,9 @@ impl Shape {
             for (Declared { declaration, .. }, stream) in declared.iter().zip(&mut streams) {
                 if selects(&view.selector, declaration.name, declaration.kind) {
                     matched = true;
-                    refused = refused.or(apply(view, declaration, stream).err());
+                    if let Err(finding) = apply(view, declaration, stream) {
+                        refused.get_or_insert(finding);
+                    }
                 }
             }
             findings.extend(refused);
