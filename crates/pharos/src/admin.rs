@@ -1,4 +1,8 @@
 //! The admin port: probes for the kubelet, and what the pipeline says of itself for people.
+//!
+//! The one thing that can be changed here is what is logged, and only from inside the Pod.
+
+use std::net::SocketAddr;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,10 +15,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::logging::LogLevel;
+
+mod log_level;
+
 /// What the admin port shows.
 #[derive(Clone)]
 pub(crate) struct Admin {
     pub(crate) pipeline: Pipeline,
+    pub(crate) log_level: LogLevel,
     /// The components of this process, by name.
     pub(crate) components: Vec<(&'static str, watch::Receiver<Readiness>)>,
 }
@@ -39,7 +48,9 @@ impl Admin {
                 "/debug/telemetry/last-commit",
                 get(async |State(admin): State<Self>| admin.pipeline.last_commit_exposition()),
             )
-            .with_state(self);
+            .merge(log_level::routes())
+            .with_state(self)
+            .into_make_service_with_connect_info::<SocketAddr>();
         axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned()).await
     }
 }

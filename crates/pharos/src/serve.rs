@@ -14,7 +14,7 @@ use pharos_cluster::election::{Election, Leadership};
 use pharos_cluster::heartbeat::Pod;
 use pharos_instruments::Instruments;
 use pharos_operator::{Operator, Replica, Stopped};
-use pharos_telemetry::{Catalogue, Config, Identity, Pipeline};
+use pharos_telemetry::{Catalogue, Config, Identity, Pipeline, Reloader};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin::Admin;
 use crate::arguments::ServeArguments;
-use crate::logging;
+use crate::logging::{self, LogLevel};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// How long the last export of all sinks may take.
@@ -40,6 +40,15 @@ const NOT_SCRAPED: &str = "Metrics are not scraped here: the configuration in fo
     TelemetryConfig and name it in spec.metrics.exporters.\n";
 const TELEMETRY_LEASE: &str = "pharos-telemetry-leader";
 const ADMISSION_LEASE: &str = "pharos-admission-leader";
+
+/// What is there before anything runs, so that whatever happens can be logged.
+struct Foundation {
+    identity: Identity,
+    instruments: Instruments,
+    pipeline: Pipeline,
+    reloader: Reloader,
+    log_level: LogLevel,
+}
 
 /// What runs, and by what it is told to end, in this order.
 #[derive(Default)]
@@ -64,20 +73,22 @@ struct Tasks {
 
 /// Runs the engine until SIGTERM or SIGINT.
 pub(crate) fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
-    logging::start(arguments.log_format, &arguments.log_level)?;
+    let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let identity = Identity::from_environment(VERSION, &environment);
+    let foundation = Foundation::lay(arguments, identity)?;
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let outcome = runtime.block_on(serve(arguments));
+    let outcome = runtime.block_on(serve(arguments, foundation));
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
+async fn serve(arguments: &ServeArguments, foundation: Foundation) -> anyhow::Result<()> {
     let mut signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let process = Process::default();
-    let tasks = process.start(arguments).await?;
+    let tasks = process.start(arguments, foundation).await?;
     let asked = tokio::select! {
         () = asked_to_end(&mut signals) => true,
         () = process.over.cancelled() => false,
@@ -93,11 +104,29 @@ async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+// === impl Foundation ===
+
+impl Foundation {
+    /// Starts the pipeline, which exports nowhere yet, and then logging, of which it is a part.
+    fn lay(arguments: &ServeArguments, identity: Identity) -> anyhow::Result<Self> {
+        let mut catalogue = Catalogue::new();
+        let instruments = Instruments::declare(&mut catalogue);
+        let (pipeline, reloader) = Pipeline::start(identity.clone(), catalogue)?;
+        let log_level = logging::start(arguments.log_format, &arguments.log_level, &pipeline)?;
+        Ok(Self { identity, instruments, pipeline, reloader, log_level })
+    }
+}
+
 // === impl Process ===
 
 impl Process {
     /// Binds, wires and starts everything.
-    async fn start(&self, arguments: &ServeArguments) -> anyhow::Result<Tasks> {
+    async fn start(
+        &self,
+        arguments: &ServeArguments,
+        foundation: Foundation,
+    ) -> anyhow::Result<Tasks> {
+        let Foundation { identity, instruments, pipeline, reloader, log_level } = foundation;
         let metrics = bind(arguments.metrics_listen, "--metrics-listen").await?;
         let admin = bind(arguments.admin_listen, "--admin-listen").await?;
         let options = Options {
@@ -110,12 +139,8 @@ impl Process {
         };
         let client = pharos_cluster::connect(arguments.kubeconfig.as_deref()).await?;
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let identity = Identity::from_environment(VERSION, &environment);
         let candidate = candidate(&identity, &environment);
         let replica = replica(arguments, &identity, &environment);
-        let mut catalogue = Catalogue::new();
-        let instruments = Instruments::declare(&mut catalogue);
-        let (pipeline, reloader) = Pipeline::start(identity, catalogue)?;
         tracing::info!(
             version = VERSION,
             replica = replica.name,
@@ -133,6 +158,7 @@ impl Process {
         let admission = Admission::new(client.clone(), instruments, options, admission_leadership);
         let admin_port = Admin {
             pipeline: pipeline.clone(),
+            log_level,
             components: vec![("admission", admission.readiness())],
         };
         let operator = Operator {
