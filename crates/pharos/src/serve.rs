@@ -14,7 +14,7 @@ use pharos_cluster::election::{Election, Leadership};
 use pharos_cluster::heartbeat::Pod;
 use pharos_instruments::Instruments;
 use pharos_operator::{Operator, Replica, Stopped};
-use pharos_telemetry::{Catalogue, Config, Identity, Pipeline, Reloader};
+use pharos_telemetry::{Catalogue, Config, Identity, Pipeline, Proxies, Reloader};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -141,6 +141,7 @@ impl Process {
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let candidate = candidate(&identity, &environment);
         let replica = replica(arguments, &identity, &environment);
+        let reloader = reloader.with_proxies(Proxies::from_environment(&environment));
         tracing::info!(
             version = VERSION,
             replica = replica.name,

@@ -15,6 +15,7 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::client::Proxies;
 use crate::config::{Config, MetricShape};
 use crate::debug::{DebugSnapshot, Generations, Reloads};
 use crate::exposition::{self, ExpositionFormat, Scrape};
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) totals: Arc<Totals>,
     pub(crate) records: Arc<Records>,
     pub(crate) running: ArcSwap<Config>,
+    pub(crate) proxies: ArcSwap<Proxies>,
     /// How scrapes are served, made from the same configuration.
     pub(crate) scrape_transport: watch::Sender<Transport>,
     pub(crate) stats: ArcSwap<BTreeMap<SinkId, Arc<Stats>>>,
@@ -262,6 +264,7 @@ impl Shared {
             totals: Arc::new(totals),
             records: Arc::default(),
             running: ArcSwap::from_pointee(Config::off()),
+            proxies: ArcSwap::default(),
             scrape_transport: watch::Sender::default(),
             stats: ArcSwap::default(),
             reloads: ReloadCounts::default(),

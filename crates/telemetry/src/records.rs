@@ -16,7 +16,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::oneshot;
 
-use crate::client::{ClientSpec, Proxies};
+use crate::client::ClientSpec;
 use crate::config::{self, Config};
 use crate::logs::Logs;
 use crate::pipeline::Shared;
@@ -78,7 +78,6 @@ pub(crate) fn senders_to_start(
     wanted: &Config,
     shared: &Shared,
     stats: &SinkStats,
-    proxies: &Proxies,
 ) -> Result<Vec<SenderParts>, PrepareError> {
     let starting: BTreeSet<&SinkId> =
         plan.sinks().filter(|(_, change)| change.starts()).map(|(sink, _)| sink).collect();
@@ -86,7 +85,7 @@ pub(crate) fn senders_to_start(
         .receivers()
         .filter(|(sink, _)| sink.signal != Signal::Metrics && starting.contains(sink))
         .map(|(sink, receiver)| {
-            let client = client_spec(&sink, receiver, proxies)?;
+            let client = client_spec(&sink, receiver, shared)?;
             let resource = shared.identity.resource(&wanted.resource_attributes);
             let stats = stats.get(&sink).map(Arc::clone).unwrap_or_default();
             Ok(SenderParts { sink, client, resource, stats })

@@ -42,7 +42,6 @@ pub struct Reloader {
     switches: mpsc::Sender<Switch>,
     hub: JoinHandle<()>,
     runtime: Background,
-    proxies: Proxies,
 }
 
 /// A reload that is ready: everything that could fail has not. Dropping it undoes it.
@@ -109,14 +108,14 @@ impl Reloader {
         hub: JoinHandle<()>,
         runtime: Runtime,
     ) -> Self {
-        Self { shared, switches, hub, runtime: Background(Some(runtime)), proxies: Proxies::none() }
+        Self { shared, switches, hub, runtime: Background(Some(runtime)) }
     }
 
     /// Reaches the receivers of all reloads to come through `proxies`, and logs which those are.
     #[must_use]
-    pub fn with_proxies(mut self, proxies: Proxies) -> Self {
+    pub fn with_proxies(self, proxies: Proxies) -> Self {
         proxies.log();
-        self.proxies = proxies;
+        self.shared.proxies.store(Arc::new(proxies));
         self
     }
 
@@ -133,9 +132,9 @@ impl Reloader {
             shared.reloads.refused.fetch_add(1, Ordering::Relaxed);
             error
         };
-        let (stats, proxies) = (stats_after(shared, &wanted), &self.proxies);
-        let start = sinks_to_start(&plan, &wanted, shared, &stats, proxies).map_err(refuse)?;
-        let records = senders_to_start(&plan, &wanted, shared, &stats, proxies).map_err(refuse)?;
+        let stats = stats_after(shared, &wanted);
+        let start = sinks_to_start(&plan, &wanted, shared, &stats).map_err(refuse)?;
+        let records = senders_to_start(&plan, &wanted, shared, &stats).map_err(refuse)?;
         let transport = Transport::prepare(&wanted, &shared.scrape_transport.borrow());
         let transport = transport.map_err(|(name, error)| {
             refuse(PrepareError::Scrape(SinkId::new(Signal::Metrics, name), error))
@@ -175,7 +174,7 @@ impl Reloader {
                 Drained::default()
             }
         };
-        let Self { shared: _, switches, hub, runtime, proxies: _ } = self;
+        let Self { shared: _, switches, hub, runtime } = self;
         drop(switches);
         runtime.join(hub, end + JOIN_LIMIT).await;
         ShutdownReport { drained }
@@ -195,7 +194,6 @@ fn sinks_to_start(
     wanted: &Config,
     shared: &Shared,
     stats: &SinkStats,
-    proxies: &Proxies,
 ) -> Result<Vec<(Endpoint, SinkSpec)>, PrepareError> {
     let starting: BTreeSet<&SinkName> = plan
         .of(Signal::Metrics)
@@ -212,7 +210,7 @@ fn sinks_to_start(
         .map(|(name, sink)| {
             let id = SinkId::new(Signal::Metrics, name.clone());
             let stats = stats.get(&id).map(Arc::clone).unwrap_or_default();
-            let spec = sink_spec(&id, sink, wanted, shared, stats, proxies)?;
+            let spec = sink_spec(&id, sink, wanted, shared, stats)?;
             Ok((sink.receiver.endpoint.clone(), spec))
         })
         .collect()
@@ -224,12 +222,11 @@ fn sink_spec(
     wanted: &Config,
     shared: &Shared,
     stats: Arc<Stats>,
-    proxies: &Proxies,
 ) -> Result<SinkSpec, PrepareError> {
     if !SENSIBLE.contains(&sink.period) {
         return Err(PrepareError::Period(id.clone()));
     }
-    let client = client_spec(id, &sink.receiver, proxies)?;
+    let client = client_spec(id, &sink.receiver, shared)?;
     let resource = shared.identity.resource(&wanted.resource_attributes);
     let OtlpSink { receiver: _, period, temporality } = *sink;
     Ok(SinkSpec { name: id.name.clone(), client, resource, period, temporality, stats })
@@ -238,12 +235,13 @@ fn sink_spec(
 pub(crate) fn client_spec(
     id: &SinkId,
     receiver: &OtlpReceiver,
-    proxies: &Proxies,
+    shared: &Shared,
 ) -> Result<ClientSpec, PrepareError> {
     if !SENSIBLE.contains(&receiver.timeout) {
         return Err(PrepareError::Timeout(id.clone()));
     }
-    ClientSpec::new(receiver, proxies).map_err(|error| PrepareError::Client(id.clone(), error))
+    ClientSpec::new(receiver, &shared.proxies.load())
+        .map_err(|error| PrepareError::Client(id.clone(), error))
 }
 
 // === impl Prepared ===

@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
+#[path = "support/certificates.rs"]
+mod certificates;
 mod support;
 
 use std::time::Duration;
 
-use pharos_telemetry::config::{Compression, Protocol};
+use certificates::Authority;
+use pharos_telemetry::config::{Compression, Protocol, ServerTls};
 use pharos_telemetry::{OtlpReceiver, ProbeReport, Proxies, Signal, SinkHealth, probe};
 use support::{Answer, HttpAnswer, PATIENCE, Receiver, Versions};
 use tonic::Code;
@@ -17,6 +20,11 @@ async fn probed(receiver: &OtlpReceiver) -> ProbeReport {
     let proxies = Proxies::none();
     let probe = probe(receiver, Signal::Traces, &proxies);
     tokio::time::timeout(PATIENCE, probe).await.unwrap().unwrap()
+}
+
+fn tls_server() -> rustls::ServerConfig {
+    let certificate = Authority::root("ours").issue().certified();
+    ServerTls { certificate, client_ca: None }.server_config().unwrap()
 }
 
 /// The kind of the outcome, and what a person is told.
@@ -110,7 +118,7 @@ async fn who_never_answers_is_given_up_and_it_is_known_how_far_it_came() {
         assert_eq!(told(&probed(&to).await).0, "ambiguous", "it was sent");
     }
     // A handshake that nobody takes part in.
-    let receiver = Receiver::with_tls(support::Authority::new().server());
+    let receiver = Receiver::with_tls(tls_server());
     receiver.swallows_connections(true);
     for protocol in PROTOCOLS {
         let mut to = receiver.by(protocol);
@@ -128,7 +136,7 @@ async fn who_never_answers_is_given_up_and_it_is_known_how_far_it_came() {
 
 #[tokio::test]
 async fn a_receiver_that_speaks_something_else_is_recognized() {
-    let tls = Receiver::with_tls(support::Authority::new().server());
+    let tls = Receiver::with_tls(tls_server());
     let (http1, http2) = (Receiver::speaking(Versions::Http1), Receiver::speaking(Versions::Http2));
     let plaintext = |receiver: &Receiver, protocol| {
         OtlpReceiver::new(support::endpoint(protocol, receiver.address()))

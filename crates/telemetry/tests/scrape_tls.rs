@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
-#[path = "support/authority.rs"]
-mod authority;
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/scraper.rs"]
 mod scraper;
 mod support;
@@ -11,7 +11,7 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use authority::{Authority, Issued, trusting};
+use certificates::{Authority, Issued, trusting};
 use pharos_telemetry::config::{ClientTls, ScrapeTransport, ServerTls};
 use pharos_telemetry::{Change, Config, MetricSink, Signal};
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};

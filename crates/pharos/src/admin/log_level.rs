@@ -47,14 +47,14 @@ mod tests {
     use super::*;
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
-    use pharos_telemetry::{Identity, Pipeline};
+    use pharos_telemetry::{Catalogue, Identity, Pipeline};
     use tower::ServiceExt as _;
 
     use crate::logging::LogLevel;
 
     async fn ask(level: &LogLevel, peer: &str, method: &str, body: &str) -> (StatusCode, String) {
         let identity = Identity::from_environment("1.0.0", &|_| None);
-        let (pipeline, _reloader) = Pipeline::start(identity).unwrap();
+        let (pipeline, _reloader) = Pipeline::start(identity, Catalogue::new()).unwrap();
         let admin = Admin { pipeline, log_level: level.clone(), components: Vec::new() };
         let peer: SocketAddr = peer.parse().unwrap();
         let request = Request::builder()

@@ -2,7 +2,7 @@ use std::io;
 
 use pharos_telemetry::config::Endpoint;
 use pharos_telemetry::propagation::current_span;
-use pharos_telemetry::{Config, Identity, RecordSink, Reloader};
+use pharos_telemetry::{Catalogue, Config, Identity, RecordSink, Reloader};
 
 use super::*;
 
@@ -40,7 +40,7 @@ impl<'a> MakeWriter<'a> for Page {
 /// A pipeline whose spans are recorded, though nobody is there to take them.
 async fn recording() -> (Pipeline, Reloader) {
     let identity = Identity::from_environment("1.0.0", &|_| None);
-    let (pipeline, mut reloader) = Pipeline::start(identity).unwrap();
+    let (pipeline, mut reloader) = Pipeline::start(identity, Catalogue::new()).unwrap();
     let nobody = RecordSink::new(Endpoint::grpc("http://127.0.0.1:1").unwrap());
     let config = Config::off().with_traces("nobody", nobody);
     reloader.prepare(config).await.unwrap().commit().in_force().await;

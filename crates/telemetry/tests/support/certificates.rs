@@ -1,19 +1,27 @@
-//! Certificates for tests: an authority, and what it issues.
+//! Authorities, and certificates that they issue, for one test.
+
+#![allow(dead_code, reason = "each test binary uses a part of this")]
 
 use std::time::SystemTime;
 
-use pharos_telemetry::config::{CaBundle, CertifiedKey, ClientTls, Roots, ServerTls};
+use pharos_telemetry::config::{CaBundle, CertifiedKey, ClientTls, Roots, ServerName};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair,
-    PKCS_ECDSA_P256_SHA256, SignatureAlgorithm, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PKCS_ECDSA_P256_SHA256,
+    SignatureAlgorithm,
 };
-use uuid::Uuid;
 
-/// An authority.
-pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+/// The name that every server's certificate is valid for.
+pub(crate) const NAME: &str = "pharos.test";
 
-/// A certificate and its key in PEM.
-pub(crate) struct Pair {
+/// Issues certificates.
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    /// Its own certificate, and those between it and the root.
+    chain: String,
+}
+
+/// A certificate with its chain, and its key, in PEM.
+pub(crate) struct Issued {
     pub(crate) certificate: String,
     pub(crate) key: String,
 }
@@ -21,81 +29,98 @@ pub(crate) struct Pair {
 // === impl Authority ===
 
 impl Authority {
-    /// One with a name and a key of its own.
-    pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.distinguished_name.push(DnType::CommonName, Uuid::new_v4().to_string());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    /// A root.
+    pub(crate) fn root(name: &str) -> Self {
+        let (params, key) = authority(name);
+        let chain = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), chain }
     }
 
-    pub(crate) fn pem(&self) -> String {
-        self.0.pem()
+    /// An authority that this one vouches for.
+    pub(crate) fn intermediate(&self, name: &str) -> Self {
+        let (params, key) = authority(name);
+        let chain = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), chain }
     }
 
-    pub(crate) fn bundle(&self) -> CaBundle {
-        CaBundle::parse(self.pem().as_bytes(), SystemTime::now()).unwrap()
+    /// A certificate for servers and clients alike, without its chain.
+    pub(crate) fn issue(&self) -> Issued {
+        self.issue_for(&PKCS_ECDSA_P256_SHA256)
     }
 
-    /// A certificate that is valid for `names`, which may be addresses.
-    pub(crate) fn issue(&self, names: &[&str]) -> Pair {
-        self.issue_as(names, &PKCS_ECDSA_P256_SHA256, |_| {})
+    pub(crate) fn issue_for(&self, algorithm: &'static SignatureAlgorithm) -> Issued {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Issued { certificate, key: key.serialize_pem() }
     }
 
-    /// One that has been of no use for a year.
-    pub(crate) fn issue_expired(&self, names: &[&str]) -> Pair {
-        self.issue_as(names, &PKCS_ECDSA_P256_SHA256, |params| {
-            params.not_before = date_time_ymd(2020, 1, 1);
-            params.not_after = date_time_ymd(2021, 1, 1);
-        })
-    }
-
-    pub(crate) fn issue_as(
+    /// A certificate for other names than [`NAME`], or addresses, and with what `change` makes of it.
+    pub(crate) fn issue_to(
         &self,
         names: &[&str],
-        algorithm: &'static SignatureAlgorithm,
         change: impl FnOnce(&mut CertificateParams),
-    ) -> Pair {
+    ) -> Issued {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         change(&mut params);
-        let key = KeyPair::generate_for(algorithm).unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Issued { certificate, key: key.serialize_pem() }
     }
 
-    /// What clients trust that trust this authority alone, and show no certificate.
+    /// A certificate with this authority's own behind it.
+    pub(crate) fn issue_chain(&self) -> Issued {
+        let Issued { certificate, key } = self.issue();
+        Issued { certificate: format!("{certificate}{}", self.chain), key }
+    }
+
+    pub(crate) fn pem(&self) -> &str {
+        &self.chain
+    }
+
+    pub(crate) fn bundle(&self) -> CaBundle {
+        bundle(&[self])
+    }
+
+    /// What a client needs that trusts this authority.
     pub(crate) fn trusted(&self) -> ClientTls {
-        ClientTls { roots: Roots::Bundle(self.bundle()), ..ClientTls::default() }
-    }
-
-    /// A server on this host that demands no certificate.
-    pub(crate) fn server(&self) -> rustls::ServerConfig {
-        self.issue(&["127.0.0.1", "localhost"]).server(None)
+        trusting(&[self])
     }
 }
 
-// === impl Pair ===
+fn authority(name: &str) -> (CertificateParams, KeyPair) {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (params, KeyPair::generate().unwrap())
+}
 
-impl Pair {
+/// Several authorities, as while one replaces another.
+pub(crate) fn bundle(authorities: &[&Authority]) -> CaBundle {
+    let pem: String = authorities.iter().map(|authority| authority.pem()).collect();
+    CaBundle::parse(pem.as_bytes(), SystemTime::now()).unwrap()
+}
+
+/// What a client needs that trusts these authorities.
+pub(crate) fn trusting(authorities: &[&Authority]) -> ClientTls {
+    ClientTls {
+        roots: Roots::Bundle(bundle(authorities)),
+        client_certificate: None,
+        server_name: Some(ServerName::parse(NAME).unwrap()),
+    }
+}
+
+// === impl Issued ===
+
+impl Issued {
     pub(crate) fn certified(&self) -> CertifiedKey {
         self.certified_at(SystemTime::now())
     }
 
-    fn certified_at(&self, now: SystemTime) -> CertifiedKey {
+    /// This, parsed at another time: it may have expired since.
+    pub(crate) fn certified_at(&self, now: SystemTime) -> CertifiedKey {
         let (certificate, key) = (self.certificate.as_bytes(), self.key.as_bytes());
         CertifiedKey::parse(certificate, key, now).unwrap()
-    }
-
-    /// A server that nobody looked after.
-    pub(crate) fn expired_server(&self) -> rustls::ServerConfig {
-        let certificate = self.certified_at(date_time_ymd(2020, 7, 1).into());
-        ServerTls { certificate, client_ca: None }.server_config().unwrap()
-    }
-
-    /// A server that shows this, and demands certificates of `client_ca`.
-    pub(crate) fn server(&self, client_ca: Option<&Authority>) -> rustls::ServerConfig {
-        let client_ca = client_ca.map(Authority::bundle);
-        ServerTls { certificate: self.certified(), client_ca }.server_config().unwrap()
     }
 }

@@ -1,11 +1,10 @@
 //! OTLP receivers in this process, and what tests say about a pipeline.
 //!
 //! [`Receiver`] takes all three signals by both protocols on one port, in plaintext or TLS, and
-//! answers as [`Answer`] says; [`Authority`] issues what TLS needs; [`Proxy`] is a proxy.
+//! answers as [`Answer`] says; [`Proxy`] is a proxy. What TLS needs is in `certificates.rs`, for
+//! those binaries that need it.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of this")]
-
-pub(crate) mod records;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -19,15 +18,14 @@ use pharos_telemetry::{
 };
 
 mod answer;
-mod certificates;
 mod export;
 mod proxy;
 mod receiver;
+pub(crate) mod records;
 mod server;
 mod services;
 
 pub(crate) use answer::{Answer, HttpAnswer};
-pub(crate) use certificates::Authority;
 pub(crate) use export::{Export, LogExport, Point, SpanExport, assert_no_series_goes_back};
 pub(crate) use proxy::Proxy;
 pub(crate) use receiver::Receiver;

@@ -198,7 +198,7 @@ impl<T: Content> Inbox<T> {
             Answer::Refuse(code) => Err(Status::new(code, "as the test wants it")),
             Answer::RejectPoints(items) => Ok(items),
             Answer::Nothing => std::future::pending().await,
-            other => panic!("{other:?} is for the other receiver"),
+            other => panic!("{other:?} is for Receiver"),
         }
     }
 }
