@@ -19,18 +19,19 @@ async fn an_invalid_change_in_the_middle_moves_nothing() -> anyhow::Result<()> {
     let before = running(&pharos).await?;
     ensure!(before.to_string().contains(&stage.collector.endpoint()), "running is {before}");
 
-    // Right by the CRD, and more than the pipeline can do.
-    let unsupported = telemetryconfig(
-        "exporters: [{name: other, type: OTLP, otlp: {protocol: GRPC, endpoint: 'http://127.0.0.1:9'}}]\n  \
-         metrics: {exporters: [other], temporality: Delta}\n  traces: {exporters: [other]}",
+    // Right by the CRD, and nothing to connect to.
+    let invalid = telemetryconfig(
+        "exporters: [{name: other, type: OTLP, otlp: {protocol: GRPC, endpoint: 'http://127.0.0.1:0', \
+         headers: [{name: a, valueFrom: {secretKeyRef: {name: nowhere, key: a}}}]}}]\n  \
+         metrics: {exporters: [other]}",
     );
-    stage.cluster.apply(&unsupported).await?;
-    let message = stage.condition("Accepted", "False", "UnsupportedValue").await?;
-    for field in ["spec.metrics.temporality", "spec.traces"] {
-        ensure!(message.contains(field), "the message does not name {field}: {message}");
-    }
+    stage.cluster.apply(&invalid).await?;
+    let message = stage.condition("Accepted", "False", "Invalid").await?;
+    ensure!(message.starts_with("spec.exporters[other].otlp.endpoint: "), "{message}");
+    let message = stage.condition("ResolvedRefs", "False", "SecretNotFound").await?;
+    ensure!(message.contains("Secret \"nowhere\""), "{message}");
     stage.condition("Programmed", "False", "RunningPreviousConfig").await?;
-    stage.condition("Ready", "False", "UnsupportedValue").await?;
+    stage.condition("Ready", "False", "Invalid").await?;
     ensure!(running(&pharos).await? == before, "the running configuration moved");
 
     // What was in force still exports what happens now.

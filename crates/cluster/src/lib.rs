@@ -2,8 +2,9 @@
 //!
 //! What is decided about objects is decided elsewhere (`operator`, `admission`); this crate only
 //! brings objects in and carries Leases out. Entry points: [`connect()`] for the client,
-//! [`view::keep`] for a watch that survives broken objects, [`election::Election`] for leadership,
-//! [`heartbeat::Heartbeat`] for what one replica tells the others.
+//! [`view::keep`] for a watch that survives broken objects, [`references::keep`] for Secrets and
+//! ConfigMaps by name, [`election::Election`] for leadership, [`heartbeat::Heartbeat`] for what one
+//! replica tells the others.
 //!
 //! It must not know policies, telemetry or conditions.
 
@@ -12,6 +13,7 @@ mod connect;
 pub mod election;
 pub mod heartbeat;
 pub mod readiness;
+pub mod references;
 pub mod trouble;
 pub mod view;
 

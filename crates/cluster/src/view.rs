@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use crate::backoff::RetryDelay;
 use crate::trouble::Trouble;
 
-const WATCH_SECONDS: u32 = 60;
+pub(crate) const WATCH_SECONDS: u32 = 60;
 /// Longer than any watch that does not fail is silent about it.
 const QUIET: Duration = Duration::from_secs(70);
 

@@ -1,46 +1,49 @@
 //! What this process should run, and the steps that bring it about.
 //!
-//! [`choose`] is pure: objects to [`Target`]. [`Applier::run`] drives the pipeline there, one
-//! target at a time; a newer target cancels a `prepare` that is under way, and a target that is
-//! refused changes nothing that runs.
+//! [`choose`] and what is decided about a target (`apply/attempt.rs`) are pure. [`Applier::run`]
+//! drives the pipeline there, one target at a time; a newer observation, of an object or of
+//! something that it refers to, cancels a `prepare` that is under way. What is refused changes
+//! nothing that runs: a new generation leaves the one before it in force, a Secret that went bad
+//! what was read of it before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use pharos_api::telemetryconfig::{Component, TelemetryConfig};
-use pharos_cluster::view::{Observed, Uid, View};
-use pharos_telemetry::config::{Config, MetricSink};
-use pharos_telemetry::{Health, Pipeline, Reloader, Signal, SinkHealth, SinkId};
+use pharos_cluster::references::{References, Wanted};
+use pharos_cluster::view::View;
+use pharos_telemetry::config::{Config, MetricShape};
+use pharos_telemetry::{Health, Pipeline, Reloader};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::report::{
-    ConfigReport, ExporterHealth, ExporterReport, Report, Running, State, config_hash,
-};
-use crate::resolve::{Problems, resolve};
-use crate::select::{Scopes, select};
+use crate::report::{ConfigReport, Report, Running, State};
+use crate::select::Scopes;
+
+mod attempt;
+mod exporters;
+
+pub use attempt::{Target, choose};
+
+use attempt::{Attempt, InForce, ObjectAttempt, Step, attempt};
+use exporters::exporters;
 
 /// How long a removed sink may take for its last export.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// How often certificates are held against the clock.
+const RECHECK: Duration = Duration::from_secs(60);
 
-/// What a process should run.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Target {
-    /// No object wins: the command line's defaults.
-    Defaults,
-    /// The object that wins, whatever it is worth.
-    Object {
-        /// Its uid.
-        uid: Uid,
-        /// Its name, for logs.
-        name: String,
-        /// The generation of its spec.
-        generation: i64,
-        /// What it asks for.
-        resolved: Result<Config, Problems>,
-    },
+/// What this process sees of the cluster, and asks to see.
+pub(crate) struct Sight {
+    /// The TelemetryConfigs.
+    pub(crate) objects: watch::Receiver<View<TelemetryConfig>>,
+    /// What was read of the Secrets and ConfigMaps that are wanted.
+    pub(crate) references: watch::Receiver<References>,
+    /// Which ones those are.
+    pub(crate) wanted: watch::Sender<Wanted>,
 }
 
 /// Brings the pipeline of this process to its target.
@@ -54,29 +57,8 @@ pub(crate) struct Applier {
     drains: TaskTracker,
     scopes: Scopes,
     running: Running,
+    in_force: Option<InForce>,
     report: Report,
-}
-
-/// The object that a process running `components` obeys, resolved.
-pub fn choose(
-    objects: &BTreeMap<Uid, Observed<TelemetryConfig>>,
-    scopes: &Scopes,
-    components: &BTreeSet<Component>,
-) -> Target {
-    let winners = select(&scopes.candidates(objects));
-    let Some(observed) = winners.for_process(components).and_then(|uid| objects.get(uid)) else {
-        return Target::Defaults;
-    };
-    let resolved = match &observed.object {
-        Ok(object) => resolve(&object.spec),
-        Err(error) => Err(Problems::undecodable(error)),
-    };
-    Target::Object {
-        uid: observed.uid().to_owned(),
-        name: observed.name().to_owned(),
-        generation: observed.generation(),
-        resolved,
-    }
 }
 
 // === impl Applier ===
@@ -100,6 +82,7 @@ impl Applier {
             drains: TaskTracker::new(),
             scopes: Scopes::default(),
             running: Running::Defaults,
+            in_force: None,
             report,
         }
     }
@@ -107,31 +90,44 @@ impl Applier {
     /// Runs until `shutdown`: the defaults at first, then what the objects ask for.
     pub(crate) async fn run(
         mut self,
-        mut objects: watch::Receiver<View<TelemetryConfig>>,
+        mut sight: Sight,
         shutdown: CancellationToken,
     ) -> (Reloader, TaskTracker) {
         let mut target = Target::Defaults;
-        let mut applied: Option<Target> = None;
+        let mut applied: Option<Attempt> = None;
+        let mut recheck = tokio::time::interval(RECHECK);
+        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            if applied.as_ref() != Some(&target) {
-                // What a cancelled attempt reported must not stay, even if the target is the old one.
+            let read = sight.references.borrow_and_update().clone();
+            let next = self.attempt(&target, &read);
+            if applied.as_ref() != Some(&next) {
+                // What a cancelled attempt reported must not stay, even if the next one is the old.
                 applied = None;
                 tokio::select! {
                     biased;
                     () = shutdown.cancelled() => break,
-                    () = self.apply(&target) => applied = Some(target.clone()),
-                    Ok(()) = objects.changed() => {}
+                    () = self.apply(&next) => applied = Some(next),
+                    Ok(()) = sight.objects.changed() => {}
+                    Ok(()) = sight.references.changed() => {}
                 }
             } else {
                 tokio::select! {
                     () = shutdown.cancelled() => break,
-                    Ok(()) = objects.changed() => {}
+                    Ok(()) = sight.objects.changed() => {}
+                    Ok(()) = sight.references.changed() => {}
                     Ok(()) = self.health.changed() => self.publish(),
+                    _ = recheck.tick() => {}
                 }
             }
-            if let Some(objects) = objects.borrow_and_update().objects.clone() {
+            if let Some(objects) = sight.objects.borrow_and_update().objects.clone() {
                 self.scopes.update(&objects);
                 target = choose(&objects, &self.scopes, &self.components);
+                let wanted = target.wanted();
+                sight.wanted.send_if_modified(|before| {
+                    let changed = *before != wanted;
+                    *before = wanted;
+                    changed
+                });
             }
         }
         // They end with the last flush at the latest, which must not wait for them.
@@ -139,51 +135,98 @@ impl Applier {
         (self.reloader, self.drains)
     }
 
-    /// Takes one target through prepare, commit and drain, and reports each state. Cancelled before
-    /// the commit it has changed nothing; cancelled after it, the next attempt finds nothing to do.
-    async fn apply(&mut self, target: &Target) {
-        match target {
-            Target::Defaults => {
-                if let Err(message) = self.reload(self.defaults.clone(), Running::Defaults).await {
-                    tracing::error!("cannot run the command line's defaults: {message}");
-                    return;
-                }
-                self.report.config = None;
-                self.publish();
-                tracing::info!(
-                    "running the command line's defaults: no TelemetryConfig is known that decides for this process"
-                );
-            }
-            Target::Object { uid, name, generation, resolved } => {
-                self.enter(uid, *generation, State::Applying);
-                let outcome = match resolved {
-                    Ok(config) => self.reload(config.clone(), Running::PreviousConfig).await,
-                    Err(problems) => Err(problems.summary()),
-                };
-                match outcome {
-                    Ok(()) => {
-                        tracing::info!(telemetryconfig = name, generation, "programmed");
-                        self.enter(uid, *generation, State::Programmed);
-                    }
-                    Err(message) => {
-                        tracing::warn!(
-                            telemetryconfig = name,
-                            generation,
-                            "refused, what ran before runs on: {message}"
-                        );
-                        let running = self.running;
-                        self.enter(uid, *generation, State::Failed { running, message });
-                    }
-                }
+    fn attempt(&self, target: &Target, read: &References) -> Attempt {
+        // The pipeline says nothing about views yet.
+        let inspect = |_: &MetricShape| Vec::new();
+        attempt(target, read, self.in_force.as_ref(), &inspect, Timestamp::now())
+    }
+
+    /// Takes one step through prepare, commit and drain, and reports each state. Cancelled before
+    /// the commit it has changed nothing; cancelled after it, the next one finds nothing to do.
+    async fn apply(&mut self, attempt: &Attempt) {
+        match attempt {
+            Attempt::Defaults => self.apply_defaults().await,
+            Attempt::Object(attempt) => {
+                let state = self.state_after(attempt).await;
+                self.enter(attempt, state);
             }
         }
     }
 
-    /// Puts `wanted` in force; `running` is what a later refusal will say that runs instead.
-    async fn reload(&mut self, wanted: Config, running: Running) -> Result<(), String> {
-        let prepared = self.reloader.prepare(wanted).await.map_err(|error| error.to_string())?;
+    async fn apply_defaults(&mut self) {
+        if let Err(message) = self.reload(self.defaults.clone(), None).await {
+            tracing::error!("cannot run the command line's defaults: {message}");
+            return;
+        }
+        self.report.config = None;
+        self.publish();
+        tracing::info!(
+            "running the command line's defaults: no TelemetryConfig is known that decides for this process"
+        );
+    }
+
+    /// Does what is to be done about an object; the state that it is in then.
+    async fn state_after(&mut self, attempt: &ObjectAttempt) -> State {
+        let ObjectAttempt { uid, name, generation, references, step, .. } = attempt;
+        let outcome = match step {
+            Step::Run(config, made_of) => {
+                if !self.runs(attempt) {
+                    self.enter(attempt, State::Applying);
+                }
+                let (uid, expires) = (uid.clone(), references.next_certificate_expiry);
+                let (generation, references) = (*generation, made_of.clone());
+                let restarts = String::new();
+                let in_force = InForce { uid, generation, references, expires, restarts };
+                self.reload((**config).clone(), Some(in_force)).await
+            }
+            Step::Stay => Ok(()),
+            Step::Wait => return State::Applying,
+            Step::Refuse(message) => Err(message.clone()),
+        };
+        match outcome {
+            Ok(()) if references.is_resolved() => {
+                tracing::info!(telemetryconfig = name, generation, "programmed");
+                State::Programmed
+            }
+            Ok(()) => {
+                let (reason, message) = (&references.reason, &references.message);
+                tracing::warn!(telemetryconfig = name, generation, reason, "{message}");
+                State::Programmed
+            }
+            Err(message) => {
+                tracing::warn!(
+                    telemetryconfig = name,
+                    generation,
+                    "refused, what ran before runs on: {message}"
+                );
+                State::Failed { running: self.running, message }
+            }
+        }
+    }
+
+    fn runs(&self, attempt: &ObjectAttempt) -> bool {
+        let same = |it: &InForce| it.uid == attempt.uid && it.generation == attempt.generation;
+        self.in_force.as_ref().is_some_and(same)
+    }
+
+    /// Puts `wanted` in force, which is made of an object or else of the defaults.
+    async fn reload(&mut self, wanted: Config, made_of: Option<InForce>) -> Result<(), String> {
+        let mut made_of = made_of;
+        if let (Some(before), Some(after)) = (&self.in_force, &mut made_of) {
+            if before.uid == after.uid && before.generation == after.generation {
+                after.restarts.clone_from(&before.restarts);
+            }
+            if *self.pipeline.running() == wanted {
+                // Something was written anew and says the same.
+                self.in_force = made_of;
+                return Ok(());
+            }
+        }
+        let prepared = self.reloader.prepare(wanted).await.map_err(|error| described(&error))?;
         let mut retired = prepared.commit();
-        self.running = running;
+        // What a later refusal will say that runs instead.
+        self.running = if made_of.is_some() { Running::PreviousConfig } else { Running::Defaults };
+        self.in_force = made_of;
         // Or the health of what ran before would be reported as that of what runs now.
         retired.in_force().await;
         self.drains.spawn(async move {
@@ -195,14 +238,23 @@ impl Applier {
         Ok(())
     }
 
-    fn enter(&mut self, uid: &str, generation: i64, state: State) {
+    fn enter(&mut self, attempt: &ObjectAttempt, state: State) {
+        let ObjectAttempt { uid, generation, hash, spec, references, .. } = attempt;
+        let before = self.report.config.take();
+        let same = before
+            .as_ref()
+            .filter(|it| it.uid == *uid && it.generation == *generation && it.state == state);
+        let restarts = self.in_force.as_ref().filter(|_| self.runs(attempt));
         self.report.config = Some(ConfigReport {
-            uid: uid.to_owned(),
-            generation,
-            config_hash: config_hash(uid, generation),
+            uid: uid.clone(),
+            generation: *generation,
+            config_hash: hash.clone(),
             state,
-            since: Timestamp::now(),
-            exporters: self.report.config.take().map(|config| config.exporters).unwrap_or_default(),
+            since: same.map_or_else(Timestamp::now, |it| it.since),
+            spec: spec.clone(),
+            references: references.clone(),
+            restarts: restarts.map(|it| it.restarts.clone()).unwrap_or_default(),
+            exporters: before.map(|config| config.exporters).unwrap_or_default(),
         });
         self.publish();
     }
@@ -223,34 +275,16 @@ impl Applier {
     }
 }
 
-/// The health of the sinks that run; what did not change since `before` keeps its time.
-fn exporters(
-    running: &Config,
-    health: &Health,
-    before: &[ExporterReport],
-    now: Timestamp,
-) -> Vec<ExporterReport> {
-    running
-        .metric_sinks()
-        .map(|(name, sink)| {
-            let id = SinkId::new(Signal::Metrics, name.clone());
-            let health = match (sink, health.sinks.get(&id)) {
-                (MetricSink::Prometheus(_), _) => ExporterHealth::Scraped,
-                (MetricSink::Otlp(_), None | Some(SinkHealth::NotYetExported)) => {
-                    ExporterHealth::NotYetExported
-                }
-                (MetricSink::Otlp(_), Some(SinkHealth::Healthy)) => ExporterHealth::Healthy,
-                (MetricSink::Otlp(_), Some(SinkHealth::Failing { reason, message })) => {
-                    let (reason, message) = (reason.as_str().to_owned(), message.clone());
-                    ExporterHealth::Failing { reason, message }
-                }
-            };
-            let same =
-                |report: &&ExporterReport| report.name == name.as_str() && report.health == health;
-            let since = before.iter().find(same).map_or(now, |report| report.since);
-            ExporterReport { name: name.as_str().to_owned(), health, since }
-        })
-        .collect()
+/// An error with what caused it: the cause is what a person can mend.
+fn described(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    message
 }
 
 #[cfg(test)]

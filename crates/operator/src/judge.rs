@@ -16,7 +16,7 @@ use pharos_cluster::view::{Observed, Uid};
 
 use crate::replicas::LiveReplica;
 use crate::report::{ConfigReport, State};
-use crate::resolve::{Problems, resolve};
+use crate::resolve::{Problems, check};
 use crate::select::{Scope, Winners};
 
 use conditions::Verdict;
@@ -60,7 +60,7 @@ pub fn judge(scene: &Scene<'_>) -> TelemetryConfigStatus {
         programmed_replicas: Some(format!("{programmed}/{}", obeying.len())),
         components: scene.component_entries(&obeying),
         exporters: scene.exporter_names(),
-        next_certificate_expiry_time: None,
+        next_certificate_expiry_time: scene.next_certificate_expiry(&obeying),
         conditions: scene.conditions(&obeying),
         replicas: scene.replica_entries(&obeying),
     }
@@ -88,18 +88,39 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// When the first certificate expires that a replica runs, of those that obey the object.
+    fn next_certificate_expiry(&self, obeying: &[Obeying<'_>]) -> Option<Time> {
+        let expiry = obeying
+            .iter()
+            .filter(|replica| self.runs(replica))
+            .filter_map(|replica| replica.report?.references.next_certificate_expiry);
+        expiry.min().map(whole_seconds)
+    }
+
+    /// What the replicas found that obey the object, of its present generation.
+    fn reports<'b>(
+        &self,
+        obeying: &'b [Obeying<'a>],
+    ) -> impl Iterator<Item = &'a ConfigReport> + 'b {
+        let generation = self.observed.generation();
+        obeying
+            .iter()
+            .filter_map(|replica| replica.report)
+            .filter(move |report| report.generation == generation)
+    }
+
     fn name_of(&self, uid: &str) -> &'a str {
         self.objects.get(uid).map_or("", |observed| observed.name())
     }
 
     fn conditions(&self, obeying: &[Obeying<'_>]) -> Vec<Condition> {
-        let resolved = match &self.observed.object {
-            Ok(object) => resolve(&object.spec).map(|_| ()),
+        let checked = match &self.observed.object {
+            Ok(object) => check(&object.spec),
             Err(error) => Err(Problems::undecodable(error)),
         };
-        let accepted = conditions::accepted(self, resolved.as_ref().err());
+        let accepted = conditions::accepted(self, obeying, checked.as_ref().err());
         let programmed = conditions::programmed(self, obeying);
-        let verdicts = [accepted, conditions::resolved_refs(), programmed];
+        let verdicts = [accepted, conditions::resolved_refs(self, obeying), programmed];
         let ready = conditions::ready(&verdicts);
         let export_healthy = conditions::export_healthy(self, obeying);
         [ready]

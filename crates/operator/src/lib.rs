@@ -1,9 +1,9 @@
 //! The TelemetryConfig loop: from what was applied to what runs, and back into status.
 //!
 //! Every process runs [`Operator::run`]: it watches the TelemetryConfigs of its namespace,
-//! [`select`]s the one that this process obeys, [`resolve`]s it to a pipeline configuration,
-//! has the pipeline prepare and commit it ([`apply`]) and [`report`]s the outcome in its heartbeat
-//! Lease. The leader alone turns the reports of all replicas into conditions ([`judge`]) and writes
+//! [`select`]s the one that this process obeys, [`resolve`]s it, with the Secrets and ConfigMaps that
+//! it refers to, to a pipeline configuration, has the pipeline prepare and commit it ([`apply`])
+//! and [`report`]s the outcome in its heartbeat Lease. The leader alone turns the reports of all replicas into conditions ([`judge`]) and writes
 //! them ([`status_writer`]).
 //!
 //! `select`, `resolve` and `judge` are pure. This crate must not know policies or webhooks.

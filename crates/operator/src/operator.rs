@@ -8,6 +8,7 @@ use kube::{Api, Client};
 use pharos_api::telemetryconfig::{Component, TelemetryConfig};
 use pharos_cluster::election::Leadership;
 use pharos_cluster::heartbeat::{Heartbeat, Pod};
+use pharos_cluster::references::{self, References, Wanted};
 use pharos_cluster::view::{self, View};
 use pharos_telemetry::{Config, Pipeline, Reloader, ShutdownReport};
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::apply::Applier;
+use crate::apply::{Applier, Sight};
 use crate::report::Report;
 use crate::status_writer::StatusWriter;
 
@@ -87,6 +88,15 @@ impl Operator {
             "watches TelemetryConfigs"
         });
 
+        let (wanted, asked_for) = watch::channel(Wanted::new());
+        let (readings, read) = watch::channel(References::default());
+        let (reader, home, until) = (client.clone(), namespace.clone(), stop.clone());
+        tasks.spawn(async move {
+            let reading = references::keep(reader, &home, asked_for, readings);
+            until.run_until_cancelled(reading).await;
+            "watches what TelemetryConfigs refer to"
+        });
+
         let unprogrammed = Report { components: components.clone(), config: None };
         let (reports, reported) = watch::channel(unprogrammed.encode());
         let beating =
@@ -104,6 +114,7 @@ impl Operator {
         });
 
         let applier = Applier::new(reloader, pipeline, defaults, components, reports);
+        let sight = Sight { objects: seen, references: read, wanted };
         let supervising = async {
             let ended = tasks.join_next().await;
             let asked = shutdown.is_cancelled();
@@ -111,7 +122,7 @@ impl Operator {
             if asked { Ok(()) } else { unexpected(ended) }
         };
         let ((reloader, drains), outcome) =
-            tokio::join!(applier.run(seen, stop.clone()), supervising);
+            tokio::join!(applier.run(sight, stop.clone()), supervising);
         Stopped { reloader, drains, tasks, outcome }
     }
 }

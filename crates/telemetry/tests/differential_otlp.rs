@@ -28,7 +28,7 @@ use opentelemetry_sdk::resource::{ResourceDetector as _, TelemetryResourceDetect
 use opentelemetry_sdk::trace::SdkTracer;
 use oracle::Oracle;
 use pharos_telemetry::config::{Batch, Protocol};
-use pharos_telemetry::{Config, Identity, Pipeline, RecordSink};
+use pharos_telemetry::{Catalogue, Config, Identity, Pipeline, RecordSink};
 use support::{PATIENCE, Receiver, commit};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -149,7 +149,7 @@ fn log() {
 
 /// Both sides record the same, and `to` takes what the pipeline sends of it.
 async fn ours(oracle: &Oracle, identity: &Identity, to: &Receiver, protocol: Protocol) -> Requests {
-    let (pipeline, mut reloader) = Pipeline::start(identity.clone()).unwrap();
+    let (pipeline, mut reloader) = Pipeline::start(identity.clone(), Catalogue::new()).unwrap();
     measure(&pipeline.meter("shop"));
     let batch = Batch {
         max_queue_size: NonZeroUsize::new(1000).unwrap(),

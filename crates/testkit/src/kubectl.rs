@@ -1,17 +1,19 @@
 //! kubectl, bound to one cluster.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::process::keep_to_this_machine;
+use crate::process::{keep_to_this_machine, private_directory};
 
 const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -44,6 +46,18 @@ impl Kubectl {
     pub fn new(program: PathBuf, kubeconfig: PathBuf) -> Self {
         let cache = kubeconfig.with_extension("cache");
         Self { program, kubeconfig, cache }
+    }
+
+    /// The same cluster as the user whom this token names. Its kubeconfig is kept in a folder of
+    /// that name beside this one's.
+    pub fn with_token(&self, user: &str, token: &str) -> anyhow::Result<Self> {
+        let mut config: Value = serde_json::from_slice(&fs::read(&self.kubeconfig)?)?;
+        config["users"][0]["user"] = json!({"token": token});
+        let dir = self.kubeconfig.with_file_name(user);
+        private_directory(&dir)?;
+        let kubeconfig = dir.join("kubeconfig");
+        fs::write(&kubeconfig, config.to_string())?;
+        Ok(Self::new(self.program.clone(), kubeconfig))
     }
 
     /// The kubeconfig file.

@@ -1,15 +1,21 @@
 use std::sync::Arc;
 
+use pharos_api::telemetryconfig::Signal;
+use pharos_cluster::references::{DataObject, Found, Reading};
+use pharos_cluster::view::Observed;
 use pharos_telemetry::{Catalogue, Identity, Metrics, Scrape};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::report::ReferencesReport;
 
 /// An applier with a real pipeline, and objects that a test sets.
 struct Process {
     pipeline: Pipeline,
     objects: watch::Sender<View<TelemetryConfig>>,
+    references: watch::Sender<References>,
+    wanted: watch::Receiver<Wanted>,
     reports: watch::Receiver<String>,
     shutdown: CancellationToken,
     applier: JoinHandle<(Reloader, TaskTracker)>,
@@ -24,9 +30,35 @@ impl Process {
         let applier =
             Applier::new(reloader, pipeline.clone(), Config::prometheus(), components, sender);
         let (objects, seen) = watch::channel(View::default());
+        let (references, read) = watch::channel(References::default());
+        let (asks, wanted) = watch::channel(Wanted::new());
         let shutdown = CancellationToken::new();
-        let applier = tokio::spawn(applier.run(seen, shutdown.clone()));
-        Self { pipeline, objects, reports, shutdown, applier }
+        let sight = Sight { objects: seen, references: read, wanted: asks };
+        let applier = tokio::spawn(applier.run(sight, shutdown.clone()));
+        Self { pipeline, objects, references, wanted, reports, shutdown, applier }
+    }
+
+    /// The Secret `token`, in this version, holds this under the key `value`.
+    fn set_token(&self, version: &str, value: Option<&'static [u8]>) {
+        let values = [("value".to_owned(), value.map(Into::into))];
+        self.set_reading(Reading::Found(Found::new("t", version, values)));
+    }
+
+    fn set_reading(&self, reading: Reading) {
+        self.references
+            .send_replace([(DataObject::secret("token"), reading)].into_iter().collect());
+    }
+
+    /// Waits for the outcome of an attempt that found this of its references.
+    async fn resolved_refs(&mut self, reason: &str) -> (State, ReferencesReport, String) {
+        let about = |report: &Report| {
+            report.config.as_ref().is_some_and(|it| {
+                let ended = it.state != State::Applying || reason == "Pending";
+                it.references.reason == reason && ended
+            })
+        };
+        let config = self.reported(about).await.config.unwrap();
+        (config.state, config.references, config.config_hash)
     }
 
     fn set(&self, objects: &[(i64, Value)]) {
@@ -74,9 +106,17 @@ fn pushed(endpoint: &str) -> Value {
     })
 }
 
-fn unsupported() -> Value {
+fn invalid() -> Value {
     let mut spec = pushed("http://127.0.0.1:9");
-    spec["metrics"]["temporality"] = json!("Delta");
+    spec["resource"] = json!({"attributes": [{"name": "service.name", "value": "x"}]});
+    spec
+}
+
+/// Pushed, with a header from the Secret `token`.
+fn with_token() -> Value {
+    let mut spec = pushed("http://127.0.0.1:9");
+    let source = json!({"secretKeyRef": {"name": "token", "key": "value"}});
+    spec["exporters"][0]["otlp"]["headers"] = json!([{"name": "a", "valueFrom": source}]);
     spec
 }
 
@@ -101,7 +141,7 @@ async fn an_object_is_programmed_and_its_deletion_goes_back_to_the_defaults() {
 #[tokio::test]
 async fn a_refused_change_leaves_what_ran_before_and_says_which() {
     let mut process = Process::start();
-    process.set(&[(1, unsupported())]);
+    process.set(&[(1, invalid())]);
     let state = process.state(1, failed).await;
     assert!(matches!(state, State::Failed { running: Running::Defaults, .. }), "{state:?}");
     assert!(process.is_scraped());
@@ -109,12 +149,12 @@ async fn a_refused_change_leaves_what_ran_before_and_says_which() {
     process.set(&[(2, pushed("http://127.0.0.1:9"))]);
     process.state(2, |state| *state == State::Programmed).await;
     let before = process.pipeline.running();
-    process.set(&[(3, unsupported())]);
+    process.set(&[(3, invalid())]);
     let state = process.state(3, failed).await;
     let State::Failed { running: Running::PreviousConfig, message } = &state else {
         panic!("{state:?}")
     };
-    assert!(message.starts_with("spec.metrics.temporality: "), "{message}");
+    assert!(message.starts_with("spec.resource.attributes[service.name]: "), "{message}");
     assert_eq!(process.pipeline.running(), before);
 
     process.set(&[(4, json!({"metrics": {"mode": "Disabled"}}))]);
@@ -147,4 +187,125 @@ async fn a_removed_receiver_that_never_answers_does_not_hold_up_the_end() {
     let (reloader, drains) = process.applier.await.unwrap();
     reloader.shutdown(Duration::ZERO).await;
     drains.wait().await;
+}
+
+#[tokio::test]
+async fn an_object_waits_for_what_it_refers_to() {
+    let mut process = Process::start();
+    process.set(&[(1, with_token())]);
+    let (state, ..) = process.resolved_refs("Pending").await;
+    assert_eq!(state, State::Applying);
+    process
+        .wanted
+        .wait_for(|wanted| wanted.contains_key(&DataObject::secret("token")))
+        .await
+        .unwrap();
+
+    process.set_reading(Reading::Missing);
+    let (state, ..) = process.resolved_refs("SecretNotFound").await;
+    assert!(matches!(state, State::Failed { running: Running::Defaults, .. }), "{state:?}");
+
+    process.set_token("1", Some(b"one"));
+    let (state, ..) = process.resolved_refs("ResolvedRefs").await;
+    assert_eq!(state, State::Programmed);
+
+    process.set(&[]);
+    process.wanted.wait_for(Wanted::is_empty).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rotation_reloads_and_what_goes_bad_leaves_the_last_that_was_good() {
+    let mut process = Process::start();
+    process.set_token("1", Some(b"one"));
+    process.set(&[(1, with_token())]);
+    let (state, _, first) = process.resolved_refs("ResolvedRefs").await;
+    assert_eq!(state, State::Programmed);
+    let one = process.pipeline.running();
+
+    for (bad, reason) in [
+        (Reading::Missing, "SecretNotFound"),
+        (Reading::Forbidden, "RefNotPermitted"),
+        (Reading::Found(Found::new("t", "2", [("value".to_owned(), None)])), "SecretKeyMissing"),
+    ] {
+        process.set_reading(bad);
+        let (state, references, hash) = process.resolved_refs(reason).await;
+        assert_eq!(state, State::Programmed, "this generation is in force: {reason}");
+        assert!(references.message.ends_with("(what was read before stays in force)"));
+        assert_eq!(hash, first, "the hash is that of what is in force");
+        assert_eq!(process.pipeline.running(), one);
+    }
+
+    process.set_token("3", Some(b"two"));
+    let (_, _, second) = process.resolved_refs("ResolvedRefs").await;
+    assert_ne!(second, first);
+    assert_ne!(process.pipeline.running(), one);
+
+    // A new generation is not made of what is not there any more.
+    process.set_reading(Reading::Missing);
+    process.resolved_refs("SecretNotFound").await;
+    process.set(&[(2, with_token())]);
+    let state = process.state(2, failed).await;
+    assert!(matches!(state, State::Failed { running: Running::PreviousConfig, .. }), "{state:?}");
+}
+
+#[tokio::test]
+async fn what_was_written_anew_and_says_the_same_reloads_nothing() {
+    let mut process = Process::start();
+    process.set_token("1", Some(b"one"));
+    process.set(&[(1, with_token())]);
+    let (_, _, first) = process.resolved_refs("ResolvedRefs").await;
+    let reloads = process.pipeline.debug().reloads;
+    process.set_token("2", Some(b"one"));
+    let another =
+        |report: &Report| report.config.as_ref().is_some_and(|config| config.config_hash != first);
+    let report = process.reported(another).await.config.unwrap();
+    assert_eq!(report.state, State::Programmed);
+    assert_eq!(process.pipeline.debug().reloads, reloads);
+}
+
+#[tokio::test]
+async fn a_bad_secret_does_not_hold_up_the_rotation_of_another() {
+    let mut process = Process::start();
+    let mut spec = with_token();
+    let source = json!({"secretKeyRef": {"name": "other", "key": "value"}});
+    let headers = spec["exporters"][0]["otlp"]["headers"].as_array_mut().unwrap();
+    headers.push(json!({"name": "b", "valueFrom": source}));
+    let found = |name: &str, version: &str, value: &'static [u8]| {
+        let values = [("value".to_owned(), Some(value.into()))];
+        (DataObject::secret(name), Reading::Found(Found::new(name, version, values)))
+    };
+    let read = [found("token", "1", b"one"), found("other", "1", b"one")];
+    process.references.send_replace(read.into_iter().collect());
+    process.set(&[(1, spec)]);
+    process.resolved_refs("ResolvedRefs").await;
+    let before = process.pipeline.running();
+
+    let read = [(DataObject::secret("token"), Reading::Missing), found("other", "2", b"two")];
+    process.references.send_replace(read.into_iter().collect());
+    process.resolved_refs("SecretNotFound").await;
+    let now = process.pipeline.running();
+    let headers = |config: &Config| {
+        let (_, receiver) = config.receivers().next().unwrap();
+        receiver.headers.clone()
+    };
+    assert_eq!(headers(&now)[0], headers(&before)[0]);
+    assert_ne!(headers(&now)[1], headers(&before)[1]);
+}
+
+#[tokio::test]
+async fn every_signal_of_an_exporter_is_reported() {
+    let mut process = Process::start();
+    let mut spec = pushed("http://127.0.0.1:9");
+    spec["traces"] = json!({"exporters": ["o"]});
+    spec["logs"] = json!({"exporters": ["o"]});
+    process.set(&[(1, spec)]);
+    let all = |report: &Report| {
+        report
+            .config
+            .as_ref()
+            .is_some_and(|config| config.state == State::Programmed && config.exporters.len() == 3)
+    };
+    let config = process.reported(all).await.config.unwrap();
+    let signals: Vec<_> = config.exporters.iter().map(|exporter| exporter.signal).collect();
+    assert_eq!(signals, [Signal::Metrics, Signal::Traces, Signal::Logs]);
 }

@@ -10,7 +10,7 @@ use pharos_api::telemetryconfig::Component;
 
 use super::{Obeying, Scene};
 use crate::report::{ExporterHealth, Running, State};
-use crate::resolve::Problems;
+use crate::resolve::{Problems, references_of};
 
 /// A condition without its times.
 pub(super) struct Verdict {
@@ -66,7 +66,12 @@ pub(super) fn ready(verdicts: &[Verdict]) -> Verdict {
     }
 }
 
-pub(super) fn accepted(scene: &Scene<'_>, problems: Option<&Problems>) -> Verdict {
+/// Judged by the spec itself, and by what the replicas say that know the instruments.
+pub(super) fn accepted(
+    scene: &Scene<'_>,
+    obeying: &[Obeying<'_>],
+    problems: Option<&Problems>,
+) -> Verdict {
     let uid = scene.observed.uid();
     let lost: Vec<_> = Component::ALL
         .into_iter()
@@ -83,7 +88,15 @@ pub(super) fn accepted(scene: &Scene<'_>, problems: Option<&Problems>) -> Verdic
         return Verdict::new(AcceptedReason::Conflicted, message);
     }
     if let Some(problems) = problems {
-        return Verdict::new(problems.reason(), problems.summary());
+        let reason = problems.accepted_reason().unwrap_or(AcceptedReason::Invalid);
+        return Verdict::new(reason, problems.summary());
+    }
+    let refused = scene.reports(obeying).find_map(|report| {
+        let reason = report.spec.reason().filter(|it| it.status() == ConditionStatus::False)?;
+        Some(Verdict::new(reason, &*report.spec.message))
+    });
+    if let Some(refused) = refused {
+        return refused;
     }
     let running: BTreeSet<_> =
         scene.replicas.iter().flat_map(|replica| &replica.report.components).collect();
@@ -91,13 +104,37 @@ pub(super) fn accepted(scene: &Scene<'_>, problems: Option<&Problems>) -> Verdic
         let message = "spec.components: no live replica runs any of them";
         return Verdict::new(AcceptedReason::NoMatchingComponent, message);
     }
-    let message = if lost.is_empty() { lost } else { format!("loses {lost}") };
-    Verdict::new(AcceptedReason::Accepted, message)
+    let lost = (!lost.is_empty()).then(|| format!("loses {lost}"));
+    let mut messages = scene.reports(obeying).map(|report| report.spec.message.clone());
+    let odd = messages.find(|message| !message.is_empty());
+    let said: Vec<_> = lost.into_iter().chain(odd).collect();
+    Verdict::new(AcceptedReason::Accepted, said.join("; "))
 }
 
-/// What resolves refers to nothing yet: references are refused as unsupported.
-pub(super) fn resolved_refs() -> Verdict {
-    ResolvedRefsReason::ResolvedRefs.into()
+/// Judged by what the replicas found that obey the object: nobody else reads what it refers to.
+pub(super) fn resolved_refs(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict {
+    let pending = |message: &str| Verdict::new(ResolvedRefsReason::Pending, message);
+    let Ok(object) = &scene.observed.object else {
+        return pending("the object cannot be decoded");
+    };
+    if references_of(&object.spec).is_empty() {
+        return ResolvedRefsReason::ResolvedRefs.into();
+    }
+    if !scene.winners.wins(scene.observed.uid()) {
+        return pending("references are read once the object wins a component");
+    }
+    let reports: Vec<_> = scene.reports(obeying).map(|report| &report.references).collect();
+    let first = |wanted: &dyn Fn(ResolvedRefsReason) -> bool| {
+        reports.iter().find_map(|report| {
+            let reason = report.reason().filter(|reason| wanted(*reason))?;
+            Some(Verdict::new(reason, &*report.message))
+        })
+    };
+    first(&|reason| reason.status() == ConditionStatus::False)
+        .or_else(|| first(&|reason| reason == ResolvedRefsReason::CertificateExpiringSoon))
+        .or_else(|| first(&|reason| reason.status() == ConditionStatus::True))
+        .or_else(|| first(&|_| true))
+        .unwrap_or_else(|| pending("no live replica has read what it refers to yet"))
 }
 
 pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict {
@@ -109,11 +146,8 @@ pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict 
         let message = "no live replica runs a component that this object decides for";
         return Verdict::new(ProgrammedReason::NoReplicas, message);
     }
-    let generation = scene.observed.generation();
-    let failures: Vec<_> = obeying
-        .iter()
-        .filter_map(|replica| replica.report)
-        .filter(|report| report.generation == generation)
+    let failures: Vec<_> = scene
+        .reports(obeying)
         .filter_map(|report| match &report.state {
             State::Failed { running, message } => Some((*running, message.as_str())),
             State::Applying | State::Programmed => None,
@@ -129,7 +163,9 @@ pub(super) fn programmed(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verdict 
             Verdict::new(ProgrammedReason::ReplicasFailed, message)
         }
         None if obeying.iter().all(|replica| scene.runs(replica)) => {
-            Verdict::new(ProgrammedReason::Programmed, "")
+            let mut restarts = scene.reports(obeying).map(|report| report.restarts.as_str());
+            let restarts = restarts.find(|it| !it.is_empty()).unwrap_or_default();
+            Verdict::new(ProgrammedReason::Programmed, restarts)
         }
         None => Verdict::new(
             ProgrammedReason::Applying,
@@ -147,14 +183,15 @@ pub(super) fn export_healthy(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verd
     let exporters =
         || running.iter().filter_map(|replica| replica.report).flat_map(|r| &r.exporters);
     let failing = exporters().find_map(|exporter| match &exporter.health {
-        ExporterHealth::Failing { reason, message } => Some((&exporter.name, reason, message)),
+        ExporterHealth::Failing { reason, message } => Some((exporter, reason, message)),
         _ => None,
     });
-    if let Some((name, reason, message)) = failing {
+    if let Some((exporter, reason, message)) = failing {
         // A replica of another version may know other reasons.
         let reason =
             ExportHealthyReason::parse(reason).unwrap_or(ExportHealthyReason::AllDataDropped);
-        return Verdict::new(reason, format!("exporter {name:?}: {message}"));
+        let (name, signal) = (&exporter.name, exporter.signal);
+        return Verdict::new(reason, format!("exporter {name:?}, {signal:?}: {message}"));
     }
     let any = |wanted| exporters().any(|exporter| exporter.health == wanted);
     if any(ExporterHealth::NotYetExported) {

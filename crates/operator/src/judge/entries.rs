@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pharos_api::telemetryconfig::{
     Component, ComponentState, ComponentStatus, ExporterState, ExporterStatus, OverriddenReason,
-    ReplicaState, ReplicaStatus, SHOWN_REPLICAS, Signal,
+    ReplicaState, ReplicaStatus, SHOWN_REPLICAS,
 };
 
 use super::conditions::instead;
@@ -135,7 +135,7 @@ fn exporter_entry(exporter: &ExporterReport) -> ExporterStatus {
     };
     ExporterStatus {
         name: exporter.name.clone(),
-        signal: Signal::Metrics,
+        signal: exporter.signal,
         state,
         reason,
         message,

@@ -2,14 +2,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pharos_api::telemetryconfig::{
-    Component, ComponentState, ExporterState, OverriddenReason, ReplicaState,
+    Component, ComponentState, ExporterState, OverriddenReason, ReplicaState, Signal,
 };
+use pharos_cluster::references::References;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::report::{ExporterHealth, ExporterReport, Report, Running, config_hash};
+use crate::report::{
+    ExporterHealth, ExporterReport, ReferencesReport, Report, Running, SpecReport, config_hash,
+};
+use crate::resolve::Expiry;
 use crate::select::{Scopes, select};
 use Component::{Admission, BackgroundScan};
+
+mod findings;
 
 /// A namespace with objects and replicas, judged one object at a time.
 #[derive(Default)]
@@ -96,9 +102,12 @@ fn about(uid: &str, generation: i64, state: State) -> Option<ConfigReport> {
     Some(ConfigReport {
         uid: uid.to_owned(),
         generation,
-        config_hash: config_hash(uid, generation),
+        config_hash: config_hash(uid, generation, [], &References::default()),
         state,
         since: Timestamp::UNIX_EPOCH,
+        spec: SpecReport::accepted(String::new()),
+        references: ReferencesReport::resolved(&Expiry::default()),
+        restarts: String::new(),
         exporters: Vec::new(),
     })
 }
@@ -106,7 +115,8 @@ fn about(uid: &str, generation: i64, state: State) -> Option<ConfigReport> {
 fn exporting(health: ExporterHealth) -> Option<ConfigReport> {
     let mut report = about("a", 1, State::Programmed)?;
     let name = "gateway".to_owned();
-    report.exporters = vec![ExporterReport { name, health, since: Timestamp::UNIX_EPOCH }];
+    let (signal, since) = (Signal::Metrics, Timestamp::UNIX_EPOCH);
+    report.exporters = vec![ExporterReport { name, signal, health, since }];
     Some(report)
 }
 
@@ -163,11 +173,10 @@ fn a_replica_behind_keeps_it_from_being_programmed() {
 }
 
 #[test]
-fn an_unsupported_value_names_the_field_and_what_runs_instead() {
+fn an_invalid_value_names_the_field_and_what_runs_instead() {
     let mut spec = prometheus();
-    spec["metrics"]["temporality"] = json!("Delta");
-    let failed =
-        |running| State::Failed { running, message: "spec.metrics.temporality: no".into() };
+    spec["resource"] = json!({"attributes": [{"name": "service.name", "value": "x"}]});
+    let failed = |running| State::Failed { running, message: "spec.resource: no".into() };
     for (running, reason) in
         [(Running::PreviousConfig, "RunningPreviousConfig"), (Running::Defaults, "RunningDefaults")]
     {
@@ -176,10 +185,12 @@ fn an_unsupported_value_names_the_field_and_what_runs_instead() {
             .replica("r1", &[Admission], about("a", 3, failed(running)))
             .judge("a");
         let conditions = conditions(&status);
-        assert_eq!(conditions[0], "Ready False UnsupportedValue");
-        assert_eq!(conditions[1], "Accepted False UnsupportedValue");
+        assert_eq!(conditions[0], "Ready False Invalid");
+        assert_eq!(conditions[1], "Accepted False Invalid");
         assert_eq!(conditions[3], format!("Programmed False {reason}"));
-        assert!(message(&status, "Accepted").starts_with("spec.metrics.temporality: "));
+        assert!(
+            message(&status, "Accepted").starts_with("spec.resource.attributes[service.name]: ")
+        );
         assert_eq!(message(&status, "Ready"), message(&status, "Accepted"));
         assert_eq!(status.replicas[0].state, ReplicaState::Failed);
     }

@@ -16,6 +16,7 @@ use super::{Material, MaterialError, PROVIDER, pem};
 pub struct CertifiedKey {
     certified: Arc<sign::CertifiedKey>,
     kind: KeyKind,
+    not_before: Timestamp,
     not_after: Timestamp,
 }
 
@@ -65,6 +66,7 @@ impl CertifiedKey {
             .load_private_key(key)
             .map_err(|_| MaterialError::UnsupportedKey)?;
         let kind = KeyKind::of(key.algorithm());
+        let not_before = chain.first().map(|certificate| certificate.not_before);
         let not_after = chain.iter().map(|certificate| certificate.not_after).min();
         let chain = chain.into_iter().map(|certificate| certificate.der).collect();
         let certified = sign::CertifiedKey::new(chain, key);
@@ -73,8 +75,14 @@ impl CertifiedKey {
             Error::InconsistentKeys(_) => MaterialError::UnsupportedKey,
             _ => MaterialError::NotACertificate { material, index: 0 },
         })?;
+        let not_before = not_before.unwrap_or(Timestamp::MIN);
         let not_after = not_after.unwrap_or(Timestamp::MAX);
-        Ok(Self { certified: Arc::new(certified), kind, not_after })
+        Ok(Self { certified: Arc::new(certified), kind, not_before, not_after })
+    }
+
+    /// When the certificate became valid.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
     }
 
     /// When the first of the certificate and its chain expires.

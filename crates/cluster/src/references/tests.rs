@@ -1,0 +1,246 @@
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Mutex;
+
+use kube::client::Body;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::*;
+
+/// An API server that answers lists from a script, the last answer again and again, and each watch
+/// with one change as soon as there is one.
+#[derive(Clone, Default)]
+struct Server(Arc<Mutex<Script>>, Arc<Notify>);
+
+#[derive(Default)]
+struct Script {
+    lists: VecDeque<(u16, Value)>,
+    changes: VecDeque<Value>,
+    asked: Vec<String>,
+}
+
+impl Server {
+    fn with(lists: impl IntoIterator<Item = (u16, Value)>) -> Self {
+        let server = Self::default();
+        server.0.lock().unwrap().lists = lists.into_iter().collect();
+        server
+    }
+
+    fn change(&self, kind: &str, object: &Value) {
+        let change = json!({"type": kind, "object": object});
+        self.0.lock().unwrap().changes.push_back(change);
+        self.1.notify_one();
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.0.lock().unwrap().asked.clone()
+    }
+
+    fn client(&self) -> Client {
+        let server = self.clone();
+        let answer = move |request: http::Request<Body>| {
+            let uri = request.uri().to_string();
+            server.0.lock().unwrap().asked.push(uri.clone());
+            let server = server.clone();
+            async move {
+                let (status, body) = loop {
+                    let next = server.0.lock().unwrap().answer(&uri);
+                    match next {
+                        Some(next) => break next,
+                        None => server.1.notified().await,
+                    }
+                };
+                let response = http::Response::builder().status(status);
+                Ok::<_, Infallible>(response.body(Body::from(body.into_bytes())).unwrap())
+            }
+        };
+        Client::new(tower::service_fn(answer), "default")
+    }
+}
+
+impl Script {
+    fn answer(&mut self, uri: &str) -> Option<(u16, String)> {
+        if uri.contains("watch=true") {
+            return self.changes.pop_front().map(|change| (200, format!("{change}\n")));
+        }
+        let last = self.lists.len() == 1;
+        let next = if last { self.lists.front().cloned() } else { self.lists.pop_front() };
+        next.map(|(status, body)| (status, body.to_string()))
+    }
+}
+
+fn list(items: &[Value]) -> (u16, Value) {
+    let metadata = json!({"resourceVersion": "1"});
+    (200, json!({"kind": "SecretList", "apiVersion": "v1", "metadata": metadata, "items": items}))
+}
+
+fn forbidden() -> (u16, Value) {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure",
+        "code": 403, "reason": "Forbidden", "message": "no",
+    });
+    (403, status)
+}
+
+fn secret(uid: &str, version: &str, data: Value) -> Value {
+    let metadata = json!({"name": "s", "uid": uid, "resourceVersion": version});
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+}
+
+fn wanting(object: &DataObject, keys: &[&str]) -> Wanted {
+    Wanted::from([(object.clone(), keys.iter().map(ToString::to_string).collect())])
+}
+
+fn value(references: &References, object: &DataObject, key: &str) -> Option<String> {
+    match references.of(object) {
+        Reading::Found(found) => match found.key(key) {
+            KeyReading::Value(content) => {
+                Some(String::from_utf8(content.expose().to_vec()).unwrap())
+            }
+            KeyReading::Missing | KeyReading::NotRead => None,
+        },
+        _ => None,
+    }
+}
+
+struct Kept {
+    wanted: watch::Sender<Wanted>,
+    seen: watch::Receiver<References>,
+    keeping: tokio::task::JoinHandle<()>,
+}
+
+fn kept(server: &Server, wanted: Wanted) -> Kept {
+    let (wanted, receiver) = watch::channel(wanted);
+    let (readings, seen) = watch::channel(References::default());
+    let client = server.client();
+    let keeping = tokio::spawn(async move { keep(client, "ns", receiver, readings).await });
+    Kept { wanted, seen, keeping }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_keys_that_are_wanted_are_kept_and_each_watch_selects_one_name() {
+    let object = DataObject::secret("s");
+    let server = Server::with([list(&[secret("u", "7", json!({"a": "QQ==", "b": "Qg=="}))])]);
+    let mut kept = kept(&server, wanting(&object, &["a", "c"]));
+    let seen = kept.seen.wait_for(|seen| *seen.of(&object) != Reading::NotRead).await.unwrap();
+    let Reading::Found(found) = seen.of(&object) else { panic!("{seen:?}") };
+    assert_eq!((found.uid.as_str(), found.resource_version.as_str()), ("u", "7"));
+    assert_eq!(value(&seen, &object, "a").as_deref(), Some("A"));
+    assert_eq!(found.key("b"), KeyReading::NotRead, "nobody wants it");
+    assert_eq!(found.key("c"), KeyReading::Missing);
+    for request in server.asked() {
+        assert!(request.starts_with("/api/v1/namespaces/ns/secrets?"), "{request}");
+        assert!(request.contains("fieldSelector=metadata.name%3Ds"), "{request}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_a_deletion_and_a_recreation_are_seen() {
+    let object = DataObject::secret("s");
+    let server = Server::with([list(&[])]);
+    let mut kept = kept(&server, wanting(&object, &["a"]));
+    kept.seen.wait_for(|seen| *seen.of(&object) == Reading::Missing).await.unwrap();
+    for (kind, uid, version, data, expected) in [
+        ("ADDED", "u", "2", "QQ==", Some("A")),
+        ("MODIFIED", "u", "3", "Qg==", Some("B")),
+        ("DELETED", "u", "4", "Qg==", None),
+        ("ADDED", "v", "5", "Qg==", Some("B")),
+    ] {
+        server.change(kind, &secret(uid, version, json!({"a": data})));
+        let told = |seen: &References| match seen.of(&object) {
+            Reading::Found(found) => {
+                found.uid == uid && value(seen, &object, "a").as_deref() == expected
+            }
+            other => *other == Reading::Missing && expected.is_none(),
+        };
+        kept.seen.wait_for(told).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_told_and_a_right_that_is_granted_is_seen_without_a_change() {
+    let object = DataObject::secret("s");
+    let there = list(&[secret("u", "7", json!({"a": "QQ=="}))]);
+    let server = Server::with([forbidden(), forbidden(), there]);
+    let mut kept = kept(&server, wanting(&object, &["a"]));
+    kept.seen.wait_for(|seen| *seen.of(&object) == Reading::Forbidden).await.unwrap();
+    let found = |seen: &References| value(seen, &object, "a").is_some();
+    kept.seen.wait_for(found).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_stays_while_the_api_server_fails() {
+    let object = DataObject::secret("s");
+    let server = Server::with([
+        list(&[secret("u", "7", json!({"a": "QQ=="}))]),
+        (500, json!({"kind": "Status", "status": "Failure", "code": 500})),
+        list(&[secret("u", "8", json!({"a": "Qg=="}))]),
+    ]);
+    let failure = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 500});
+    server.change("ERROR", &failure);
+    let mut kept = kept(&server, wanting(&object, &["a"]));
+    let mut versions = Vec::new();
+    while versions.len() < 2 {
+        kept.seen.changed().await.unwrap();
+        let seen = kept.seen.borrow_and_update().clone();
+        match seen.of(&object) {
+            Reading::Found(found) => versions.push(found.resource_version.clone()),
+            Reading::NotRead if versions.is_empty() => {}
+            other => panic!("{other:?} after {versions:?}"),
+        }
+    }
+    assert_eq!(versions, ["7", "8"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_is_not_read_yet_and_the_old_ones_stay_meanwhile() {
+    let object = DataObject::secret("s");
+    let there = list(&[secret("u", "7", json!({"a": "QQ==", "b": "Qg=="}))]);
+    let server = Server::with([there]);
+    let mut kept = kept(&server, wanting(&object, &["a"]));
+    kept.seen.wait_for(|seen| value(seen, &object, "a").is_some()).await.unwrap();
+    kept.wanted.send_replace(wanting(&object, &["a", "b"]));
+    let both = |seen: &References| {
+        assert!(value(seen, &object, "a").is_some());
+        value(seen, &object, "b").is_some()
+    };
+    kept.seen.wait_for(both).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_wanted_any_more_is_forgotten_and_not_asked_for() {
+    let object = DataObject::config_map("c");
+    let metadata = json!({"name": "c", "uid": "u", "resourceVersion": "1"});
+    let item = json!({"metadata": metadata, "data": {"a": "A"}, "binaryData": {"b": "Qg=="}});
+    let server = Server::with([list(&[item])]);
+    let mut kept = kept(&server, wanting(&object, &["a", "b"]));
+    let seen = kept.seen.wait_for(|seen| value(seen, &object, "b").is_some()).await.unwrap();
+    assert_eq!(value(&seen, &object, "a").as_deref(), Some("A"));
+    drop(seen);
+    kept.wanted.send_replace(Wanted::new());
+    kept.seen.wait_for(|seen| *seen == References::default()).await.unwrap();
+    let asked = server.asked().len();
+    tokio::time::advance(std::time::Duration::from_secs(600)).await;
+    assert_eq!(server.asked().len(), asked);
+
+    drop(kept.wanted);
+    kept.keeping.await.unwrap();
+}
+
+#[test]
+fn no_debug_output_shows_a_value() {
+    let found = Found::new("u", "1", [("a".to_owned(), Some(Content::from(&b"hunter2"[..])))]);
+    let references: References =
+        [(DataObject::secret("s"), Reading::Found(found))].into_iter().collect();
+    let shown = format!("{references:?}");
+    assert!(shown.contains("[redacted]") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn the_rule_that_is_missing_is_one_that_can_be_pasted() {
+    assert_eq!(
+        DataObject::secret("token").rule(),
+        "{apiGroups: [\"\"], resources: [secrets], resourceNames: [token], verbs: [get, list, watch]}"
+    );
+}
