@@ -12,10 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use certificates::{Authority, Issued, trusting};
+use http_body_util::BodyExt as _;
 use pharos_telemetry::config::{ClientTls, ScrapeTransport, ServerTls};
 use pharos_telemetry::{Change, Config, MetricSink, Signal};
 use rcgen::{PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
-use scraper::{OFF, Scraper, Served, serve};
+use scraper::{OFF, Scraper, Served, WIDE, serve};
 use support::{PATIENCE, commit, scraped};
 use tokio::net::TcpStream;
 
@@ -199,6 +200,23 @@ async fn a_connection_from_before_a_rotation_gets_its_first_answer() {
     let mut scraper = Scraper::secure(served.address, &old.trusted()).await.unwrap();
     run(&mut served, secure(&new.issue(), None)).await;
     assert_scraped(&mut scraper).await;
+    ended(scraper).await;
+}
+
+#[tokio::test]
+async fn an_answer_under_way_is_finished_whatever_changes() {
+    let root = Authority::root("one");
+    let mut served = serve().await;
+    served.widen();
+    run(&mut served, secure(&root.issue(), None)).await;
+    let mut scraper = Scraper::secure(served.address, &root.trusted()).await.unwrap();
+    let response = scraper.begin("GET", "/metrics", &[]).await.unwrap();
+    run(&mut served, secure(&root.issue(), Some(&root))).await;
+    run(&mut served, Config::off()).await;
+    assert_eq!(response.status(), 200);
+    let page = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(page.len() > WIDE);
+    assert_eq!(scraped(std::str::from_utf8(&page).unwrap(), "requests_total"), 3.0);
     ended(scraper).await;
 }
 

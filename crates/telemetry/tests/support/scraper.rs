@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use opentelemetry::KeyValue;
 use pharos_telemetry::config::ClientTls;
 use pharos_telemetry::{Pipeline, Reloader, serve_scrapes};
 use rustls::pki_types::CertificateDer;
@@ -21,6 +23,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
 pub(crate) const OFF: &str = "No scrapes today; ask the cook.\n";
+
+/// What a page has at least that is widened.
+pub(crate) const WIDE: usize = 5_000_000;
 
 /// A pipeline whose metrics are served.
 pub(crate) struct Served {
@@ -58,6 +63,19 @@ pub(crate) async fn serve() -> Served {
         let _ = stopped.await;
     }));
     Served { address, pipeline, reloader, stop, server }
+}
+
+// === impl Served ===
+
+impl Served {
+    /// Makes every page larger than what the kernel holds for a client.
+    pub(crate) fn widen(&self) {
+        let gauge = self.pipeline.meter("test").u64_gauge("wide").build();
+        let long = "x".repeat(WIDE / 1000);
+        for series in 0..1000 {
+            gauge.record(1, &[KeyValue::new("long", long.clone()), KeyValue::new("n", series)]);
+        }
+    }
 }
 
 // === impl Scraper ===
@@ -99,15 +117,25 @@ impl Scraper {
         path: &str,
         headers: &[(&str, &str)],
     ) -> hyper::Result<Answer> {
+        let response = self.begin(method, path, headers).await?;
+        let (head, body) = response.into_parts();
+        let body = body.collect().await?.to_bytes();
+        Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    /// A request whose answer has begun.
+    pub(crate) async fn begin(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> hyper::Result<Response<Incoming>> {
         self.requests.ready().await?;
         let mut request = Request::builder().method(method).uri(path).header("host", "pharos");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.requests.send_request(request.body(Empty::new()).unwrap()).await?;
-        let (head, body) = response.into_parts();
-        let body = body.collect().await?.to_bytes();
-        Ok(Answer { status: head.status, headers: head.headers, body })
+        self.requests.send_request(request.body(Empty::new()).unwrap()).await
     }
 }
 
