@@ -19,7 +19,8 @@ use super::unit;
 pub(super) enum Naming {
     /// A counter is named as its samples are.
     Prometheus,
-    /// A counter's samples have `_total` after its name, and start times have `_created`.
+    /// A counter's samples have `_total` after its name. Start times, which the format allows, are
+    /// left out: a scraper stores each as a series of its own.
     OpenMetrics,
 }
 

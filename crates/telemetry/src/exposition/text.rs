@@ -89,8 +89,7 @@ impl<W: Write> Writer<'_, W> {
             Point::Exponential(point) => {
                 let exemplar = exemplar::newest(&point.exemplars);
                 self.last_bucket(name, labels, point.count, exemplar)?;
-                self.distribution(name, labels, point.count, point.sum)?;
-                self.created(name, labels, point.start_time_unix_nano)
+                self.distribution(name, labels, point.count, point.sum)
             }
         }
     }
@@ -106,8 +105,7 @@ impl<W: Write> Writer<'_, W> {
         match (self.style, kind) {
             (Style::OpenMetrics, Kind::Counter) => {
                 write!(self.page, "{name}_total{{{labels}}} {value}")?;
-                self.end(exemplar::newest(&point.exemplars))?;
-                self.created(name, labels, point.start_time_unix_nano)
+                self.end(exemplar::newest(&point.exemplars))
             }
             _ => writeln!(self.page, "{name}{{{labels}}} {value}"),
         }
@@ -139,8 +137,7 @@ impl<W: Write> Writer<'_, W> {
         // OpenMetrics: what can be negative is no sum that only rises.
         let sums = point.explicit_bounds.iter().all(|bound| *bound >= 0.0);
         let sum = point.sum.filter(|_| sums || self.style == Style::Prometheus);
-        self.distribution(name, labels, point.count, sum)?;
-        self.created(name, labels, point.start_time_unix_nano)
+        self.distribution(name, labels, point.count, sum)
     }
 
     fn last_bucket(
@@ -169,13 +166,6 @@ impl<W: Write> Writer<'_, W> {
             writeln!(self.page, "{name}_count{{{labels}}} {count}")?;
         }
         Ok(())
-    }
-
-    fn created(&mut self, name: &str, labels: &str, start: u64) -> io::Result<()> {
-        if self.style == Style::Prometheus || start == 0 {
-            return Ok(());
-        }
-        writeln!(self.page, "{name}_created{{{labels}}} {}", number::seconds(start))
     }
 
     /// Ends a line, with an example where there is one.

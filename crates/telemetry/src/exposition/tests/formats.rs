@@ -54,7 +54,6 @@ pub(super) fn text_samples(page: &str) -> Samples {
 fn openmetrics_samples(families: &[OpenMetricsFamily]) -> Samples {
     let samples = families.iter().flat_map(|family| &family.samples);
     samples
-        .filter(|sample| !sample.name.ends_with("_created"))
         .map(|sample| key(&sample.name, sample.labels.clone(), sample.value))
         .collect()
 }
