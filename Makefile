@@ -1,6 +1,6 @@
 # The only list of verbs; CI calls `make test` and nothing else. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo down test check crds fmt parts deny clean
+.PHONY: help build demo down test check crds docs bench fmt parts deny clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,12 @@ check: ## Check generated files, dependency arrows, file sizes, formatting and l
 
 crds: ## Generate crds/ from the types
 	cargo xtask crds
+
+docs: ## Generate docs/reference/ from the declarations of metrics and spans
+	cargo xtask docs
+
+bench: ## Run the benches and write docs/benchmarks.md (ONLY=record for one of them)
+	cargo xtask bench $(ONLY)
 
 fmt: ## Format the code
 	cargo fmt --all

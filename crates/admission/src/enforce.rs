@@ -70,7 +70,7 @@ fn violation(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::testing::policy;
@@ -152,7 +152,10 @@ mod tests {
         for (what, outcomes, failure_policy, denial, warnings) in cases {
             let outcomes = outcomes
                 .into_iter()
-                .map(|(policy, result)| PolicyOutcome { policy, result, elapsed: Duration::ZERO })
+                .map(|(policy, result)| {
+                    let (started, elapsed) = (Instant::now(), Duration::ZERO);
+                    PolicyOutcome { policy, result, started, elapsed }
+                })
                 .collect();
             let verdict = enforce(&Evaluation { outcomes }, failure_policy);
             let decision = match denial {

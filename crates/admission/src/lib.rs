@@ -17,6 +17,8 @@ mod policy_status;
 mod readiness;
 mod record;
 mod review;
+#[cfg(feature = "testing")]
+mod reviewer;
 mod routes;
 mod run;
 mod server;
@@ -25,9 +27,12 @@ mod tasks;
 #[cfg(test)]
 mod testing;
 mod tls;
+mod traced;
 mod webhook;
 mod webhook_configuration;
 
 pub use error::Error;
+#[cfg(feature = "testing")]
+pub use reviewer::Reviewer;
 pub use run::{Admission, Options};
 pub use target::{TargetError, WebhookService, WebhookTarget, WebhookUrl};

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
+use kube::api::GetParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use pharos_cluster::view::{self, Observed, Uid, View};
@@ -48,14 +49,24 @@ impl Namespaces {
         if let Some(entry) = self.known.borrow().get(name) {
             return Some(entry.object.clone());
         }
-        match timeout(LOOKUP_TIMEOUT, self.api.get_opt(name)).await {
-            Ok(Ok(found)) => rendered(&found?),
+        match timeout(LOOKUP_TIMEOUT, self.ask(name)).await {
+            Ok(Ok(found)) => rendered(&found),
+            Ok(Err(kube::Error::Api(status))) if status.is_not_found() => None,
             Ok(Err(error)) => {
                 tracing::debug!(namespace = name, %error, "cannot read a namespace");
                 None
             }
             Err(_) => None,
         }
+    }
+
+    /// As a part of the trace that the review is part of.
+    async fn ask(&self, name: &str) -> kube::Result<Namespace> {
+        let request = kube::core::Request::new(self.api.resource_url());
+        let mut request =
+            request.get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
+        pharos_instruments::carry_trace(&mut request);
+        self.api.clone().into_client().request(request).await
     }
 }
 

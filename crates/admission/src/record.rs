@@ -4,29 +4,39 @@ use std::time::Duration;
 
 use pharos_api::policy::ValidationAction;
 use pharos_instruments::{
-    AdmissionReviewFacts, BackgroundMode, ExecutionCause, Instruments, Operation, PolicyResult,
-    ValidatingPolicyFacts, ValidationMode, Webhook,
+    AdmissionReviewFacts, Answer, BackgroundMode, Because, Instruments, Operation, PolicyResult,
+    RequestDetails, Subject, Target, ValidatingPolicyFacts, ValidationMode, Webhook,
 };
 use pharos_policy::{CompiledPolicy, Evaluation, Origin, PolicyOutcome, Request};
+use serde_json::Value;
 
 use crate::enforce::{Decision, Verdict};
 
 /// Where facts go: the instruments of the process, or the list of a test.
 pub(crate) trait Facts: Send + Sync {
-    fn review(&self, facts: &AdmissionReviewFacts<'_>);
-    fn policy(&self, facts: &ValidatingPolicyFacts<'_>);
+    /// The beginning of a review.
+    fn begin(&self, request: &Request<'_>) -> Subject {
+        Subject::of_request(operation(request), request.kind.kind, request.namespace)
+    }
+    fn policy(&self, subject: &Subject, facts: &ValidatingPolicyFacts<'_>);
+    fn review(&self, subject: &Subject, facts: &AdmissionReviewFacts<'_>);
     fn refusal(&self, reason: &'static str);
 }
 
 // === impl Facts ===
 
 impl Facts for Instruments {
-    fn review(&self, facts: &AdmissionReviewFacts<'_>) {
-        self.record_review(facts);
+    fn begin(&self, request: &Request<'_>) -> Subject {
+        let Request { kind, namespace, .. } = *request;
+        self.begin_review(operation(request), kind.kind, namespace, &|| details(request))
     }
 
-    fn policy(&self, facts: &ValidatingPolicyFacts<'_>) {
-        self.record_policy(facts);
+    fn policy(&self, subject: &Subject, facts: &ValidatingPolicyFacts<'_>) {
+        self.record_policy(subject, facts);
+    }
+
+    fn review(&self, subject: &Subject, facts: &AdmissionReviewFacts<'_>) {
+        self.record_review(subject, facts);
     }
 
     fn refusal(&self, reason: &'static str) {
@@ -37,43 +47,80 @@ impl Facts for Instruments {
 /// Records a review that got its answer, and what each policy said.
 pub(crate) fn record(
     facts: &dyn Facts,
-    request: &Request<'_>,
+    subject: &Subject,
     evaluation: &Evaluation<'_>,
     verdict: &Verdict,
     duration: Duration,
 ) {
     for outcome in &evaluation.outcomes {
-        facts.policy(&policy_facts(request, outcome));
+        facts.policy(subject, &policy_facts(outcome));
     }
-    facts.review(&AdmissionReviewFacts {
-        webhook: Webhook::Validating,
-        operation: operation(request),
-        kind: request.kind.kind,
-        namespace: request.namespace.unwrap_or_default(),
-        allowed: verdict.decision == Decision::Allow,
-        duration,
-    });
+    let answer = match &verdict.decision {
+        Decision::Allow => Answer::Allowed,
+        Decision::Deny { message, reason } => {
+            Answer::Denied { code: reason.code(), reason: reason.as_str(), message }
+        }
+    };
+    let warnings = &verdict.warnings;
+    let webhook = Webhook::Validating;
+    facts.review(subject, &AdmissionReviewFacts { webhook, answer, warnings, duration });
 }
 
-fn policy_facts<'a>(
-    request: &Request<'a>,
-    outcome: &'a PolicyOutcome<'_>,
-) -> ValidatingPolicyFacts<'a> {
+fn policy_facts<'a>(outcome: &'a PolicyOutcome<'_>) -> ValidatingPolicyFacts<'a> {
+    let (result, because) = match &outcome.result {
+        pharos_policy::PolicyResult::Pass => (PolicyResult::Pass, None),
+        pharos_policy::PolicyResult::Skip => (PolicyResult::Skip, None),
+        pharos_policy::PolicyResult::Fail { message, validation, .. } => {
+            (PolicyResult::Fail, Some(Because { message, validation: Some(*validation) }))
+        }
+        pharos_policy::PolicyResult::Error { message, validation } => {
+            (PolicyResult::Error, Some(Because { message, validation: *validation }))
+        }
+    };
     ValidatingPolicyFacts {
-        policy_name: outcome.policy.name(),
-        policy_namespace: "",
+        policy_name: outcome.policy.shared_name(),
+        policy_namespace: None,
         validation_mode: validation_mode(outcome.policy),
         background_mode: background_mode(outcome.policy),
-        kind: request.kind.kind,
-        namespace: request.namespace.unwrap_or_default(),
-        cause: ExecutionCause::AdmissionRequest(operation(request)),
-        result: match outcome.result {
-            pharos_policy::PolicyResult::Pass => PolicyResult::Pass,
-            pharos_policy::PolicyResult::Fail { .. } => PolicyResult::Fail,
-            pharos_policy::PolicyResult::Error { .. } => PolicyResult::Error,
-            pharos_policy::PolicyResult::Skip => PolicyResult::Skip,
-        },
+        result,
+        because,
+        started: outcome.started,
         duration: outcome.elapsed,
+    }
+}
+
+/// What only spans tell about a request.
+fn details<'a>(request: &Request<'a>) -> RequestDetails<'a> {
+    let text = |pointer: &str| request.raw.pointer(pointer).and_then(Value::as_str);
+    let any = |pointer: &str| text(pointer).unwrap_or_default();
+    let original = text("/requestKind/kind").map(|kind| Target {
+        kind_group: any("/requestKind/group"),
+        kind_version: any("/requestKind/version"),
+        kind,
+        resource_group: any("/requestResource/group"),
+        resource_version: any("/requestResource/version"),
+        resource: any("/requestResource/resource"),
+        sub_resource: any("/requestSubResource"),
+    });
+    let groups = request.raw.pointer("/userInfo/groups").and_then(Value::as_array);
+    RequestDetails {
+        uid: request.uid,
+        name: request.name,
+        namespace: request.namespace.unwrap_or_default(),
+        dry_run: request.raw.get("dryRun").and_then(Value::as_bool).unwrap_or_default(),
+        target: Target {
+            kind_group: request.kind.group,
+            kind_version: request.kind.version,
+            kind: request.kind.kind,
+            resource_group: request.resource.group,
+            resource_version: request.resource.version,
+            resource: request.resource.resource,
+            sub_resource: request.sub_resource.unwrap_or_default(),
+        },
+        original,
+        user_name: any("/userInfo/username"),
+        user_uid: any("/userInfo/uid"),
+        user_groups: groups.into_iter().flatten().filter_map(Value::as_str).collect(),
     }
 }
 

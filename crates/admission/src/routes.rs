@@ -107,15 +107,16 @@ impl Route {
         let document = review::parse(&body)?;
         drop(body);
         let request = review::request(&document)?;
-        let snapshot = self.webhook.policies().await?;
+        let subject = self.webhook.facts.begin(&request);
+        let snapshot = subject.within(self.webhook.policies()).await?;
         let policies = snapshot.of(self.group);
-        let namespace = self.webhook.namespace(policies, &request).await;
+        let namespace = subject.within(self.webhook.namespace(policies, &request)).await;
         let request = Request { namespace_object: namespace.as_deref(), ..request };
 
         let evaluation = pharos_policy::evaluate(policies, &request, &Instant::now);
         let verdict = enforce(&evaluation, self.group);
         let answer = Json(review::answer(&request, &verdict)).into_response();
-        record(&*self.webhook.facts, &request, &evaluation, &verdict, started.elapsed());
+        record(&*self.webhook.facts, &subject, &evaluation, &verdict, started.elapsed());
         Ok(answer)
     }
 }

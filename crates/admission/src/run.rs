@@ -12,7 +12,7 @@ use pharos_api::policy::ValidatingPolicy;
 use pharos_cluster::Readiness;
 use pharos_cluster::election::Leadership;
 use pharos_cluster::view::{self, View};
-use pharos_instruments::Instruments;
+use pharos_instruments::{Instruments, Spans};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use tokio::sync::watch;
@@ -48,6 +48,7 @@ pub struct Options {
 pub struct Admission {
     client: Client,
     facts: Arc<dyn Facts>,
+    spans: Spans,
     options: Options,
     leadership: watch::Receiver<Leadership>,
     readiness: watch::Sender<Readiness>,
@@ -81,17 +82,19 @@ impl Admission {
         options: Options,
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
-        Self::recording_to(Arc::new(instruments), client, options, leadership)
+        let spans = instruments.spans().clone();
+        Self::recording_to(Arc::new(instruments), spans, client, options, leadership)
     }
 
     fn recording_to(
         facts: Arc<dyn Facts>,
+        spans: Spans,
         client: Client,
         options: Options,
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
         let (readiness, _) = watch::channel(Readiness::waiting_for("the webhook to start"));
-        Self { client, facts, options, leadership, readiness }
+        Self { client, facts, spans, options, leadership, readiness }
     }
 
     /// Whether the API server can be sent here.
@@ -120,7 +123,7 @@ impl Admission {
         let namespaces = Namespaces::new(Api::all(self.client), means.namespaces);
         let webhook = Webhook::new(means.policies, namespaces, self.facts);
         let router = server::parting(routes::router(&webhook), leaving.clone());
-        let mut server = Server::start(listener, means.tls, router, Patience::DEFAULT)?;
+        let mut server = Server::start(listener, means.tls, router, self.spans, Patience::DEFAULT)?;
         let Options { listen, target, shutdown_delay, .. } = self.options;
         tracing::info!(%listen, %target, "the webhook listens");
 

@@ -17,11 +17,13 @@ use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use http::header::CONNECTION;
 use http::{HeaderValue, Version};
+use pharos_instruments::Spans;
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
+use crate::traced::Traced;
 
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
 const HTTP2_STREAMS: u32 = 256;
@@ -87,6 +89,7 @@ impl Server {
         listener: TcpListener,
         tls: ServerConfig,
         router: Router,
+        spans: Spans,
         patience: Patience,
     ) -> Result<Self, Error> {
         let handle = Handle::new();
@@ -107,7 +110,7 @@ impl Server {
             .max_concurrent_streams(HTTP2_STREAMS)
             .keep_alive_interval(HTTP2_PING_EVERY)
             .keep_alive_timeout(HTTP2_PING_EVERY);
-        let serving = tokio::spawn(server.serve(router.into_make_service()));
+        let serving = tokio::spawn(server.serve(Traced::every_connection(router, spans)));
         Ok(Self { handle, serving })
     }
 

@@ -26,6 +26,11 @@ pub(crate) fn path(group: FailurePolicy) -> &'static str {
     }
 }
 
+/// The path that is called, if it is one of ours.
+pub(crate) fn route(called: &str) -> Option<&'static str> {
+    GROUPS.into_iter().map(path).find(|path| *path == called)
+}
+
 /// The webhook's name: a label of the API server's metrics and a part of its error messages.
 pub(crate) fn name(group: FailurePolicy) -> &'static str {
     match group {

@@ -3,11 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::{Request, Response};
+use kube::client::{Body, ClientBuilder, DynBody};
 use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
+use tower::util::BoxService;
+use tower::{BoxError, Layer, Service};
 
 /// How long the API server may say nothing to a request, or on a watch.
 const SILENCE: Duration = Duration::from_secs(65);
+
+/// What sends requests to the API server.
+pub type Transport = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
 
 /// Why there is no client. None of these means that the API server is away: a client is lazy.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +50,19 @@ impl ConnectError {
 }
 
 /// Makes a client from the named kubeconfig or, without one, from what kubectl would use or from
-/// the Pod's service account. Sends no request.
+/// the Pod's service account. Sends no request. Every call goes through the layer `around` the
+/// client's own.
 ///
 /// # Errors
 /// See [`ConnectError`].
-pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> {
+pub async fn connect<L>(kubeconfig: Option<&Path>, around: &L) -> Result<Client, ConnectError>
+where
+    L: Layer<Transport>,
+    L::Service: Service<Request<Body>, Response = Response<Box<DynBody>>, Error = BoxError>
+        + Send
+        + 'static,
+    <L::Service as Service<Request<Body>>>::Future: Send,
+{
     let mut config = match kubeconfig {
         Some(path) => from_file(path).await?,
         None => {
@@ -58,7 +73,9 @@ pub async fn connect(kubeconfig: Option<&Path>) -> Result<Client, ConnectError> 
     // pooled connection is no reason to distrust it, hence the reset.
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
-    Client::try_from(config).map_err(|error| ConnectError::Client(Box::new(error)))
+    let client =
+        ClientBuilder::try_from(config).map_err(|it| ConnectError::Client(Box::new(it)))?;
+    Ok(client.with_layer(around).build())
 }
 
 async fn from_file(path: &Path) -> Result<Config, ConnectError> {

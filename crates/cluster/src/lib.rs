@@ -17,5 +17,5 @@ pub mod references;
 pub mod trouble;
 pub mod view;
 
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, Transport, connect};
 pub use readiness::Readiness;

@@ -1,45 +1,101 @@
 //! What is recorded: facts that callers have anyway, with Kyverno's words for them.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// One answered AdmissionReview.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdmissionReviewFacts<'a> {
     /// Which kind of webhook was called.
     pub webhook: Webhook,
-    /// What the request wanted to do.
-    pub operation: Operation,
-    /// The kind of the resource, such as `Pod`.
-    pub kind: &'a str,
-    /// The namespace of the resource; empty for a cluster-scoped one.
-    pub namespace: &'a str,
-    /// Whether the answer allowed it.
-    pub allowed: bool,
+    /// The answer.
+    pub answer: Answer<'a>,
+    /// What whoever made the request is warned of.
+    pub warnings: &'a [String],
     /// From reading the body to the answer.
     pub duration: Duration,
 }
 
-/// What one ValidatingPolicy said about one resource.
+/// What the API server was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// The request passes.
+    Allowed,
+    /// It does not.
+    Denied {
+        /// The status code.
+        code: u16,
+        /// The reason of the Kubernetes API.
+        reason: &'static str,
+        /// What the policies say.
+        message: &'a str,
+    },
+}
+
+/// What one ValidatingPolicy said about one resource.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValidatingPolicyFacts<'a> {
-    /// The policy.
-    pub policy_name: &'a str,
-    /// Its namespace; empty for a cluster-scoped one.
-    pub policy_namespace: &'a str,
+    /// The policy, as its owner keeps it: a record shares the text.
+    pub policy_name: &'a Arc<str>,
+    /// Its namespace, unless it is cluster-scoped.
+    pub policy_namespace: Option<&'a Arc<str>>,
     /// What a failure of the policy leads to.
     pub validation_mode: ValidationMode,
     /// Whether the policy is part of background scans.
     pub background_mode: BackgroundMode,
-    /// The kind of the resource, such as `Pod`.
-    pub kind: &'a str,
-    /// The namespace of the resource; empty for a cluster-scoped one.
-    pub namespace: &'a str,
-    /// Why the policy was evaluated.
-    pub cause: ExecutionCause,
     /// What it said.
     pub result: PolicyResult,
+    /// Why, if it did not pass.
+    pub because: Option<Because<'a>>,
+    /// When its evaluation began.
+    pub started: Instant,
     /// How long it took.
     pub duration: Duration,
+}
+
+/// Why a policy did not pass. Only spans tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Because<'a> {
+    /// What a user is told.
+    pub message: &'a str,
+    /// The position of the validation that decided, if it was one.
+    pub validation: Option<usize>,
+}
+
+/// A request as the API server describes it. Only spans tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestDetails<'a> {
+    /// The API server's name for the request.
+    pub uid: &'a str,
+    /// The name of the object; empty if it is yet to be generated.
+    pub name: &'a str,
+    /// Its namespace; empty for a cluster-scoped one.
+    pub namespace: &'a str,
+    /// Whether nothing will be stored, whatever the answer is.
+    pub dry_run: bool,
+    /// What the request is about, as the webhook is registered for it.
+    pub target: Target<'a>,
+    /// What it was about before the API server converted it, if it says so.
+    pub original: Option<Target<'a>>,
+    /// Who made it.
+    pub user_name: &'a str,
+    /// The uid of who made it.
+    pub user_uid: &'a str,
+    /// The groups of who made it.
+    pub user_groups: Vec<&'a str>,
+}
+
+/// What a request is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "Kubernetes' own names")]
+pub struct Target<'a> {
+    pub kind_group: &'a str,
+    pub kind_version: &'a str,
+    pub kind: &'a str,
+    pub resource_group: &'a str,
+    pub resource_version: &'a str,
+    pub resource: &'a str,
+    pub sub_resource: &'a str,
 }
 
 /// Which kind of webhook was called.
@@ -127,6 +183,33 @@ impl Operation {
             Self::Delete => "delete",
             Self::Connect => "connect",
         }
+    }
+
+    /// As Kubernetes writes it, and Kyverno in spans.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+// === impl Answer ===
+
+impl Answer<'_> {
+    pub(crate) fn is_allowed(self) -> bool {
+        self == Self::Allowed
+    }
+}
+
+// === impl Target ===
+
+impl Target<'_> {
+    /// What is in a Secret may be in no span, not even in a policy's words about it.
+    pub(crate) fn is_secret(&self) -> bool {
+        self.resource_group.is_empty() && self.resource == "secrets"
     }
 }
 

@@ -5,28 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use pharos_telemetry::{Config, Identity, InstrumentKind, Pipeline, Scrape};
 use pharos_testkit::prometheus::{Sample, parse};
 
-const REVIEW: AdmissionReviewFacts<'_> = AdmissionReviewFacts {
-    webhook: Webhook::Validating,
-    operation: Operation::Create,
-    kind: "Pod",
-    namespace: "t1",
-    allowed: true,
-    duration: Duration::from_millis(3),
-};
+use crate::catalogue::metrics;
+use crate::testing::{name, policy, review, subject};
 
-const POLICY: ValidatingPolicyFacts<'_> = ValidatingPolicyFacts {
-    policy_name: "require-labels",
-    policy_namespace: "",
-    validation_mode: ValidationMode::Deny,
-    background_mode: BackgroundMode::Enabled,
-    kind: "Pod",
-    namespace: "t1",
-    cause: ExecutionCause::AdmissionRequest(Operation::Create),
-    result: PolicyResult::Pass,
-    duration: Duration::from_micros(400),
-};
+mod allocations;
+mod declarations;
 
-/// The labels that a Kyverno 1.19 has for [`REVIEW`]. Dashboards and alert rules are made of all
+const CREATE: Operation = Operation::Create;
+
+/// The labels that a Kyverno 1.19 has for [`review`]. Dashboards and alert rules are made of all
 /// that follows: a change here breaks them.
 const REVIEW_LABELS: [(&str, &str); 8] = [
     ("otel_scope_name", "kyverno"),
@@ -39,7 +26,7 @@ const REVIEW_LABELS: [(&str, &str); 8] = [
     ("resource_request_operation", "create"),
 ];
 
-/// The labels that it has for [`POLICY`].
+/// The labels that it has for [`policy`].
 const POLICY_LABELS: [(&str, &str); 12] = [
     ("execution_cause", "admission_request"),
     ("otel_scope_name", "kyverno"),
@@ -94,7 +81,7 @@ fn types(page: &str) -> BTreeMap<&str, &str> {
 }
 
 fn declared(name: &str) -> bool {
-    catalogue::ALL.iter().any(|declaration| name.starts_with(declaration.name))
+    metrics::ALL.iter().any(|declaration| name.starts_with(declaration.name))
 }
 
 /// Every series of these families, without its value.
@@ -107,8 +94,8 @@ fn series(page: &str) -> BTreeSet<(String, BTreeMap<String, String>)> {
 #[tokio::test]
 async fn dashboards_made_for_kyverno_find_every_series_under_its_name() {
     let page = exposition(|instruments| {
-        instruments.record_review(&REVIEW);
-        instruments.record_policy(&POLICY);
+        instruments.record_policy(&subject(), &policy(&name()));
+        instruments.record_review(&subject(), &review());
     })
     .await;
     assert_eq!(types(&page), FAMILIES.map(|(family, kind, _)| (family, kind)).into());
@@ -136,18 +123,16 @@ async fn dashboards_made_for_kyverno_find_every_series_under_its_name() {
 async fn every_series_of_a_real_kyverno_is_recorded_with_the_same_name_type_and_labels() {
     let Some(kyverno) = pharos_testkit::golden::kyverno_scrape() else { return };
     let page = exposition(|instruments| {
-        let policy = AdmissionReviewFacts { kind: "ClusterPolicy", namespace: "", ..REVIEW };
-        for review in [
-            REVIEW,
-            AdmissionReviewFacts { allowed: false, ..REVIEW },
-            policy,
-            AdmissionReviewFacts { webhook: Webhook::Mutating, ..policy },
-            AdmissionReviewFacts { kind: "ValidatingPolicy", ..policy },
-        ] {
-            instruments.record_review(&review);
-        }
+        let (pod, of_cluster) = (subject(), |kind| Subject::of_request(CREATE, kind, None));
+        let denied = Answer::Denied { code: 422, reason: "Invalid", message: "" };
+        let mutating = AdmissionReviewFacts { webhook: Webhook::Mutating, ..review() };
+        instruments.record_review(&pod, &review());
+        instruments.record_review(&pod, &AdmissionReviewFacts { answer: denied, ..review() });
+        instruments.record_review(&of_cluster("ClusterPolicy"), &review());
+        instruments.record_review(&of_cluster("ClusterPolicy"), &mutating);
+        instruments.record_review(&of_cluster("ValidatingPolicy"), &review());
         for result in [PolicyResult::Pass, PolicyResult::Fail] {
-            instruments.record_policy(&ValidatingPolicyFacts { result, ..POLICY });
+            instruments.record_policy(&pod, &ValidatingPolicyFacts { result, ..policy(&name()) });
         }
     })
     .await;
@@ -158,19 +143,18 @@ async fn every_series_of_a_real_kyverno_is_recorded_with_the_same_name_type_and_
 #[tokio::test]
 async fn what_is_recorded_has_the_attributes_that_are_declared() {
     let page = exposition(|instruments| {
-        instruments.record_review(&REVIEW);
-        instruments.record_policy(&POLICY);
+        instruments.record_policy(&subject(), &policy(&name()));
+        instruments.record_review(&subject(), &review());
         instruments.record_refusal("BadRequest");
     })
     .await;
     let samples = parse(&page).unwrap();
-    for declaration in catalogue::ALL {
+    for declaration in metrics::ALL {
         let suffix = match declaration.kind {
-            InstrumentKind::Counter => "_total",
             InstrumentKind::Histogram => "_count",
-            other => panic!("{other:?}"),
+            _ => "",
         };
-        let name = format!("{}{suffix}", declaration.name);
+        let name = catalogue::prometheus_name(declaration) + suffix;
         let sample = samples.iter().find(|sample| sample.name == name).expect(&name);
         let keys = sample.labels.keys().filter(|key| !key.starts_with("otel_scope_"));
         assert_eq!(keys.collect::<Vec<_>>(), declaration.attributes, "{name}");
@@ -181,8 +165,8 @@ async fn what_is_recorded_has_the_attributes_that_are_declared() {
 #[tokio::test]
 async fn a_background_scan_is_told_from_a_request() {
     let page = exposition(|instruments| {
-        let cause = ExecutionCause::BackgroundScan;
-        instruments.record_policy(&ValidatingPolicyFacts { cause, ..POLICY });
+        let scanned = Subject::new(ExecutionCause::BackgroundScan, "Pod", Some("t1"));
+        instruments.record_policy(&scanned, &policy(&name()));
     })
     .await;
     let samples = parse(&page).unwrap();

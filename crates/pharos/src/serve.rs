@@ -12,7 +12,7 @@ use anyhow::{Context, bail, ensure};
 use pharos_admission::{Admission, Options};
 use pharos_cluster::election::{Election, Leadership};
 use pharos_cluster::heartbeat::Pod;
-use pharos_instruments::Instruments;
+use pharos_instruments::{Instruments, Spans};
 use pharos_operator::{Operator, Replica, Stopped};
 use pharos_telemetry::{Catalogue, Config, Identity, Pipeline, Proxies, Reloader};
 use tokio::net::TcpListener;
@@ -112,6 +112,7 @@ impl Foundation {
         let mut catalogue = Catalogue::new();
         let instruments = Instruments::declare(&mut catalogue);
         let (pipeline, reloader) = Pipeline::start(identity.clone(), catalogue)?;
+        let instruments = instruments.with_spans(Spans::new(&pipeline));
         let log_level = logging::start(arguments.log_format, &arguments.log_level, &pipeline)?;
         Ok(Self { identity, instruments, pipeline, reloader, log_level })
     }
@@ -137,10 +138,12 @@ impl Process {
             namespace: arguments.namespace.clone(),
             shutdown_delay: arguments.shutdown_delay(),
         };
-        let client = pharos_cluster::connect(arguments.kubeconfig.as_deref()).await?;
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let candidate = candidate(&identity, &environment);
         let replica = replica(arguments, &identity, &environment);
+        let kubeconfig = arguments.kubeconfig.as_deref();
+        let kube_layer = instruments.spans().kube_layer();
+        let client = pharos_cluster::connect(kubeconfig, &kube_layer).await?;
         let reloader = reloader.with_proxies(Proxies::from_environment(&environment));
         tracing::info!(
             version = VERSION,

@@ -53,7 +53,7 @@ pub fn compile(policy: &ValidatingPolicy) -> Result<CompiledPolicy, CompileError
     let Compilation { compiler, errors } = compilation;
     match (CompileErrors::new(errors), compiler.finish()) {
         (None, Some(program)) => Ok(CompiledPolicy {
-            name,
+            name: name.into(),
             actions: actions(validation_actions),
             failure_policy: failure_policy.unwrap_or_default(),
             origins,

@@ -24,6 +24,8 @@ pub struct PolicyOutcome<'p> {
     pub policy: &'p CompiledPolicy,
     /// What came out.
     pub result: PolicyResult,
+    /// When it began.
+    pub started: Instant,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -80,9 +82,10 @@ pub fn evaluate<'p>(
                 Some(PolicyResult::Error { message: error.to_string(), validation: None })
             }
         };
-        let start = clock();
+        let started = clock();
         let result = result.unwrap_or_else(|| judge(policy, &inputs));
-        Some(PolicyOutcome { policy, result, elapsed: clock().saturating_duration_since(start) })
+        let elapsed = clock().saturating_duration_since(started);
+        Some(PolicyOutcome { policy, result, started, elapsed })
     };
     Evaluation { outcomes: policies.about(request.resource).filter_map(outcome).collect() }
 }

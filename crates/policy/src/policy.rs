@@ -1,5 +1,6 @@
 //! A policy that is ready to be evaluated.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_api::policy::{FailurePolicy, MatchResources, ValidationAction};
@@ -10,7 +11,7 @@ use crate::matching::Matcher;
 /// A policy without problems. It is made by [`compile()`](crate::compile()), once per change of the policy.
 #[derive(Debug)]
 pub struct CompiledPolicy {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) actions: Vec<ValidationAction>,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) origins: Vec<Origin>,
@@ -63,6 +64,11 @@ pub(crate) struct Validation {
 impl CompiledPolicy {
     /// The policy's name.
     pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The policy's name, for whoever keeps it: every record of telemetry does.
+    pub fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 

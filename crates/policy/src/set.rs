@@ -39,10 +39,10 @@ const ALL: &str = "*";
 impl PolicySet {
     /// The policies that are evaluated for that reason. Of two with one name, the later one counts.
     pub fn new(origin: Origin, policies: impl IntoIterator<Item = Arc<CompiledPolicy>>) -> Self {
-        let by_name: BTreeMap<String, Arc<CompiledPolicy>> = policies
+        let by_name: BTreeMap<Arc<str>, Arc<CompiledPolicy>> = policies
             .into_iter()
             .filter(|policy| policy.is_evaluated_for(origin))
-            .map(|policy| (policy.name().to_owned(), policy))
+            .map(|policy| (policy.shared_name().clone(), policy))
             .collect();
         let policies: Arc<[_]> = by_name.into_values().collect();
         let index = index(&policies);

@@ -3,20 +3,36 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use serde_json::Value;
+
 /// What a Kyverno 1.19.1 answered to a scrape, without help texts. `None`, and a line that says so,
 /// where the file is not beside the project.
 #[must_use]
 pub fn kyverno_scrape() -> Option<String> {
-    let golden = "../shared/golden/kyverno-1.19.1-admission-controller.prom";
+    let page = read("kyverno-1.19.1-admission-controller.prom")?;
+    let lines = page.lines().filter(|line| !line.starts_with("# HELP "));
+    Some(lines.flat_map(|line| [line, "\n"]).collect())
+}
+
+/// What a Kyverno 1.19.1 sent over OTLP: `metrics` by name, and one `trace` as a tree. `None`, and
+/// a line that says so, where the file is not beside the project.
+///
+/// # Panics
+/// If the file is not JSON.
+#[must_use]
+pub fn kyverno_otlp() -> Option<Value> {
+    let text = read("kyverno-1.19.1-otlp.json")?;
+    Some(serde_json::from_str(&text).expect("what was sent is kept as JSON"))
+}
+
+fn read(file: &str) -> Option<String> {
+    let golden = Path::new("../shared/golden").join(file);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    match std::fs::read_to_string(root.join(golden)) {
-        Ok(page) => {
-            let lines = page.lines().filter(|line| !line.starts_with("# HELP "));
-            Some(lines.flat_map(|line| [line, "\n"]).collect())
-        }
+    match std::fs::read_to_string(root.join(&golden)) {
+        Ok(text) => Some(text),
         Err(error) => {
             // Not by `eprintln!`, which a test that passes shows to nobody.
-            let _ = writeln!(std::io::stderr(), "skipped: {golden}: {error}");
+            let _ = writeln!(std::io::stderr(), "skipped: {}: {error}", golden.display());
             None
         }
     }

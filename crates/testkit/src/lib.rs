@@ -10,6 +10,7 @@
 //! a user can.
 
 mod balancer;
+pub mod bench;
 pub mod collector;
 mod control_plane;
 mod eventually;

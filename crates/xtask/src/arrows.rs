@@ -27,7 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("pharos-testkit", &[]),
     ("pharos-e2e", &["pharos-api", "pharos-testkit"]),
-    ("xtask", &["pharos-api", "pharos-testkit"]),
+    ("xtask", &["pharos-api", "pharos-instruments", "pharos-testkit"]),
 ];
 
 /// What every crate may use in its tests.

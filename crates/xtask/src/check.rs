@@ -5,14 +5,15 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::workspace::{Findings, Workspace, cargo};
-use crate::{arrows, crds, sizes};
+use crate::{arrows, crds, docs, sizes};
 
 /// A check: what it is called in the output, and how it is done.
 type Check = (&'static str, fn(&Workspace) -> anyhow::Result<Findings>);
 
 /// The quick ones first.
 const CHECKS: &[Check] = &[
-    ("generated files", crds::check),
+    ("CRDs", |workspace| crds::folder()?.check(workspace)),
+    ("reference", |workspace| docs::folder().check(workspace)),
     ("arrows", arrows::check),
     ("file sizes", sizes::check),
     ("formatting", |workspace| {

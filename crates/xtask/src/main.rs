@@ -10,8 +10,11 @@ use clap::Parser;
 use crate::workspace::Workspace;
 
 mod arrows;
+mod bench;
 mod check;
 mod crds;
+mod docs;
+mod generated;
 mod parts;
 mod sizes;
 mod workspace;
@@ -25,6 +28,17 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Write docs/reference/ from the declarations of metrics and spans.
+    Docs {
+        /// Write nothing; fail if a file is not what the declarations say.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the benches and write their sections of docs/benchmarks.md.
+    Bench {
+        /// Only the benches of this name.
+        only: Option<String>,
+    },
     /// Check that crates depend on each other only as drawn.
     Arrows,
     /// Check generated files, arrows, file sizes, formatting and lints.
@@ -36,8 +50,11 @@ enum Verb {
 fn main() -> anyhow::Result<ExitCode> {
     let workspace = Workspace::load()?;
     let findings = match Verb::parse() {
-        Verb::Crds { check: false } => crds::write(&workspace)?,
-        Verb::Crds { check: true } => crds::check(&workspace)?,
+        Verb::Crds { check: false } => crds::folder()?.write(&workspace)?,
+        Verb::Crds { check: true } => crds::folder()?.check(&workspace)?,
+        Verb::Docs { check: false } => docs::folder().write(&workspace)?,
+        Verb::Docs { check: true } => docs::folder().check(&workspace)?,
+        Verb::Bench { only } => bench::run(&workspace, only.as_deref())?,
         Verb::Arrows => arrows::check(&workspace)?,
         Verb::Check => check::check(&workspace)?,
         Verb::Parts => parts::build()?,

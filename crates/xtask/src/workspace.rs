@@ -24,6 +24,17 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) dependencies: Vec<Dependency>,
+    #[serde(default)]
+    pub(crate) targets: Vec<Target>,
+}
+
+/// Something that cargo builds of a crate.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) kind: Vec<String>,
+    #[serde(default, rename = "required-features")]
+    pub(crate) required_features: Vec<String>,
 }
 
 /// A dependency as Cargo.toml declares it.
@@ -49,6 +60,14 @@ impl Workspace {
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "cargo metadata failed: {errors}");
         serde_json::from_slice(&output.stdout).context("cannot read the output of cargo metadata")
+    }
+}
+
+// === impl Target ===
+
+impl Target {
+    pub(crate) fn is_bench(&self) -> bool {
+        self.kind.iter().any(|kind| kind == "bench")
     }
 }
 

@@ -3,7 +3,9 @@ use std::sync::Mutex;
 use axum::body::{Body, Bytes};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
-use pharos_instruments::{AdmissionReviewFacts, PolicyResult, ValidatingPolicyFacts};
+use pharos_instruments::{
+    AdmissionReviewFacts, Answer, PolicyResult, Spans, Subject, ValidatingPolicyFacts,
+};
 use tokio::sync::watch;
 
 use super::*;
@@ -20,13 +22,14 @@ struct Noted {
 }
 
 impl Facts for Noted {
-    fn review(&self, facts: &AdmissionReviewFacts<'_>) {
-        let noted = (facts.kind.to_owned(), facts.namespace.to_owned(), facts.allowed);
+    fn review(&self, subject: &Subject, facts: &AdmissionReviewFacts<'_>) {
+        let allowed = facts.answer == Answer::Allowed;
+        let noted = (subject.kind().to_owned(), subject.namespace().to_owned(), allowed);
         self.reviews.lock().unwrap().push(noted);
     }
 
-    fn policy(&self, facts: &ValidatingPolicyFacts<'_>) {
-        self.policies.lock().unwrap().push((facts.policy_name.to_owned(), facts.result));
+    fn policy(&self, _: &Subject, facts: &ValidatingPolicyFacts<'_>) {
+        self.policies.lock().unwrap().push((facts.policy_name.to_string(), facts.result));
     }
 
     fn refusal(&self, reason: &'static str) {
@@ -58,7 +61,9 @@ impl Scene {
         let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let tls = serving(&material);
-        let server = Server::start(listener, tls, router(&webhook), Patience::DEFAULT).unwrap();
+        let server =
+            Server::start(listener, tls, router(&webhook), Spans::default(), Patience::DEFAULT)
+                .unwrap();
         let client = Connection::open(address, material.bundle()).await.unwrap();
         Self { server, client, noted, policies: sender }
     }

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use futures::stream;
 use http::{Method, StatusCode};
-use pharos_instruments::{AdmissionReviewFacts, ValidatingPolicyFacts};
+use pharos_instruments::{AdmissionReviewFacts, Subject, ValidatingPolicyFacts};
 use rustls::pki_types::UnixTime;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -66,9 +66,13 @@ async fn serve(State(api): State<FakeApi>, request: Request) -> Response {
 struct Unnoted;
 
 impl Facts for Unnoted {
-    fn review(&self, _: &AdmissionReviewFacts<'_>) {}
-    fn policy(&self, _: &ValidatingPolicyFacts<'_>) {}
+    fn review(&self, _: &Subject, _: &AdmissionReviewFacts<'_>) {}
+    fn policy(&self, _: &Subject, _: &ValidatingPolicyFacts<'_>) {}
     fn refusal(&self, _: &'static str) {}
+}
+
+fn unnoted(client: Client, options: Options, leadership: watch::Receiver<Leadership>) -> Admission {
+    Admission::recording_to(Arc::new(Unnoted), Spans::default(), client, options, leadership)
 }
 
 struct Scene {
@@ -95,7 +99,7 @@ fn scene() -> Scene {
         shutdown_delay: Duration::ZERO,
     };
     let (leading, leadership) = watch::channel(Leadership::Leader);
-    let admission = Admission::recording_to(Arc::new(Unnoted), client, options, leadership);
+    let admission = unnoted(client, options, leadership);
     Scene { admission, listener, address, leading, api, applications }
 }
 
@@ -161,7 +165,7 @@ async fn a_port_in_use_ends_it_before_anything_is_asked_of_the_api_server() {
         shutdown_delay: Duration::ZERO,
     };
     let (_leading, leadership) = watch::channel(Leadership::Leader);
-    let admission = Admission::recording_to(Arc::new(Unnoted), client, options, leadership);
+    let admission = unnoted(client, options, leadership);
     let error = admission.run(CancellationToken::new()).await.unwrap_err();
     assert_eq!(error.reason(), "Listen");
 }

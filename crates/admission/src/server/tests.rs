@@ -15,7 +15,8 @@ fn start(router: Router, patience: Patience) -> (Server, SocketAddr, Arc<Materia
     let material = material();
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::start(listener, serving(&material), router, patience).unwrap();
+    let server =
+        Server::start(listener, serving(&material), router, Spans::default(), patience).unwrap();
     (server, address, material)
 }
 
@@ -128,7 +129,8 @@ async fn a_replaced_certificate_is_presented_without_a_restart() {
     let tls = crate::tls::server_config(served, provider).unwrap();
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server::start(listener, tls, quick(), Patience::DEFAULT).unwrap();
+    let server =
+        Server::start(listener, tls, quick(), Spans::default(), Patience::DEFAULT).unwrap();
 
     let mut before = Connection::open(address, first.bundle()).await.unwrap();
     choice.send_replace(Some(second.clone()));

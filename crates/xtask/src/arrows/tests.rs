@@ -1,7 +1,7 @@
 use super::*;
 
 fn package(name: &str, dependencies: Vec<Dependency>) -> Package {
-    Package { name: name.to_owned(), dependencies }
+    Package { name: name.to_owned(), dependencies, targets: Vec::new() }
 }
 
 fn on(name: &str) -> Dependency {

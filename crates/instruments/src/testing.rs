@@ -1,0 +1,73 @@
+//! What tests of this crate share: facts, and spans that are kept instead of sent.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider, SpanData, SpanExporter};
+
+use super::*;
+
+/// The creation of a Pod.
+pub(crate) fn subject() -> Subject {
+    Subject::of_request(Operation::Create, "Pod", Some("t1"))
+}
+
+/// A review that allows it.
+pub(crate) fn review() -> AdmissionReviewFacts<'static> {
+    AdmissionReviewFacts {
+        webhook: Webhook::Validating,
+        answer: Answer::Allowed,
+        warnings: &[],
+        duration: Duration::from_millis(3),
+    }
+}
+
+/// The name of a policy.
+pub(crate) fn name() -> Arc<str> {
+    "require-labels".into()
+}
+
+/// A policy that it passes.
+pub(crate) fn policy(policy_name: &Arc<str>) -> ValidatingPolicyFacts<'_> {
+    ValidatingPolicyFacts {
+        policy_name,
+        policy_namespace: None,
+        validation_mode: ValidationMode::Deny,
+        background_mode: BackgroundMode::Enabled,
+        result: PolicyResult::Pass,
+        because: None,
+        started: Instant::now(),
+        duration: Duration::from_micros(400),
+    }
+}
+
+/// Spans that have ended, in the order in which they did.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+// === impl Kept ===
+
+impl Kept {
+    pub(crate) fn take(&self) -> Vec<SpanData> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl SpanExporter for Kept {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.lock().unwrap().extend(batch);
+        Ok(())
+    }
+}
+
+/// Where spans come from, and where they go.
+pub(crate) fn kept_spans(sampler: Sampler) -> (Spans, Kept) {
+    let kept = Kept::default();
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(sampler)
+        .with_simple_exporter(kept.clone())
+        .build();
+    (Spans::of_tracer(provider.tracer(catalogue::PHAROS)), kept)
+}

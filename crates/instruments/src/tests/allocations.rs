@@ -1,0 +1,73 @@
+//! What the telemetry of a review allocates: its own texts, once, however many policies there are.
+
+use std::sync::Arc;
+
+use allocation_counter::{AllocationInfo, measure};
+use opentelemetry_sdk::trace::Sampler;
+
+use super::*;
+use crate::testing::kept_spans;
+
+/// Instruments that run as long as what comes with them, and sample nothing.
+fn instruments() -> (Instruments, impl Sized) {
+    let (instruments, running) = Instruments::running();
+    let (spans, kept) = kept_spans(Sampler::AlwaysOff);
+    (instruments.with_spans(spans), (running, kept))
+}
+
+/// What one review under these policies allocates when each series is known.
+fn of_one_review(instruments: &Instruments, names: &[Arc<str>]) -> AllocationInfo {
+    let review_once = || {
+        let details = || panic!("nobody asks about a review without a span");
+        let subject = instruments.begin_review(CREATE, "Pod", Some("t1"), &details);
+        for name in names {
+            instruments.record_policy(&subject, &policy(name));
+        }
+        instruments.record_review(&subject, &review());
+    };
+    review_once();
+    measure(review_once)
+}
+
+#[test]
+fn telemetry_of_a_review_allocates_its_own_texts_however_many_policies_there_are() {
+    let (instruments, _running) = instruments();
+    let names: Vec<Arc<str>> = (0..16).map(|index| format!("policy-{index}").into()).collect();
+    let counted = [0, 1, 4, 16].map(|count| of_one_review(&instruments, &names[..count]));
+    for allocations in counted {
+        assert_eq!(allocations.count_total, 2, "its kind and its namespace");
+        assert_eq!(allocations.bytes_total, counted[0].bytes_total);
+        assert_eq!(allocations.count_current, 0);
+    }
+}
+
+#[test]
+fn a_record_allocates_nothing() {
+    let (instruments, _running) = instruments();
+    let (subject, name) = (subject(), name());
+    let record = || {
+        instruments.record_policy(&subject, &policy(&name));
+        instruments.record_review(&subject, &review());
+        instruments.record_refusal("BadRequest");
+    };
+    record();
+    assert_eq!(measure(record).count_total, 0);
+}
+
+#[test]
+fn a_call_that_is_not_sampled_allocates_nothing() {
+    let (instruments, _running) = instruments();
+    let (method, uri) = (http::Method::POST, "/validate/fail?timeout=10s".parse().unwrap());
+    let headers = [(http::header::HOST, "webhook.pharos.svc".parse().unwrap())].into_iter();
+    let facts = CallFacts {
+        method: &method,
+        uri: &uri,
+        version: http::Version::HTTP_2,
+        headers: &headers.collect(),
+        route: Some("/validate/fail"),
+        peer: ([127, 0, 0, 1], 1).into(),
+    };
+    let call = || assert!(instruments.spans().start_call(&facts).is_none());
+    call();
+    assert_eq!(measure(call).count_total, 0);
+}
