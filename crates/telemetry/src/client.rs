@@ -19,6 +19,7 @@ use http::{HeaderMap, HeaderValue, Uri};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::{
     ClientTls, Compression, MaterialError, OtlpReceiver, Protocol, ServerName, ServerNameError,
@@ -169,7 +170,11 @@ impl Client {
         self.spec.timeout()
     }
 
-    /// Sends one request. The future is independent of `self` and ends within the timeout.
+    /// Sends one request. The future is independent of `self` and ends within the timeout; dropping
+    /// it gives the request up.
+    ///
+    /// The request is a task of its own, since requests share connections, and the one that makes
+    /// a connection would hold up the others if it were kept without being polled.
     pub(crate) fn send(
         &self,
         request: &Request,
@@ -177,10 +182,18 @@ impl Client {
         let (spec, transport) = (Arc::clone(&self.spec), self.transport.clone());
         let request = request.clone();
         async move {
-            let timeout = spec.timeout;
-            let exchange = Box::pin(transport.exchange(&spec, request));
-            let exchanged = tokio::time::timeout(timeout, exchange).await;
-            exchanged.unwrap_or_else(|_| ExportOutcome::timed_out(timeout))
+            let exchange = async move {
+                let timeout = spec.timeout;
+                let exchanged = tokio::time::timeout(timeout, transport.exchange(&spec, request));
+                exchanged.await.unwrap_or_else(|_| ExportOutcome::timed_out(timeout))
+            };
+            match AbortOnDropHandle::new(tokio::spawn(exchange)).await {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    tracing::error!(%error, "an export died");
+                    ExportOutcome::Ambiguous { why: "the export died of a bug".to_owned() }
+                }
+            }
         }
     }
 }
@@ -246,5 +259,41 @@ impl ClientError {
             Self::ServerName(..) => "ServerName",
             Self::Material(_) => "Material",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::Endpoint;
+
+    #[tokio::test]
+    async fn a_request_that_nobody_polls_holds_up_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let mut receiver = OtlpReceiver::new(Endpoint::grpc(&endpoint).unwrap());
+        receiver.timeout = Duration::from_secs(60);
+        let client = Client::new(ClientSpec::new(&receiver, &Proxies::none()).unwrap());
+        let request = Request::probe(Signal::Logs);
+
+        let mut forgotten = pin!(client.send(&request));
+        tokio::select! {
+            biased;
+            _ = &mut forgotten => panic!("nobody accepts"),
+            () = std::future::ready(()) => {}
+        }
+        let closing = tokio::spawn(async move {
+            loop {
+                drop(listener.accept().await.unwrap());
+            }
+        });
+        let outcome = client.send(&request).await;
+        assert!(outcome.reason() != "accepted", "{outcome:?}");
+        assert_ne!(outcome, ExportOutcome::timed_out(receiver.timeout));
+        closing.abort();
     }
 }

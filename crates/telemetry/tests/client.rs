@@ -9,9 +9,12 @@ mod support;
 use std::time::Duration;
 
 use certificates::Authority;
+use opentelemetry::KeyValue;
 use pharos_telemetry::config::{Compression, Protocol, ServerTls};
-use pharos_telemetry::{OtlpReceiver, ProbeReport, Proxies, Signal, SinkHealth, probe};
-use support::{Answer, HttpAnswer, PATIENCE, Receiver, Versions};
+use pharos_telemetry::{
+    Config, LastExport, OtlpReceiver, ProbeReport, Proxies, Signal, SinkHealth, probe,
+};
+use support::{Answer, HttpAnswer, PATIENCE, Receiver, Versions, commit, start};
 use tonic::Code;
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Grpc, Protocol::HttpProtobuf];
@@ -152,5 +155,43 @@ async fn a_receiver_that_speaks_something_else_is_recognized() {
         let (outcome, message) = told(&report);
         assert!(matches!(outcome, "tls" | "unreachable" | "ambiguous"), "{report:?}");
         assert!(words.iter().all(|word| message.contains(word)), "{to:?}: {report:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_connection_lasts_until_an_export_fails() {
+    for protocol in PROTOCOLS {
+        let receiver = Receiver::start();
+        let (pipeline, mut reloader) = start();
+        pipeline.meter("test").u64_counter("requests").build().add(1, &[]);
+        let sink = receiver.sink_by(protocol, Duration::from_millis(5));
+        let config = Config::off().with_sink("gateway", sink);
+        commit(&mut reloader, config).await.drain(PATIENCE).await;
+        receiver.until("several exports", |all| all.len() > 5).await;
+        assert_eq!(receiver.connections(), 1, "{protocol:?}");
+        receiver.answers(Answer::Refuse(Code::Unavailable));
+        receiver.until_connections(3).await;
+        receiver.answers(Answer::Accept);
+        let before = receiver.exports().len();
+        receiver.until("exports again", |all| all.len() > before + 5).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_success_is_counted_by_both_protocols() {
+    for protocol in PROTOCOLS {
+        let receiver = Receiver::start();
+        receiver.answers(Answer::RejectPoints(2));
+        let (pipeline, mut reloader) = start();
+        let counter = pipeline.meter("test").u64_counter("requests").build();
+        (0..5).for_each(|series| counter.add(1, &[KeyValue::new("series", series)]));
+        let sink = receiver.sink_by(protocol, Duration::from_secs(3600));
+        let config = Config::off().with_sink("gateway", sink);
+        commit(&mut reloader, config).await.drain(PATIENCE).await;
+        receiver.until("the first export", |all| !all.is_empty()).await;
+        let drained = commit(&mut reloader, Config::off()).await.drain(PATIENCE).await;
+        let last = &drained.sinks[&support::gateway()];
+        let expected = LastExport::Delivered { points: 3, rejected: 2 };
+        assert!(*last == expected, "{protocol:?} {last:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Receivers that are reached through a proxy, by both protocols.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 #[path = "support/certificates.rs"]
 mod certificates;
@@ -77,7 +77,7 @@ async fn what_the_proxy_says_is_told_without_its_credentials() {
         Proxies::from_environment(&|name| (name == "ALL_PROXY").then(|| "socks5://p:1".to_owned()));
     for protocol in PROTOCOLS {
         let report = probed(&named(protocol, "http"), &unusable).await;
-        let SinkHealth::Failing { message, .. } = report.health else { unreachable!() };
+        let SinkHealth::Failing { message, .. } = report.health else { panic!("{protocol:?}") };
         assert!(message.contains("ALL_PROXY must be"), "{message}");
     }
 }

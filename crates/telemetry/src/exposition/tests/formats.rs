@@ -53,9 +53,7 @@ pub(super) fn text_samples(page: &str) -> Samples {
 
 fn openmetrics_samples(families: &[OpenMetricsFamily]) -> Samples {
     let samples = families.iter().flat_map(|family| &family.samples);
-    samples
-        .map(|sample| key(&sample.name, sample.labels.clone(), sample.value))
-        .collect()
+    samples.map(|sample| key(&sample.name, sample.labels.clone(), sample.value)).collect()
 }
 
 fn protobuf_samples(families: &[ProtobufFamily]) -> Samples {
