@@ -111,6 +111,7 @@ impl Foundation {
     fn lay(arguments: &ServeArguments, identity: Identity) -> anyhow::Result<Self> {
         let mut catalogue = Catalogue::new();
         let instruments = Instruments::declare(&mut catalogue);
+        catalogue.observe_pipeline();
         let (pipeline, reloader) = Pipeline::start(identity.clone(), catalogue)?;
         let instruments = instruments.with_spans(Spans::new(&pipeline));
         let log_level = logging::start(arguments.log_format, &arguments.log_level, &pipeline)?;

@@ -42,6 +42,7 @@ mod instrument;
 mod layers;
 mod logs;
 mod outcome;
+pub mod own;
 mod pipeline;
 mod plan;
 pub mod propagation;

@@ -25,6 +25,7 @@ use crate::hub::{Hub, Published};
 use crate::identity::Identity;
 use crate::instrument::{Catalogue, DeclarationError};
 use crate::layers;
+use crate::own::Own;
 use crate::records::Records;
 use crate::reload::Reloader;
 use crate::scrape::Transport;
@@ -64,6 +65,7 @@ pub(crate) struct Shared {
     pub(crate) stats: ArcSwap<BTreeMap<SinkId, Arc<Stats>>>,
     pub(crate) reloads: ReloadCounts,
     pub(crate) published: Arc<Published>,
+    pub(crate) own: Option<Own>,
 }
 
 /// Reloads by outcome.
@@ -86,6 +88,7 @@ impl Pipeline {
     /// # Errors
     /// If that runtime cannot be started, or a declaration is none.
     pub fn start(identity: Identity, catalogue: Catalogue) -> Result<(Self, Reloader), StartError> {
+        let own = catalogue.own();
         let (slot, declared) = catalogue.finish()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(WORKERS)
@@ -94,7 +97,10 @@ impl Pipeline {
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
-        let shared = Arc::new(Shared::new(identity, Totals::start(slot, declared)));
+        let shared = Arc::new(Shared::new(identity, Totals::start(slot, declared), own));
+        if let Some(own) = &shared.own {
+            own.watch(&shared);
+        }
         let reloader = spawn_hub(runtime, Arc::clone(&shared));
         Ok((Self { shared }, reloader))
     }
@@ -258,7 +264,7 @@ impl StartError {
 // === impl Shared ===
 
 impl Shared {
-    fn new(identity: Identity, totals: Totals) -> Self {
+    fn new(identity: Identity, totals: Totals, own: Option<Own>) -> Self {
         Self {
             identity,
             totals: Arc::new(totals),
@@ -269,6 +275,7 @@ impl Shared {
             stats: ArcSwap::default(),
             reloads: ReloadCounts::default(),
             published: Arc::new(Published::new()),
+            own,
         }
     }
 }

@@ -30,8 +30,10 @@ use crate::signal::{Signal, SinkId};
 use crate::sink::{Deadline, SinkSpec};
 use crate::stats::Stats;
 
+mod fate;
 mod retired;
 
+use fate::Fate;
 pub use retired::{Drained, Retired, ShutdownReport};
 
 /// Changes what a pipeline runs. There is one, and it cannot be cloned.
@@ -56,12 +58,6 @@ pub struct Prepared<'a> {
     stats: SinkStats,
     rebuild: Option<Rebuild>,
     fate: Fate<'a>,
-}
-
-/// Counts what becomes of a prepared reload.
-struct Fate<'a> {
-    counts: &'a ReloadCounts,
-    committed: bool,
 }
 
 /// Why a configuration cannot be run. What runs stays as it is.
@@ -127,27 +123,24 @@ impl Reloader {
     /// Why `wanted` cannot be run.
     pub async fn prepare(&mut self, wanted: Config) -> Result<Prepared<'_>, PrepareError> {
         let shared = &*self.shared;
+        let mut fate = Fate::begin(shared);
         let plan = Plan::between(&running(shared), &wanted);
-        let refuse = |error| {
-            shared.reloads.refused.fetch_add(1, Ordering::Relaxed);
-            error
-        };
         let stats = stats_after(shared, &wanted);
-        let start = sinks_to_start(&plan, &wanted, shared, &stats).map_err(refuse)?;
-        let records = senders_to_start(&plan, &wanted, shared, &stats).map_err(refuse)?;
+        let start = sinks_to_start(&plan, &wanted, shared, &stats)?;
+        let records = senders_to_start(&plan, &wanted, shared, &stats)?;
         let transport = Transport::prepare(&wanted, &shared.scrape_transport.borrow());
         let transport = transport.map_err(|(name, error)| {
-            refuse(PrepareError::Scrape(SinkId::new(Signal::Metrics, name), error))
+            PrepareError::Scrape(SinkId::new(Signal::Metrics, name), error)
         })?;
         let rebuild = match plan.generation() {
             GenerationChange::Keep => None,
             GenerationChange::Rebuild => {
                 let rebuild = shared.totals.prepare(&wanted.metrics.shape);
-                Some(rebuild.map_err(|finding| refuse(PrepareError::View(finding)))?)
+                Some(rebuild.map_err(PrepareError::View)?)
             }
         };
-        let place = self.switches.reserve().await.map_err(|_| refuse(PrepareError::Ended))?;
-        let fate = Fate { counts: &shared.reloads, committed: false };
+        fate.prepared();
+        let place = self.switches.reserve().await.map_err(|_| PrepareError::Ended)?;
         Ok(Prepared {
             shared,
             place,
@@ -262,7 +255,7 @@ impl Prepared<'_> {
         let Self { shared, place, plan, wanted, start, transport, records, stats, rebuild, fate } =
             self;
         let mut fate = fate;
-        fate.committed = true;
+        fate.committed();
         let (setter, deadline) = Deadline::start();
         let (applied, when_applied) = oneshot::channel();
         let running = shared.running.load();
@@ -300,17 +293,9 @@ fn pushes(config: &Config, sink: &SinkName) -> bool {
 /// The counters of the sinks that push after the commit: a name keeps its own.
 fn stats_after(shared: &Shared, wanted: &Config) -> SinkStats {
     let before = shared.stats.load();
-    let kept = |sink: &SinkId| before.get(sink).map(Arc::clone).unwrap_or_default();
+    let new = |sink| Arc::new(Stats::new(shared.own.as_ref().map(|own| own.of(sink))));
+    let kept = |sink: &SinkId| before.get(sink).map_or_else(|| new(sink), Arc::clone);
     wanted.receivers().map(|(sink, _)| (sink.clone(), kept(&sink))).collect()
-}
-
-// === impl Fate ===
-
-impl Drop for Fate<'_> {
-    fn drop(&mut self) {
-        let count = if self.committed { &self.counts.committed } else { &self.counts.abandoned };
-        count.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 // === impl PrepareError ===

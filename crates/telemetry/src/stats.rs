@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::outcome::ExportOutcome;
+use crate::own::OwnOfSink;
 
 /// Why items are dropped that found the queue full.
 const QUEUE_FULL: &str = "queue_full";
@@ -22,6 +23,8 @@ pub(crate) struct Stats {
     overflow: AtomicU64,
     /// Written by recording threads: items that wait or are on their way.
     held: AtomicU64,
+    /// The same facts as metrics, where the program wants them.
+    own: Option<OwnOfSink>,
 }
 
 /// What one sink did since its name came up. Items are data points, spans or log records.
@@ -56,19 +59,31 @@ pub struct SinkStats {
 // === impl Stats ===
 
 impl Stats {
+    pub(crate) fn new(own: Option<OwnOfSink>) -> Self {
+        Self { own, ..Self::default() }
+    }
+
+    /// How many items wait or are on their way.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn read(&self) -> SinkStats {
         let mut stats = self.lock().clone();
         let overflow = self.overflow.load(Ordering::Relaxed);
         if overflow > 0 {
             stats.items_dropped.insert(QUEUE_FULL, overflow);
         }
-        stats.items_queued = self.held.load(Ordering::Relaxed);
+        stats.items_queued = self.held();
         stats
     }
 
     /// Counts an item that found the queue full.
     pub(crate) fn overflowed(&self) {
         self.overflow.fetch_add(1, Ordering::Relaxed);
+        if let Some(own) = &self.own {
+            own.dropped(QUEUE_FULL, 1);
+        }
     }
 
     /// Takes note of how many items the sink holds.
@@ -79,6 +94,9 @@ impl Stats {
     /// Counts what came of one export, of which the receiver has `accepted` items. What it will
     /// never have is for [`Self::dropped`].
     pub(crate) fn answered(&self, outcome: &ExportOutcome, accepted: u64, took: Duration) {
+        if let Some(own) = &self.own {
+            own.answered(outcome.reason(), accepted, took);
+        }
         let mut stats = self.lock();
         stats.items_accepted += accepted;
         stats.exports_seconds += took.as_secs_f64();
@@ -101,12 +119,19 @@ impl Stats {
 
     pub(crate) fn retried(&self) {
         self.lock().exports_retried += 1;
+        if let Some(own) = &self.own {
+            own.retried();
+        }
     }
 
     /// Counts items that the receiver will never have; `reason` is from a closed set.
     pub(crate) fn dropped(&self, reason: &'static str, items: u64) {
-        if items > 0 {
-            *self.lock().items_dropped.entry(reason).or_default() += items;
+        if items == 0 {
+            return;
+        }
+        *self.lock().items_dropped.entry(reason).or_default() += items;
+        if let Some(own) = &self.own {
+            own.dropped(reason, items);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Every metric. None has a unit: Kyverno's have none, and a unit would change exposed names.
 
-use pharos_telemetry::{Declaration, InstrumentKind};
+use pharos_telemetry::{Declaration, InstrumentKind, own};
 
 use super::Values::{Boolean, OneOf, Text};
 use super::{AttributeDeclaration, KYVERNO, PHAROS, key};
@@ -69,7 +69,7 @@ pub static REFUSED_REQUESTS: Declaration = counter(
     &[key::REASON],
 );
 
-/// All of them, as the reference lists them.
+/// All of the engine's, as the reference lists them.
 pub static ALL: [&Declaration; 5] = [
     &ADMISSION_REQUESTS,
     &ADMISSION_REVIEW_DURATION,
@@ -80,7 +80,7 @@ pub static ALL: [&Declaration; 5] = [
 
 /// Everything that the process can tell, in the order of the reference.
 pub fn all() -> impl Iterator<Item = &'static Declaration> {
-    ALL.into_iter()
+    ALL.into_iter().chain(own::DECLARATIONS)
 }
 
 /// The name that Prometheus shows.
@@ -99,9 +99,24 @@ pub fn prometheus_name(metric: &Declaration) -> String {
 /// What the attributes of metrics mean.
 pub const ATTRIBUTES: &[AttributeDeclaration] = &[
     AttributeDeclaration::new(
+        own::key::CERTIFICATE,
+        OneOf(&["authorities", "client", "server"]),
+        "Which certificate of the exporter.",
+    ),
+    AttributeDeclaration::new(
         key::EXECUTION_CAUSE,
         OneOf(&["admission_request", "background_scan"]),
         "Why the policy was evaluated.",
+    ),
+    AttributeDeclaration::new(
+        own::key::EXPORTER,
+        Text,
+        "The name of the exporter in the TelemetryConfig.",
+    ),
+    AttributeDeclaration::new(
+        own::key::OUTCOME,
+        Text,
+        "What came of it, such as `accepted`, `unreachable` or `committed`.",
     ),
     AttributeDeclaration::new(
         key::POLICY_BACKGROUND_MODE,
@@ -122,7 +137,7 @@ pub const ATTRIBUTES: &[AttributeDeclaration] = &[
     AttributeDeclaration::new(
         key::REASON,
         Text,
-        "Why: a reason of the Kubernetes API, such as `BadRequest`.",
+        "Why: a reason of the Kubernetes API such as `BadRequest`, or of a loss such as `queue_full`.",
     ),
     AttributeDeclaration::new(key::REQUEST_ALLOWED, Boolean, "Whether the answer allowed it."),
     AttributeDeclaration::new(
@@ -145,6 +160,11 @@ pub const ATTRIBUTES: &[AttributeDeclaration] = &[
         key::RESULT,
         OneOf(&["pass", "fail", "warning", "error", "skip"]),
         "What the policy said.",
+    ),
+    AttributeDeclaration::new(
+        own::key::SIGNAL,
+        OneOf(&["metrics", "traces", "logs"]),
+        "What was exported.",
     ),
 ];
 

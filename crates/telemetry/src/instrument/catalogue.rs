@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use crate::generation::Generation;
+use crate::own::Own;
 
 use super::{
     Asked, Counter, Declaration, Gauge, Histogram, InstrumentKind, Observer, UpDownCounter,
@@ -49,6 +50,7 @@ pub struct Catalogue {
     slot: Slot,
     declared: Vec<Declared>,
     problem: Option<DeclarationError>,
+    own: Option<Own>,
 }
 
 /// One instrument of a catalogue.
@@ -93,6 +95,18 @@ impl Catalogue {
     /// Nothing is declared yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Declares what the pipeline counts about itself, too: [`own`](crate::own).
+    pub fn observe_pipeline(&mut self) {
+        if self.own.is_none() {
+            self.own = Some(Own::declare(self));
+        }
+    }
+
+    /// What the pipeline counts about itself, if it does.
+    pub(crate) fn own(&self) -> Option<Own> {
+        self.own.clone()
     }
 
     /// Declares something that is counted, in whole numbers.
