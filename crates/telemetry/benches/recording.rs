@@ -1,7 +1,6 @@
 //! What recording costs through a declared instrument, beside the SDK's own with the same
 //! attributes. The ratios count; absolute times depend on the machine.
 
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail anywhere")]
 
 use std::hint::black_box;

@@ -4,13 +4,14 @@
 //! their data: see [`temporality`]. The rest is told as it is.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{
     AggregationTemporality, ExponentialHistogram, Histogram, Metric, ScopeMetrics, Sum,
 };
 
-use crate::carry::Index;
+use crate::carry::{Index, common, is_absolute};
 use crate::config::Temporality;
 use crate::instrument::InstrumentKind;
 use crate::snapshot::Snapshot;
@@ -29,19 +30,29 @@ pub(crate) fn between(
     since: Option<&Snapshot>,
     preference: Temporality,
 ) -> Vec<ScopeMetrics> {
-    let brought = since.and_then(|since| since.era().bring(since.scopes(), now.era()));
-    let before = brought.as_deref().or(since.map(Snapshot::scopes)).unwrap_or_default();
     // Clocks are set back now and then.
     let from = since.map(|since| since.time().min(now.time()));
+    let then = since.map(Snapshot::era).filter(|era| !Arc::ptr_eq(era, now.era()));
+    let read = since.map(Snapshot::scopes).unwrap_or_default();
+    let brought = then.and_then(|era| era.bring(read, now.era()));
+    let brought = brought.as_deref().unwrap_or(read);
     let scopes = now.scopes().iter().filter_map(|scope| {
         let name = scope.scope.as_ref().map_or("", |scope| scope.name.as_str());
-        let before = Before::new(before.iter().filter(|before| before.scope == scope.scope), from);
+        let [read, before] = [read, brought]
+            .map(|scopes| Before::new(scopes.iter().filter(|before| before.scope == scope.scope)));
         let metrics = scope.metrics.iter().filter_map(|metric| {
             let data = metric.data.as_ref()?;
             let kind = now.kind(name, &metric.name).or_else(|| kind(data))?;
-            match temporality(kind, preference) {
-                AggregationTemporality::Delta => before.change(metric, data),
-                AggregationTemporality::Cumulative | AggregationTemporality::Unspecified => {
+            match (temporality(kind, preference), then) {
+                // The latest value is told as it is.
+                _ if matches!(data, Data::Gauge(_)) => Some(metric.clone()),
+                (AggregationTemporality::Delta, Some(then)) if is_absolute(kind) => {
+                    let (read, metric) =
+                        common(name, (read.find(metric), then), (metric, now.era()))?;
+                    change(&metric, read.as_ref(), from)
+                }
+                (AggregationTemporality::Delta, _) => change(metric, before.find(metric), from),
+                (AggregationTemporality::Cumulative | AggregationTemporality::Unspecified, _) => {
                     Some(metric.clone())
                 }
             }
@@ -84,92 +95,89 @@ fn kind(data: &Data) -> Option<InstrumentKind> {
     })
 }
 
-/// One scope of the earlier snapshot.
-struct Before<'a> {
-    metrics: HashMap<&'a str, Vec<&'a Metric>>,
-    /// When the earlier snapshot was taken, if there is one.
-    from: Option<u64>,
-}
+/// One scope of the earlier snapshot, by name.
+struct Before<'a>(HashMap<&'a str, Vec<&'a Metric>>);
 
 // === impl Before ===
 
 impl<'a> Before<'a> {
-    fn new(scopes: impl Iterator<Item = &'a ScopeMetrics>, from: Option<u64>) -> Self {
+    fn new(scopes: impl Iterator<Item = &'a ScopeMetrics>) -> Self {
         let mut metrics: HashMap<_, Vec<_>> = HashMap::new();
         for metric in scopes.flat_map(|scope| &scope.metrics) {
             metrics.entry(metric.name.as_str()).or_default().push(metric);
         }
-        Self { metrics, from }
-    }
-
-    /// What a metric counted since, if anything.
-    fn change(&self, metric: &Metric, data: &Data) -> Option<Metric> {
-        let aggregation_temporality = AggregationTemporality::Delta.into();
-        let before = self.find(metric, data);
-        let data = match data {
-            Data::Sum(now) => {
-                let before = before.map(|before| match before {
-                    Data::Sum(sum) => sum.data_points.as_slice(),
-                    _ => &[],
-                });
-                let data_points = self.points(&now.data_points, before)?;
-                let is_monotonic = now.is_monotonic;
-                Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic })
-            }
-            Data::Histogram(now) => {
-                let before = before.map(|before| match before {
-                    Data::Histogram(histogram) => histogram.data_points.as_slice(),
-                    _ => &[],
-                });
-                let data_points = self.points(&now.data_points, before)?;
-                Data::Histogram(Histogram { data_points, aggregation_temporality })
-            }
-            Data::ExponentialHistogram(now) => {
-                let before = before.map(|before| match before {
-                    Data::ExponentialHistogram(histogram) => histogram.data_points.as_slice(),
-                    _ => &[],
-                });
-                let data_points = self.points(&now.data_points, before)?;
-                Data::ExponentialHistogram(ExponentialHistogram {
-                    data_points,
-                    aggregation_temporality,
-                })
-            }
-            // The latest value is told as it is, and summaries are nobody's here.
-            Data::Gauge(_) | Data::Summary(_) => return Some(metric.clone()),
-        };
-        let Metric { name, description, unit, metadata, data: _ } = metric;
-        Some(Metric {
-            name: name.clone(),
-            description: description.clone(),
-            unit: unit.clone(),
-            metadata: metadata.clone(),
-            data: Some(data),
-        })
+        Self(metrics)
     }
 
     /// The same stream. Others may have its name, if somebody declared one twice.
-    fn find(&self, metric: &Metric, data: &Data) -> Option<&'a Data> {
-        let kind = std::mem::discriminant(data);
-        let mut others = self.metrics.get(metric.name.as_str())?.iter();
-        let same = others.find(|other| {
+    fn find(&self, metric: &Metric) -> Option<&'a Metric> {
+        let kind = |metric: &Metric| metric.data.as_ref().map(std::mem::discriminant);
+        let mut others = self.0.get(metric.name.as_str())?.iter().copied();
+        others.find(|other| {
             (&other.unit, &other.description) == (&metric.unit, &metric.description)
-                && other.data.as_ref().is_some_and(|it| std::mem::discriminant(it) == kind)
-        });
-        same.and_then(|same| same.data.as_ref())
-    }
-
-    fn points<P: Change>(&self, now: &[P], before: Option<&[P]>) -> Option<Vec<P>> {
-        let before = before.unwrap_or_default();
-        let index = Index::of(before);
-        let changes = now.iter().filter_map(|point| {
-            let before = index.find(before, point.attributes()).map(|place| &before[place]);
-            // A series that started again has a later start.
-            let before = before.filter(|before| before.start() >= point.start());
-            let start = self.from.map_or(point.start(), |from| from.max(point.start()));
-            point.change(before, start)
-        });
-        let changes: Vec<_> = changes.collect();
-        (!changes.is_empty()).then_some(changes)
+                && kind(other) == kind(metric)
+        })
     }
 }
+
+/// What a metric counted since it was like `before` at `from`, if anything.
+fn change(metric: &Metric, before: Option<&Metric>, from: Option<u64>) -> Option<Metric> {
+    let aggregation_temporality = AggregationTemporality::Delta.into();
+    let before = before.and_then(|before| before.data.as_ref());
+    let data = match (metric.data.as_ref()?, before) {
+        (Data::Sum(now), before) => {
+            let before = match before {
+                Some(Data::Sum(sum)) => sum.data_points.as_slice(),
+                _ => &[],
+            };
+            let data_points = changes(&now.data_points, before, from)?;
+            let is_monotonic = now.is_monotonic;
+            Data::Sum(Sum { data_points, aggregation_temporality, is_monotonic })
+        }
+        (Data::Histogram(now), before) => {
+            let before = match before {
+                Some(Data::Histogram(histogram)) => histogram.data_points.as_slice(),
+                _ => &[],
+            };
+            let data_points = changes(&now.data_points, before, from)?;
+            Data::Histogram(Histogram { data_points, aggregation_temporality })
+        }
+        (Data::ExponentialHistogram(now), before) => {
+            let before = match before {
+                Some(Data::ExponentialHistogram(histogram)) => histogram.data_points.as_slice(),
+                _ => &[],
+            };
+            let data_points = changes(&now.data_points, before, from)?;
+            Data::ExponentialHistogram(ExponentialHistogram {
+                data_points,
+                aggregation_temporality,
+            })
+        }
+        // Neither counts; summaries are nobody's here.
+        (Data::Gauge(_) | Data::Summary(_), _) => return Some(metric.clone()),
+    };
+    let Metric { name, description, unit, metadata, data: _ } = metric;
+    Some(Metric {
+        name: name.clone(),
+        description: description.clone(),
+        unit: unit.clone(),
+        metadata: metadata.clone(),
+        data: Some(data),
+    })
+}
+
+fn changes<P: Change>(now: &[P], before: &[P], from: Option<u64>) -> Option<Vec<P>> {
+    let index = Index::of(before);
+    let changes = now.iter().filter_map(|point| {
+        let before = index.find(before, point.attributes()).map(|place| &before[place]);
+        // A series that started again has a later start.
+        let before = before.filter(|before| before.start() >= point.start());
+        let start = from.map_or(point.start(), |from| from.max(point.start()));
+        point.change(before, start)
+    });
+    let changes: Vec<_> = changes.collect();
+    (!changes.is_empty()).then_some(changes)
+}
+
+#[cfg(test)]
+mod tests;

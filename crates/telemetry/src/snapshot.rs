@@ -39,18 +39,21 @@ pub(crate) type Kinds = BTreeMap<String, BTreeMap<String, InstrumentKind>>;
 // === impl Snapshot ===
 
 impl Snapshot {
-    /// The totals of `time`, in nanoseconds since 1970, in the shape of `era`. Of instruments that
-    /// have none, `others` knows the kinds.
+    /// The totals of `time`, in nanoseconds since 1970, in the shape of `era`.
     pub(crate) fn of(
         sequence: u64,
         time: u64,
         mut scopes: Vec<ScopeMetrics>,
         era: Arc<Era>,
-        others: Arc<Kinds>,
     ) -> Self {
         let metrics = scopes.iter_mut().flat_map(|scope| &mut scope.metrics);
         metrics.for_each(|metric| normalize(metric, time));
-        Self { sequence, time, scopes, era, others }
+        Self { sequence, time, scopes, era, others: Arc::default() }
+    }
+
+    /// This, with the kinds of instruments that have no shape.
+    pub(crate) fn with_kinds(self, others: Arc<Kinds>) -> Self {
+        Self { others, ..self }
     }
 
     #[cfg(test)]
@@ -108,7 +111,21 @@ pub(crate) fn requests(scopes: &[ScopeMetrics], resource: &Resource) -> Vec<Requ
 /// What the SDK collected, in the form that is sent.
 pub(crate) fn convert(collected: &data::ResourceMetrics) -> Vec<ScopeMetrics> {
     let converted = ExportMetricsServiceRequest::from(collected).resource_metrics.into_iter();
-    converted.flat_map(|resource| resource.scope_metrics).collect()
+    let mut scopes: Vec<_> = converted.flat_map(|resource| resource.scope_metrics).collect();
+    scopes.iter_mut().flat_map(|scope| &mut scope.metrics).for_each(name_every_bucket);
+    scopes
+}
+
+/// Without boundaries there is one bucket. The SDK leaves it out, which OTLP allows; here, every
+/// histogram has one bucket more than boundaries.
+fn name_every_bucket(metric: &mut Metric) {
+    if let Some(Data::Histogram(histogram)) = &mut metric.data {
+        for point in &mut histogram.data_points {
+            if point.explicit_bounds.is_empty() && point.bucket_counts.is_empty() {
+                point.bucket_counts = vec![point.count];
+            }
+        }
+    }
 }
 
 /// Nanoseconds since 1970.

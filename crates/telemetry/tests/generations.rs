@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use pharos_telemetry::config::{Aggregation, AttributeKeys, MetricShape};
+use pharos_telemetry::config::{Aggregation, AttributeKeys, MetricShape, Temporality};
 use pharos_telemetry::{
     Catalogue, Config, Counter, Declaration, GenerationChange, Histogram, InstrumentKind, Pipeline,
     Reloader, Scrape,
@@ -32,6 +32,9 @@ static REQUESTS: Declaration = Declaration {
     attributes: &["thread", "odd"],
     boundaries: &[],
 };
+
+static OBSERVED: Declaration =
+    Declaration { name: "observed", kind: InstrumentKind::ObservableCounter, ..REQUESTS };
 
 static SECONDS: Declaration = Declaration {
     name: "seconds",
@@ -227,4 +230,35 @@ async fn a_sink_that_ends_with_a_rebuild_tells_its_last_totals_in_the_shape_that
     assert_eq!(exports[0].total("requests"), 0.0);
     assert_eq!(exports.last().unwrap().total("requests"), 2.0);
     assert_starts_are_told(&exports);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deltas_add_up_through_rebuilds_for_what_is_recorded_and_what_is_observed() {
+    let receiver = Receiver::start();
+    let mut catalogue = Catalogue::new();
+    let counter = catalogue.counter(&REQUESTS);
+    let counted = Arc::new(AtomicU64::new(0));
+    let observed = Arc::clone(&counted);
+    catalogue.observable_counter(&OBSERVED, move |observer| {
+        let value = observed.load(Ordering::Relaxed);
+        [true, false].iter().for_each(|odd| observer.observe(value, &attributes(1, *odd)));
+    });
+    let (_pipeline, mut reloader) = start_with(catalogue);
+    let mut sink = receiver.sink(OFTEN);
+    sink.temporality = Temporality::Delta;
+    let config = Config::off().with_sink("gateway", sink);
+    for round in 0..20 {
+        let shape = if round % 2 == 0 { MetricShape::default() } else { without("odd") };
+        drop(commit(&mut reloader, shaped(config.clone(), shape)).await);
+        counted.fetch_add(1, Ordering::Relaxed);
+        counter.add(1, &attributes(1, true));
+        counter.add(1, &attributes(1, false));
+        if round % 3 == 0 {
+            receiver.next_export().await;
+        }
+    }
+    reloader.shutdown(PATIENCE).await;
+    let exports = receiver.exports();
+    let sum = |metric| exports.iter().map(|export| export.total(metric)).sum::<f64>();
+    assert_eq!((sum("requests"), sum("observed")), (40.0, 40.0));
 }

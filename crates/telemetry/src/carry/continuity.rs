@@ -52,7 +52,7 @@ impl Continuity {
 }
 
 /// Whether instruments of this kind are asked for all that was counted since the start.
-pub(super) fn is_absolute(kind: InstrumentKind) -> bool {
+pub(crate) fn is_absolute(kind: InstrumentKind) -> bool {
     match kind {
         InstrumentKind::ObservableCounter
         | InstrumentKind::ObservableUpDownCounter

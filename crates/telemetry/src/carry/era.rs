@@ -9,7 +9,8 @@ use crate::config::ValueFilter;
 use crate::instrument::InstrumentKind;
 
 use super::continuity::is_absolute;
-use super::{Carried, Kept, Point, Shapes, Step, StreamShape};
+use super::step::{Decision, Step};
+use super::{Carried, Point, Shapes, StreamShape};
 
 /// The time in which instruments have one shape: from one rebuild to the next.
 ///
@@ -32,8 +33,8 @@ pub(crate) struct Era {
     /// When this one began: what no earlier one counted counts from then.
     since: u64,
     next: OnceLock<Arc<Self>>,
-    /// What is carried into the next one by itself.
-    kept: OnceLock<Kept>,
+    /// How it is carried into the next one.
+    decision: OnceLock<Decision>,
 }
 
 /// No instrument is declared.
@@ -53,7 +54,7 @@ impl Era {
     }
 
     fn new(shapes: Arc<dyn Shapes + Send + Sync>, first: u64, since: u64) -> Self {
-        Self { shapes, first, since, next: OnceLock::new(), kept: OnceLock::new() }
+        Self { shapes, first, since, next: OnceLock::new(), decision: OnceLock::new() }
     }
 
     pub(crate) fn shapes(&self) -> &dyn Shapes {
@@ -97,15 +98,15 @@ impl Era {
     /// be the one for the first snapshot of the next era.
     pub(crate) fn carry(&self, totals: Vec<ScopeMetrics>) -> Carried {
         let Some(next) = self.next.get() else { return Carried { totals, resets: Vec::new() } };
-        let step = Step { from: self.shapes(), to: next.shapes() };
+        let step = Step { from: self.shapes(), to: next.shapes(), since: next.since };
         // As an option, because only one of many calls decides.
-        let (mut totals, mut decided) = (Some(totals), None);
-        let kept = self.kept.get_or_init(|| {
-            let (carried, kept) = step.decide(totals.take().unwrap_or_default());
-            decided = Some(carried);
-            kept
+        let (mut totals, mut carried) = (Some(totals), None);
+        let decision = self.decision.get_or_init(|| {
+            let (first, decision) = step.decide(totals.take().unwrap_or_default());
+            carried = Some(first);
+            decision
         });
-        decided.unwrap_or_else(|| step.follow(totals.unwrap_or_default(), kept))
+        carried.unwrap_or_else(|| step.follow(totals.unwrap_or_default(), decision))
     }
 
     /// What `totals` of this era are in the `later` one; `None` if that is this one, or no later

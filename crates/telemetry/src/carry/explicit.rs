@@ -25,8 +25,7 @@ pub(super) fn rebucket(point: &mut HistogramDataPoint, bounds: &[f64]) -> bool {
             bucket += 1;
         }
     }
-    // Without a boundary, the SDK tells no bucket either.
-    point.bucket_counts = if bounds.is_empty() { Vec::new() } else { counts };
+    point.bucket_counts = counts;
     point.explicit_bounds = bounds.to_vec();
     true
 }

@@ -197,3 +197,6 @@ fn subtract_buckets(from: &mut Buckets, what: Option<&Buckets>) -> Option<()> {
 fn side(buckets: &mut Option<Buckets>) -> &mut Buckets {
     buckets.get_or_insert_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -251,7 +251,8 @@ impl Totals {
                 None => totals.push(foreign),
             }
         }
-        Ok(Snapshot::of(sequence, time, totals, last.era, self.foreign.kinds()))
+        let snapshot = Snapshot::of(sequence, time, totals, last.era);
+        Ok(snapshot.with_kinds(self.foreign.kinds()))
     }
 
     fn failed(&self, error: &ReadError) {

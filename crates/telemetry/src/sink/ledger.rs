@@ -136,3 +136,6 @@ impl Account {
         self.windows.retain(|window| window.fate == Fate::Sealed);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,7 @@ impl Seven {
                 .iter()
                 .map(|it| {
                     let buckets: u64 = it.bucket_counts.iter().sum();
-                    assert!(buckets == it.count || it.explicit_bounds.is_empty());
+                    assert_eq!(buckets, it.count);
                     (it.start_time_unix_nano, it.count as f64)
                 })
                 .collect(),
