@@ -1,5 +1,4 @@
 //! What a review costs, and how much of it is for telling about it. CPU time.
-#![expect(missing_docs, reason = "made by criterion's macros")]
 #![expect(clippy::unwrap_used, reason = "a bench may fail anywhere")]
 
 use std::time::Duration;

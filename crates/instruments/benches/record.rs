@@ -1,6 +1,6 @@
 //! What it costs to tell: recording against the bare SDK, inside a sampled span, and all that is
 //! told of one review. Criterion shows wall time; the figures of the section are CPU time.
-#![expect(missing_docs, reason = "made by criterion's macros")]
+#![expect(clippy::disallowed_methods, reason = "the bare SDK is what is compared with")]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -4,6 +4,11 @@
 //! is recorded. Where it is not, that look is all that happens. Names and attributes are those of
 //! [`crate::catalogue::spans`].
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the spans that are declared are started here, and nowhere else"
+)]
+
 mod call;
 mod kube;
 mod review;

@@ -1,5 +1,7 @@
 //! What tests of this crate share: facts, and spans that are kept instead of sent.
 
+#![expect(clippy::disallowed_methods, reason = "spans are kept here instead of being sent")]
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,7 @@
 //! What recording costs through a declared instrument, beside the SDK's own with the same
 //! attributes. The ratios count; absolute times depend on the machine.
 
+#![expect(clippy::disallowed_methods, reason = "the bare SDK is what is compared with")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may fail anywhere")]
 
 use std::hint::black_box;

@@ -47,6 +47,10 @@ struct Processor {
 // === impl Logs ===
 
 impl Default for Logs {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the provider that all others are told to use"
+    )]
     fn default() -> Self {
         let (route, gate) = (Arc::<Route<LogEntry>>::default(), Gate::closed());
         let provider = SdkLoggerProvider::builder()

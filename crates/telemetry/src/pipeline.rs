@@ -132,7 +132,8 @@ impl Pipeline {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        layers::spans(self.tracer("tracing"), self.shared.records.traces.gate())
+        let traces = &self.shared.records.traces;
+        layers::spans(traces.tracer("tracing"), traces.gate())
     }
 
     /// Makes log records of the events of `tracing`, with the trace and span that they belong to.

@@ -48,6 +48,10 @@ struct LiveSampler(Arc<ArcSwapOption<SdkSampler>>);
 // === impl Traces ===
 
 impl Default for Traces {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the provider that all others are told to use"
+    )]
     fn default() -> Self {
         let (route, sampler) = (Arc::<Route<SpanData>>::default(), LiveSampler::default());
         let provider = SdkTracerProvider::builder()
@@ -62,6 +66,7 @@ impl Default for Traces {
 }
 
 impl Traces {
+    #[expect(clippy::disallowed_methods, reason = "spans are made of it here")]
     pub(crate) fn tracer(&self, scope: &'static str) -> SdkTracer {
         self.provider.tracer(scope)
     }

@@ -1,5 +1,9 @@
 //! Receivers that are reached through a proxy, by both protocols.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 #[path = "support/certificates.rs"]

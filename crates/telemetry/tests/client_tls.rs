@@ -1,5 +1,9 @@
 //! TLS with receivers, by both protocols: what works, and what is known about what does not.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 #[path = "support/certificates.rs"]

@@ -3,6 +3,10 @@
 //! What each of the two takes from a clock or from chance, and the order of what has none, is
 //! evened out; nothing else is.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 #[path = "support/oracle.rs"]

@@ -1,6 +1,10 @@
 //! What recording through a declared instrument costs more than through one of the SDK: no
 //! allocation. The time is measured by `make bench`.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;

@@ -1,6 +1,10 @@
 //! Spans and log records while everything around them changes: nothing is lost that queues could
 //! hold, and what is lost is counted.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;

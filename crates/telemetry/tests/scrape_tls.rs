@@ -1,5 +1,9 @@
 //! The endpoint that Prometheus scrapes, by HTTPS, and the way from one to the other.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 #[path = "support/certificates.rs"]

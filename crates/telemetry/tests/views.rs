@@ -1,5 +1,9 @@
 //! What views and filters make of what is recorded, as a scrape shows it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;

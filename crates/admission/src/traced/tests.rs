@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "spans are kept here instead of being sent")]
+
 use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::core::v1::Namespace;

@@ -40,6 +40,10 @@ struct Reader(Arc<ManualReader>);
 
 impl Source {
     /// `view` decides once for every instrument that is made.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the provider that all others are told to use"
+    )]
     pub(super) fn new(
         view: impl Fn(&Instrument) -> Option<Stream> + Send + Sync + 'static,
     ) -> Self {
@@ -55,11 +59,13 @@ impl Source {
         Self { provider, reader }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "instruments are made of it here")]
     pub(super) fn meter(&self, scope: &'static str) -> Meter {
         self.provider.meter(scope)
     }
 
     #[cfg(test)]
+    #[expect(clippy::disallowed_methods, reason = "instruments are made of it here")]
     pub(super) fn meter_with_scope(&self, scope: opentelemetry::InstrumentationScope) -> Meter {
         self.provider.meter_with_scope(scope)
     }

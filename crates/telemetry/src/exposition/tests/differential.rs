@@ -1,6 +1,11 @@
 //! The same records through OpenTelemetry's own Prometheus exporter, without exponential
 //! histograms, which it drops.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the exporter that is compared with needs a provider of its own"
+)]
+
 use opentelemetry::metrics::MeterProvider as _;
 use opentelemetry::{Array, InstrumentationScope, StringValue, Value};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
