@@ -147,6 +147,8 @@ async fn a_refused_read_is_mended_by_the_rule_that_status_prints() -> anyhow::Re
     let token = stage.cluster.kubectl(&token).await?;
     let user = stage.kubectl().with_token("without-secrets", token.trim())?;
     let pharos = Pharos::builder(&user).start().await?;
+    // Or there would be nothing to export.
+    stage.webhook_in_force().await?;
 
     stage.cluster.apply(&with_token(&collector.endpoint())).await?;
     let message = stage.condition("ResolvedRefs", "False", "RefNotPermitted").await?;
