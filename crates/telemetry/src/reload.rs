@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -21,7 +20,7 @@ use crate::config::{
 };
 use crate::generation::Rebuild;
 use crate::hub::Switch;
-use crate::pipeline::{ReloadCounts, Shared};
+use crate::pipeline::Shared;
 use crate::plan::{GenerationChange, Plan};
 use crate::records::{SenderParts, senders_to_start};
 use crate::scrape::Transport;
@@ -293,7 +292,7 @@ fn pushes(config: &Config, sink: &SinkName) -> bool {
 /// The counters of the sinks that push after the commit: a name keeps its own.
 fn stats_after(shared: &Shared, wanted: &Config) -> SinkStats {
     let before = shared.stats.load();
-    let new = |sink| Arc::new(Stats::new(shared.own.as_ref().map(|own| own.of(sink))));
+    let new = |sink: &SinkId| Arc::new(Stats::new(shared.own.as_ref().map(|own| own.of(sink))));
     let kept = |sink: &SinkId| before.get(sink).map_or_else(|| new(sink), Arc::clone);
     wanted.receivers().map(|(sink, _)| (sink.clone(), kept(&sink))).collect()
 }
