@@ -32,6 +32,19 @@ async fn an_invalid_change_in_the_middle_moves_nothing() -> anyhow::Result<()> {
     ensure!(message.contains("Secret \"nowhere\""), "{message}");
     stage.condition("Programmed", "False", "RunningPreviousConfig").await?;
     stage.condition("Ready", "False", "Invalid").await?;
+
+    // Right by the CRD, and more than can be: a counter has no buckets.
+    let unsupported = telemetryconfig(
+        "exporters: [{name: prometheus, type: Prometheus}]\n  \
+         metrics: {exporters: [prometheus], views: [{name: v, \
+         selector: {instrumentName: kyverno_admission_requests}, stream: {aggregation: \
+         {type: ExplicitBucketHistogram, explicitBucketHistogram: {boundaries: ['1']}}}}]}",
+    );
+    stage.cluster.apply(&unsupported).await?;
+    let message = stage.condition("Accepted", "False", "UnsupportedValue").await?;
+    ensure!(message.starts_with("spec.metrics.views[v]: "), "{message}");
+    stage.condition("Ready", "False", "UnsupportedValue").await?;
+    stage.condition("Programmed", "False", "RunningPreviousConfig").await?;
     ensure!(running(&pharos).await? == before, "the running configuration moved");
 
     // What was in force still exports what happens now.

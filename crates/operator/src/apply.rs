@@ -14,13 +14,14 @@ use pharos_api::telemetryconfig::{Component, TelemetryConfig};
 use pharos_cluster::references::{References, Wanted};
 use pharos_cluster::view::View;
 use pharos_telemetry::config::{Config, MetricShape};
-use pharos_telemetry::{Health, Pipeline, Reloader};
+use pharos_telemetry::{Health, Pipeline, Reloader, StreamReset, ViewFinding};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::report::{ConfigReport, Report, Running, State};
+use crate::resolve::ViewRemark;
 use crate::select::Scopes;
 
 mod attempt;
@@ -136,8 +137,7 @@ impl Applier {
     }
 
     fn attempt(&self, target: &Target, read: &References) -> Attempt {
-        // The pipeline says nothing about views yet.
-        let inspect = |_: &MetricShape| Vec::new();
+        let inspect = |shape: &MetricShape| remarks(&self.pipeline.check(shape));
         attempt(target, read, self.in_force.as_ref(), &inspect, Timestamp::now())
     }
 
@@ -205,7 +205,7 @@ impl Applier {
     }
 
     fn runs(&self, attempt: &ObjectAttempt) -> bool {
-        let same = |it: &InForce| it.uid == attempt.uid && it.generation == attempt.generation;
+        let same = |it: &InForce| it.is_of(&attempt.uid, attempt.generation);
         self.in_force.as_ref().is_some_and(same)
     }
 
@@ -213,7 +213,7 @@ impl Applier {
     async fn reload(&mut self, wanted: Config, made_of: Option<InForce>) -> Result<(), String> {
         let mut made_of = made_of;
         if let (Some(before), Some(after)) = (&self.in_force, &mut made_of) {
-            if before.uid == after.uid && before.generation == after.generation {
+            if before.is_of(&after.uid, after.generation) {
                 after.restarts.clone_from(&before.restarts);
             }
             if *self.pipeline.running() == wanted {
@@ -223,10 +223,12 @@ impl Applier {
             }
         }
         let prepared = self.reloader.prepare(wanted).await.map_err(|error| described(&error))?;
+        let restarts = restarts(prepared.resets());
         let mut retired = prepared.commit();
         // What a later refusal will say that runs instead.
         self.running = if made_of.is_some() { Running::PreviousConfig } else { Running::Defaults };
-        self.in_force = made_of;
+        self.in_force =
+            made_of.map(|it| if restarts.is_empty() { it } else { InForce { restarts, ..it } });
         // Or the health of what ran before would be reported as that of what runs now.
         retired.in_force().await;
         self.drains.spawn(async move {
@@ -272,6 +274,24 @@ impl Applier {
             *before = encoded;
             changed
         });
+    }
+}
+
+fn remarks(findings: &[ViewFinding]) -> Vec<ViewRemark> {
+    let remark = |finding: &ViewFinding| ViewRemark {
+        view: finding.view().to_owned(),
+        refuses: finding.refuses(),
+        message: finding.to_string(),
+    };
+    findings.iter().map(remark).collect()
+}
+
+fn restarts(resets: &[StreamReset]) -> String {
+    let each: Vec<_> =
+        resets.iter().map(|reset| format!("{}, because {}", reset.name, reset.message)).collect();
+    match &each[..] {
+        [] => String::new(),
+        each => format!("started again from zero with this generation: {}", each.join("; ")),
     }
 }
 

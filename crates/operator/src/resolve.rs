@@ -23,7 +23,7 @@ mod view;
 pub use material::Expiry;
 pub use problem::{Problem, ProblemKind, Problems, ReferenceProblem};
 pub use reference::{Place, Reference, references_of, wanted};
-pub use view::{ViewRemark, judge_views};
+pub use view::{ViewRemark, judge_views, scraped_views};
 
 use destinations::Destinations;
 use material::Reader;

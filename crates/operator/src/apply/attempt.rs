@@ -11,7 +11,9 @@ use pharos_telemetry::Config;
 use pharos_telemetry::config::MetricShape;
 
 use crate::report::{ReferencesReport, SpecReport, config_hash};
-use crate::resolve::{Problems, Resolved, ViewRemark, judge_views, references_of, resolve, wanted};
+use crate::resolve::{
+    Problems, Resolved, ViewRemark, judge_views, references_of, resolve, scraped_views, wanted,
+};
 use crate::select::{Scopes, select};
 
 /// What a process should run.
@@ -107,13 +109,15 @@ pub(super) fn attempt(
     let Target::Object { uid, name, generation, object } = target else {
         return Attempt::Defaults;
     };
-    let in_force = in_force.filter(|it| it.uid == *uid && it.generation == *generation);
+    let in_force = in_force.filter(|it| it.is_of(uid, *generation));
     let resolved = match object {
         Ok(object) => resolve(&object.spec, references, now),
         Err(error) => Err(Problems::undecodable(error)),
     };
     let resolved = resolved.and_then(|resolved| {
-        let odd = judge_views(&inspect(&resolved.config.metrics.shape))?;
+        let mut remarks = inspect(&resolved.config.metrics.shape);
+        remarks.extend(scraped_views(&resolved.config.metrics));
+        let odd = judge_views(&remarks)?;
         Ok((resolved, odd))
     });
     let spec = match &resolved {
@@ -186,6 +190,14 @@ impl Target {
 
     fn objects(&self) -> BTreeSet<DataObject> {
         self.wanted().into_keys().collect()
+    }
+}
+
+// === impl InForce ===
+
+impl InForce {
+    pub(super) fn is_of(&self, uid: &str, generation: i64) -> bool {
+        self.uid == uid && self.generation == generation
     }
 }
 

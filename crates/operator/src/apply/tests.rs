@@ -10,6 +10,8 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::report::ReferencesReport;
 
+mod views;
+
 /// An applier with a real pipeline, and objects that a test sets.
 struct Process {
     pipeline: Pipeline,
@@ -23,8 +25,12 @@ struct Process {
 
 impl Process {
     fn start() -> Self {
+        Self::with(Catalogue::new())
+    }
+
+    fn with(catalogue: Catalogue) -> Self {
         let identity = Identity::from_environment("1.0.0", &|_| None);
-        let (pipeline, reloader) = Pipeline::start(identity, Catalogue::new()).unwrap();
+        let (pipeline, reloader) = Pipeline::start(identity, catalogue).unwrap();
         let components = BTreeSet::from([Component::Admission]);
         let (sender, reports) = watch::channel(String::new());
         let applier =

@@ -8,7 +8,7 @@ use pharos_api::telemetryconfig::{
     ExplicitBucketHistogram, InstrumentType, View, ViewSelector, ViewStream,
 };
 use pharos_telemetry::InstrumentKind;
-use pharos_telemetry::config::{self, Glob, Selector};
+use pharos_telemetry::config::{self, Glob, MetricSink, Metrics, Selector};
 
 use super::metrics::limit;
 use super::problem::{Findings, Problems};
@@ -37,6 +37,24 @@ pub fn judge_views(remarks: &[ViewRemark]) -> Result<String, Problems> {
     let odd: Vec<_> =
         remarks.iter().map(|remark| format!("{}: {}", field(remark), remark.message)).collect();
     findings.or(odd.join("; "))
+}
+
+/// What views make of what is scraped that may surprise.
+pub fn scraped_views(metrics: &Metrics) -> Vec<ViewRemark> {
+    let scraped = metrics.sinks.values().any(|sink| matches!(sink, MetricSink::Prometheus(_)));
+    let exponential = |view: &&config::View| {
+        matches!(view.aggregation, Some(config::Aggregation::Exponential { .. }))
+    };
+    let message = "Prometheus gets these buckets as native histograms, by protobuf; in text such a \
+                   histogram has a count and a sum only";
+    let views = metrics.shape.views.iter().filter(exponential).filter(|_| scraped);
+    views
+        .map(|view| ViewRemark {
+            view: view.name.clone(),
+            refuses: false,
+            message: message.to_owned(),
+        })
+        .collect()
 }
 
 /// The view, or `None` if something is wrong with it.

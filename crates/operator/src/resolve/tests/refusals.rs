@@ -116,3 +116,19 @@ fn views_that_the_pipeline_refuses_are_problems_and_odd_ones_are_said() {
     assert_eq!(problems.to_string(), "spec.metrics.views[b]: why");
     assert_eq!(judge_views(&[]).unwrap(), "");
 }
+
+#[test]
+fn adapting_buckets_that_are_scraped_are_said_to_need_protobuf() {
+    let spec = |exporter: &str| {
+        let aggregation = json!({"type": "Base2ExponentialHistogram"});
+        let stream = json!({"aggregation": aggregation});
+        let views = json!([{"name": "v", "selector": {"instrumentName": "*"}, "stream": stream}]);
+        let mut spec = with_metrics(json!({"exporters": [exporter], "views": views}));
+        let prometheus = json!({"name": "p", "type": "Prometheus"});
+        spec["exporters"].as_array_mut().unwrap().push(prometheus);
+        spec
+    };
+    let scraped = scraped_views(&resolved(spec("p")).metrics);
+    assert!(scraped[0].message.contains("protobuf") && !scraped[0].refuses, "{scraped:?}");
+    assert_eq!(scraped_views(&resolved(spec("gateway")).metrics), []);
+}
