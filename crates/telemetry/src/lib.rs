@@ -11,6 +11,11 @@
 //!                                    the first of new ones           of their own
 //! ```
 //!
+//! ```text
+//!   Pipeline::tracer ┐   permanent processors:       a bounded queue ──> its sender, one task:
+//!   Pipeline::layers ┴─> sampler, level, Route ───>  for each sink       batches until answered
+//! ```
+//!
 //! A reload takes one road, whether it is the first or the last of a process:
 //!
 //! ```text

@@ -15,13 +15,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use opentelemetry::trace::Tracer as _;
-use pharos_telemetry::{Config, LastExport, Pipeline, RecordSink, Signal, SinkStats};
-use support::records::{RecordReceiver, stats, until_stats};
+use pharos_telemetry::{Config, LastExport, Pipeline, Signal, SinkStats};
+use support::records::{NEVER, RecordReceiver, both, make, stats, until_stats, whole_batches};
 use support::{Answer, PATIENCE, commit, start};
 use tonic::Code;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-const NEVER: Duration = Duration::from_secs(3600);
 const QUEUE: usize = 256;
 const LARGEST_BATCH: usize = 40;
 
@@ -53,7 +52,7 @@ impl Producers {
                             tracing::info!("{thread}-{count}");
                             count += 1;
                         } else {
-                            std::thread::yield_now();
+                            std::thread::park_timeout(Duration::from_micros(200));
                         }
                     }
                     count
@@ -82,25 +81,6 @@ fn credit(receivers: &Arc<[RecordReceiver; 2]>) -> impl Fn(usize) -> bool + Clon
         let spans: usize = receivers.iter().map(|it| it.traces.accepted_items()).sum();
         let logs: usize = receivers.iter().map(|it| it.logs.accepted_items()).sum();
         made + 2 < spans.min(logs) + QUEUE - 2 * LARGEST_BATCH
-    }
-}
-
-/// Spans and log records alike.
-fn both(name: &str, sink: &RecordSink) -> Config {
-    Config::off().with_traces(name, sink.clone()).with_logs(name, sink.clone())
-}
-
-/// The same sink, but one that waits for whole batches.
-fn whole_batches(mut sink: RecordSink) -> RecordSink {
-    sink.batch.schedule_delay = NEVER;
-    sink
-}
-
-/// Makes spans that are named by number.
-fn make(pipeline: &Pipeline, numbers: std::ops::Range<usize>) {
-    let tracer = pipeline.tracer("test");
-    for number in numbers {
-        drop(tracer.start(number.to_string()));
     }
 }
 
@@ -140,7 +120,10 @@ async fn a_sink_that_takes_the_place_of_another_gets_what_the_other_will_not() {
     let receivers = Arc::new([RecordReceiver::start(), RecordReceiver::start()]);
     let (pipeline, mut reloader) = start();
     let [left, right] = &*receivers;
-    let configs = [both("left", &left.sink(QUEUE, 16)), both("right", &right.sink(QUEUE, 16))];
+    let configs = [
+        both("left", &left.sink(QUEUE, LARGEST_BATCH)),
+        both("right", &right.sink(QUEUE, LARGEST_BATCH)),
+    ];
     commit(&mut reloader, configs[0].clone()).await.drain(PATIENCE).await;
     let producers = Producers::start(&pipeline, credit(&receivers));
     for number in 1..=40 {
@@ -250,6 +233,31 @@ async fn what_was_not_answered_is_sent_again_by_the_next_sink_byte_for_byte() {
 }
 
 #[tokio::test]
+async fn reloads_towards_receivers_that_never_answer_hold_no_more_than_the_queue() {
+    let (dead, healthy) = (RecordReceiver::start(), RecordReceiver::start());
+    dead.answers(Answer::Nothing);
+    let (pipeline, mut reloader) = start();
+    let mut leaving = Vec::new();
+    for number in 0..20 {
+        let sink = whole_batches(dead.patient(50, 10 - number % 2, NEVER));
+        let retired = commit(&mut reloader, Config::off().with_traces("gateway", sink)).await;
+        leaving.push(tokio::spawn(retired.drain(Duration::from_millis(50))));
+        make(&pipeline, number * 10..(number + 1) * 10);
+        let held = stats(&pipeline, Signal::Traces, "gateway").items_queued;
+        assert!(held <= 50, "{held}");
+    }
+    let config = Config::off().with_traces("gateway", healthy.sink(50, 10));
+    commit(&mut reloader, config).await.drain(Duration::from_millis(50)).await;
+    for retired in leaving {
+        assert_eq!(retired.await.unwrap().lost(), 0);
+    }
+    let empty = |it: &SinkStats| it.items_queued == 0;
+    let stats = until_stats(&pipeline, (Signal::Traces, "gateway"), empty).await;
+    assert_eq!((stats.items_accepted, stats.items_dropped["queue_full"]), (50, 150));
+    assert_eq!(healthy.traces.accepted().len(), 50);
+}
+
+#[tokio::test]
 async fn a_receiver_that_comes_back_gets_everything() {
     let receiver = RecordReceiver::start();
     let sink = receiver.sink(100, 10);
@@ -263,53 +271,6 @@ async fn a_receiver_that_comes_back_gets_everything() {
     receiver.traces.until_accepted(30).await;
     assert_eq!(receiver.traces.accepted().len(), 30);
     assert!(stats(&pipeline, Signal::Traces, "gateway").items_dropped.is_empty());
-}
-
-#[tokio::test]
-async fn a_removed_sink_sends_everything_that_it_holds() {
-    let receiver = RecordReceiver::start();
-    let (pipeline, mut reloader) = start();
-    let sink = whole_batches(receiver.sink(1000, 100));
-    commit(&mut reloader, both("gateway", &sink)).await.drain(PATIENCE).await;
-    make(&pipeline, 0..99);
-    let drained = commit(&mut reloader, Config::off()).await.drain(PATIENCE).await;
-    let delivered = |points| LastExport::Delivered { points, rejected: 0 };
-    let last_exports: Vec<_> = drained.sinks.into_values().collect();
-    assert_eq!(last_exports, [delivered(99), delivered(0)]);
-    assert_eq!(receiver.traces.accepted_items(), 99);
-    make(&pipeline, 99..200);
-    assert_eq!(receiver.traces.accepted_items(), 99, "nothing is recorded any more");
-}
-
-#[tokio::test]
-async fn the_end_flushes_spans_and_log_records_even_on_a_runtime_with_one_thread() {
-    let receiver = RecordReceiver::start();
-    let (pipeline, mut reloader) = start();
-    let sink = whole_batches(receiver.sink(1000, 100));
-    commit(&mut reloader, both("gateway", &sink)).await.drain(PATIENCE).await;
-    make(&pipeline, 0..950);
-    let subscriber = tracing_subscriber::registry().with(pipeline.log_layer());
-    tracing::subscriber::with_default(subscriber, || tracing::warn!("the end is near"));
-    let report = reloader.shutdown(PATIENCE).await;
-    assert_eq!(report.drained.lost(), 0);
-    assert_eq!(receiver.traces.accepted_items(), 950);
-    assert_eq!(receiver.logs.accepted_items(), 1);
-}
-
-#[tokio::test]
-async fn a_receiver_that_is_gone_holds_the_end_up_no_longer_than_the_deadline() {
-    let receiver = RecordReceiver::start();
-    receiver.answers(Answer::Nothing);
-    let (pipeline, mut reloader) = start();
-    let sink = receiver.patient(1000, 100, NEVER);
-    commit(&mut reloader, both("gateway", &sink)).await.drain(PATIENCE).await;
-    make(&pipeline, 0..250);
-    receiver.traces.until_called().await;
-    let shutdown = reloader.shutdown(Duration::from_millis(20));
-    let report = tokio::time::timeout(PATIENCE, shutdown).await.unwrap();
-    let last_exports: Vec<_> = report.drained.sinks.into_values().collect();
-    let lost = LastExport::Lost { points: 250, reason: "ambiguous" };
-    assert!(last_exports.contains(&lost), "{last_exports:?}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use opentelemetry::trace::Tracer as _;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{
     LogsService, LogsServiceServer,
 };
@@ -23,7 +24,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use pharos_telemetry::config::{Batch, Endpoint};
-use pharos_telemetry::{Pipeline, RecordSink, Signal, SinkId, SinkStats};
+use pharos_telemetry::{Config, Pipeline, RecordSink, Signal, SinkId, SinkStats};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -34,6 +35,9 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 
 use super::{Answer, PATIENCE};
+
+/// Longer than any test.
+pub(crate) const NEVER: Duration = Duration::from_secs(3600);
 
 /// A receiver of spans and log records that keeps everything it is sent.
 pub(crate) struct RecordReceiver {
@@ -292,4 +296,23 @@ pub(crate) async fn until_stats(
         }
     });
     waited.await.unwrap_or_else(|_| panic!("never: {:?}", stats(pipeline, signal, name)))
+}
+
+/// Spans and log records alike.
+pub(crate) fn both(name: &str, sink: &RecordSink) -> Config {
+    Config::off().with_traces(name, sink.clone()).with_logs(name, sink.clone())
+}
+
+/// The same sink, but one that waits for whole batches.
+pub(crate) fn whole_batches(mut sink: RecordSink) -> RecordSink {
+    sink.batch.schedule_delay = NEVER;
+    sink
+}
+
+/// Makes spans that are named by number.
+pub(crate) fn make(pipeline: &Pipeline, numbers: std::ops::Range<usize>) {
+    let tracer = pipeline.tracer("test");
+    for number in numbers {
+        drop(tracer.start(number.to_string()));
+    }
 }
