@@ -19,6 +19,7 @@ use pharos_telemetry::{
 
 mod answer;
 mod export;
+pub(crate) mod program;
 mod proxy;
 mod receiver;
 pub(crate) mod records;
