@@ -225,6 +225,9 @@ impl Transport {
         };
         match answer {
             Ok(answer) => match spec.way.protocol {
+                _ if spec.way.tls.is_none() && otlp_http::expects_tls(&answer) => {
+                    Fault::expects_tls().into()
+                }
                 Protocol::Grpc => otlp_grpc::outcome(&answer, items),
                 Protocol::HttpProtobuf => otlp_http::outcome(&answer, signal, items),
             },

@@ -158,6 +158,16 @@ async fn a_receiver_that_speaks_something_else_is_recognized() {
     }
 }
 
+#[tokio::test]
+async fn a_collector_that_expects_tls_is_recognized_by_its_words() {
+    let receiver = Receiver::start();
+    let body = "Client sent an HTTP request to an HTTPS server.\n".into();
+    receiver.answers(Answer::Http(HttpAnswer { body, ..HttpAnswer::new(400) }));
+    let report = probed(&receiver.by(Protocol::HttpProtobuf)).await;
+    let (outcome, message) = told(&report);
+    assert!(outcome == "tls" && message.contains("https"), "{message}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_connection_lasts_until_an_export_fails() {
     for protocol in PROTOCOLS {

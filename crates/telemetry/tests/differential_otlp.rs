@@ -87,14 +87,20 @@ macro_rules! joined {
     }};
 }
 
-/// Everything that was sent, as one request of each signal, evened out.
+/// Everything that was sent, as one request of each signal, evened out. On a busy machine somebody
+/// else's exporter may still send to a receiver that had this port before.
 fn taken(receiver: &Receiver) -> Requests {
-    let exports = receiver.exports().into_iter().map(|it| it.request);
-    let mut metrics = exports.filter(|it| !it.resource_metrics.is_empty()).last().unwrap();
-    let spans = receiver.span_exports().into_iter().flat_map(|it| it.request.resource_spans);
+    let exports = receiver.exports().into_iter();
+    let exports = exports.filter(|it| it.resource("service.name").as_deref() == Some("shop"));
+    let mut metrics = exports.last().unwrap().request;
+    let exports = receiver.span_exports().into_iter();
+    let exports = exports.filter(|it| it.resource("service.name").as_deref() == Some("shop"));
+    let spans = exports.flat_map(|it| it.request.resource_spans);
     let resource_spans = joined!(spans, scope_spans, spans);
     let mut spans = ExportTraceServiceRequest { resource_spans };
-    let logs = receiver.log_exports().into_iter().flat_map(|it| it.request.resource_logs);
+    let exports = receiver.log_exports().into_iter();
+    let exports = exports.filter(|it| it.resource("service.name").as_deref() == Some("shop"));
+    let logs = exports.flat_map(|it| it.request.resource_logs);
     let resource_logs = joined!(logs, scope_logs, log_records);
     let mut logs = ExportLogsServiceRequest { resource_logs };
     for resource in &mut metrics.resource_metrics {

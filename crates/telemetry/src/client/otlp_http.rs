@@ -54,6 +54,12 @@ pub(super) fn outcome(answer: &Answer, signal: Signal, sent: u64) -> ExportOutco
     }
 }
 
+/// Whether `answer` is what servers of Go, the OpenTelemetry Collector among them, say to a request
+/// in plaintext where they expect TLS. It has no code of its own.
+pub(super) fn expects_tls(answer: &Answer) -> bool {
+    answer.status == StatusCode::BAD_REQUEST && words(answer).contains("an HTTPS server")
+}
+
 /// The body of an answer that says yes. An empty one is one without anything to add.
 fn response(answer: &Answer, signal: Signal) -> Option<ExportMetricsServiceResponse> {
     let body = answer.plain(&CONTENT_ENCODING)?;
@@ -96,7 +102,7 @@ pub(super) fn words(answer: &Answer) -> String {
         PROTOBUF | "application/protobuf" => {
             tonic_types::Status::decode(body).map(|status| status.message).unwrap_or_default()
         }
-        JSON | "text/plain" => String::from_utf8_lossy(&body).into_owned(),
+        JSON | "text/plain" | "" => String::from_utf8_lossy(&body).into_owned(),
         // A page for people.
         _ => String::new(),
     }
