@@ -172,7 +172,7 @@ fn changes<P: Change>(now: &[P], before: &[P], from: Option<u64>) -> Option<Vec<
         let before = index.find(before, point.attributes()).map(|place| &before[place]);
         // A series that started again has a later start.
         let before = before.filter(|before| before.start() >= point.start());
-        let start = from.map_or(point.start(), |from| from.max(point.start()));
+        let start = from.unwrap_or_default().max(point.start());
         point.change(before, start)
     });
     let changes: Vec<_> = changes.collect();

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::client::Client;
 use crate::outcome::ExportOutcome;
@@ -51,10 +52,15 @@ struct Tally {
 impl Sending {
     /// Sends `requests`, one after the other. Independent of the client; ends within its timeout.
     pub(super) fn start(client: &Client, requests: &[Request], refusal: Refusal) -> Self {
-        let total = requests.iter().map(|request| request.items).sum();
-        let sends: Vec<_> =
-            requests.iter().map(|request| (client.send(request), request.items)).collect();
-        let timeout = client.timeout();
+        let sends = requests.iter().map(|request| (client.send(request), request.items));
+        Self::of(sends.collect(), client.timeout(), refusal)
+    }
+
+    fn of<S>(sends: Vec<(S, u64)>, timeout: Duration, refusal: Refusal) -> Self
+    where
+        S: Future<Output = ExportOutcome> + Send + 'static,
+    {
+        let total = sends.iter().map(|(_, points)| points).sum();
         let tally = Arc::new(Mutex::new(Tally::default()));
         let answers = Arc::clone(&tally);
         let answer = Box::pin(async move {
@@ -156,4 +162,87 @@ impl Exported {
 
 fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::ready;
+    use tonic::Code;
+
+    fn rejected() -> ExportOutcome {
+        ExportOutcome::Rejected { code: Code::InvalidArgument }
+    }
+
+    fn partial(items: u64) -> ExportOutcome {
+        ExportOutcome::PartiallyRejected { items, message: "too old".to_owned() }
+    }
+
+    /// Three requests of ten points each.
+    async fn sent(outcomes: [ExportOutcome; 3], refusal: Refusal) -> Exported {
+        let sends = outcomes.map(|outcome| (ready(outcome), 10)).into();
+        Sending::of(sends, Duration::from_secs(1), refusal).ended().await
+    }
+
+    #[tokio::test]
+    async fn one_refused_request_of_three_does_not_keep_the_others_of_a_window_back() {
+        use ExportOutcome::Accepted;
+        let exported = sent([Accepted, rejected(), Accepted], Refusal::GoesOn).await;
+        assert_eq!((exported.accepted, exported.missing, exported.settled), (20, 0, 3));
+        assert_eq!(exported.refused, [("rejected", 10)]);
+        assert_eq!(exported.outcome.reason(), "partially_rejected");
+
+        let exported = sent([rejected(), rejected(), rejected()], Refusal::GoesOn).await;
+        assert_eq!((exported.accepted, exported.missing, exported.settled), (0, 0, 3));
+        assert_eq!(exported.outcome, rejected());
+    }
+
+    #[tokio::test]
+    async fn totals_that_are_refused_are_not_worth_a_further_request() {
+        use ExportOutcome::Accepted;
+        let exported = sent([Accepted, rejected(), Accepted], Refusal::Ends).await;
+        assert_eq!((exported.accepted, exported.missing), (10, 20));
+        assert_eq!(exported.outcome, rejected());
+        assert!(exported.refused.is_empty());
+    }
+
+    #[tokio::test]
+    async fn points_are_refused_one_by_one_too() {
+        let exported = sent([partial(3), partial(4), partial(0)], Refusal::Ends).await;
+        assert_eq!((exported.accepted, exported.missing, exported.settled), (23, 0, 3));
+        assert_eq!(exported.refused, [("partially_rejected", 3), ("partially_rejected", 4)]);
+        assert_eq!(exported.outcome, partial(7));
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_known_when_the_rest_is_given_up() {
+        let send = |answers: bool| async move {
+            match answers {
+                true => ExportOutcome::Accepted,
+                false => std::future::pending().await,
+            }
+        };
+        let sends = vec![(send(true), 10), (send(false), 10), (send(true), 10)];
+        let mut sending = Sending::of(sends, Duration::from_secs(3600), Refusal::GoesOn);
+        tokio::select! {
+            biased;
+            exported = sending.ended() => panic!("{exported:?}"),
+            () = ready(()) => {}
+        }
+        let exported = sending.abandoned();
+        assert_eq!((exported.accepted, exported.missing, exported.settled), (10, 20, 1));
+        assert!(exported.is_doubtful());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_requests_together_have_the_time_of_one_export() {
+        let slow = || async {
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            ExportOutcome::Accepted
+        };
+        let sends = vec![(slow(), 10), (slow(), 10), (slow(), 10)];
+        let exported = Sending::of(sends, Duration::from_secs(10), Refusal::GoesOn).ended().await;
+        assert_eq!((exported.accepted, exported.settled), (20, 2));
+        assert!(exported.is_doubtful());
+    }
 }
