@@ -1,20 +1,23 @@
 //! Sinks that export deltas: what a receiver puts together from them is what was recorded.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use pharos_telemetry::config::{Header, OtlpSink, Temporality};
 use pharos_telemetry::{Config, LastExport, Pipeline};
+use support::assembled::{Assembled, points};
 use support::{Answer, Export, PATIENCE, Receiver, commit, gateway, metrics, start};
 use tonic::Code;
 
@@ -35,66 +38,6 @@ fn otlp(sink: OtlpSink) -> Config {
 fn with_header(mut sink: OtlpSink, value: &str) -> OtlpSink {
     sink.receiver.headers.push(Header::parse("x-round", value).unwrap());
     sink
-}
-
-/// What a receiver makes of what it got: totals replace, deltas add up, and what comes twice is the
-/// same.
-#[derive(Default)]
-struct Assembled {
-    totals: BTreeMap<String, u64>,
-    deltas: BTreeSet<(String, u64, u64)>,
-    twice: usize,
-}
-
-impl Assembled {
-    fn of(exports: &[Export]) -> Self {
-        let mut assembled = Self::default();
-        for (series, (start, time), value, is_delta) in exports.iter().flat_map(points) {
-            assert!(start < time, "{series} {start} {time}");
-            if !is_delta {
-                assembled.totals.insert(series, value);
-            } else if assembled.deltas.insert((series.clone(), start, time)) {
-                *assembled.totals.entry(series).or_default() += value;
-            } else {
-                assembled.twice += 1;
-            }
-        }
-        assembled
-    }
-
-    fn total(&self, metric: &str) -> u64 {
-        let of = self.totals.iter().filter(|(series, _)| series.starts_with(metric));
-        of.map(|(_, value)| value).sum()
-    }
-}
-
-type Point = (String, (u64, u64), u64, bool);
-
-/// Series, span, value and whether it is a delta.
-fn points(export: &Export) -> Vec<Point> {
-    let scopes = export.request.resource_metrics.iter().flat_map(|it| &it.scope_metrics);
-    let mut points = Vec::new();
-    for metric in scopes.flat_map(|scope| &scope.metrics) {
-        let series = |attributes: &Vec<_>| format!("{} {attributes:?}", metric.name);
-        match metric.data.as_ref().unwrap() {
-            Data::Sum(sum) => points.extend(sum.data_points.iter().map(|it| {
-                let Some(Value::AsInt(value)) = it.value else { panic!("{it:?}") };
-                let span = (it.start_time_unix_nano, it.time_unix_nano);
-                (series(&it.attributes), span, value as u64, sum.aggregation_temporality == 1)
-            })),
-            Data::Histogram(histogram) => {
-                points.extend(histogram.data_points.iter().map(|it| {
-                    assert_eq!((it.min, it.max), (None, None));
-                    assert_eq!(it.bucket_counts.iter().sum::<u64>(), it.count);
-                    let span = (it.start_time_unix_nano, it.time_unix_nano);
-                    let is_delta = histogram.aggregation_temporality == 1;
-                    (series(&it.attributes), span, it.count, is_delta)
-                }));
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    points
 }
 
 /// Threads that record all along.

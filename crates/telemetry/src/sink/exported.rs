@@ -167,11 +167,13 @@ fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outcome::AnswerCode;
     use std::future::ready;
     use tonic::Code;
 
     fn rejected() -> ExportOutcome {
-        ExportOutcome::Rejected { code: Code::InvalidArgument }
+        let code = AnswerCode::Grpc(Code::InvalidArgument);
+        ExportOutcome::Rejected { code, message: String::new() }
     }
 
     fn partial(items: u64) -> ExportOutcome {

@@ -18,6 +18,7 @@ use pharos_telemetry::{
 };
 
 mod answer;
+pub(crate) mod assembled;
 mod export;
 pub(crate) mod program;
 mod proxy;
