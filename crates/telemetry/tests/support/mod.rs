@@ -20,6 +20,8 @@ use pharos_telemetry::{
 mod answer;
 pub(crate) mod assembled;
 mod export;
+mod forwarder;
+pub(crate) mod producers;
 pub(crate) mod program;
 mod proxy;
 mod receiver;
@@ -29,6 +31,7 @@ mod services;
 
 pub(crate) use answer::{Answer, HttpAnswer};
 pub(crate) use export::{Export, LogExport, Point, SpanExport, assert_no_series_goes_back};
+pub(crate) use forwarder::Forwarder;
 pub(crate) use proxy::Proxy;
 pub(crate) use receiver::Receiver;
 pub(crate) use server::Versions;

@@ -2,14 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use pharos_telemetry::OtlpReceiver;
 use pharos_telemetry::config::{Endpoint, OtlpSink, Protocol};
+use pharos_telemetry::{OtlpReceiver, RecordSink};
 use rustls::ServerConfig;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
+use super::producers::Arrivals;
+use super::records::{batch, body};
 use super::server::{Listener, Versions};
 use super::services::Service;
 use super::{Answer, Export, LogExport, PATIENCE, SpanExport};
@@ -69,7 +72,7 @@ impl Receiver {
 
     /// Whether new connections are accepted and nothing is ever read from them.
     pub(crate) fn swallows_connections(&self, swallows: bool) {
-        self.listener.swallows.store(swallows, std::sync::atomic::Ordering::SeqCst);
+        self.listener.swallows.store(swallows, Ordering::SeqCst);
     }
 
     /// How many connections were made so far.
@@ -95,6 +98,11 @@ impl Receiver {
     /// A sink that exports here, by default but for the period and the protocol.
     pub(crate) fn sink_by(&self, protocol: Protocol, period: Duration) -> OtlpSink {
         OtlpSink { period, ..OtlpSink::new(self.endpoint(protocol)) }
+    }
+
+    /// A sink of spans or log records that sends here, a moment after the first of them came.
+    pub(crate) fn records_by(&self, protocol: Protocol, queue: usize, export: usize) -> RecordSink {
+        RecordSink { receiver: self.by(protocol), batch: batch(queue, export) }
     }
 
     /// A sink that exports here and waits for answers as long as the test wants.
@@ -132,6 +140,17 @@ impl Receiver {
 
     pub(crate) async fn until_logs(&self, what: &str, reached: impl Fn(&[LogExport]) -> bool) {
         until(&self.service.logs, what, reached).await;
+    }
+
+    /// Keeps `arrivals` told of the spans and log records that come.
+    pub(crate) fn tells(&self, arrivals: &Arrivals) {
+        let runtime = self.runtime.as_ref().unwrap();
+        let (spans, told) = (self.service.spans.subscribe(), Arc::clone(&arrivals.spans));
+        let names = |export: &SpanExport| export.spans().map(|it| it.name.clone()).collect();
+        runtime.spawn(told.listen(spans, names));
+        let (logs, told) = (self.service.logs.subscribe(), Arc::clone(&arrivals.logs));
+        let names = |export: &LogExport| export.records().map(body).collect();
+        runtime.spawn(told.listen(logs, names));
     }
 
     /// Waits for so many connections.

@@ -23,6 +23,9 @@ struct Tally {
 impl<R: Record> Sender<R> {
     pub(super) async fn part(mut self, in_flight: Option<InFlight>, farewell: Farewell) {
         let Farewell { leave, mut deadline, counts, reply } = farewell;
+        // Nobody asks on. A question that nobody goes on with, and that was the first to connect,
+        // would hold up what waits for the same connection.
+        self.probe.stop();
         let outcome = match leave {
             Leave::Swapped => self.hand_over(in_flight, &mut deadline).await,
             Leave::Removed => self.send_rest(in_flight, &mut deadline).await,
