@@ -32,8 +32,7 @@ async fn every_step_of_the_guide_leads_where_it_says() -> anyhow::Result<()> {
     let pharos = stage.pharos().await?;
     let mut traces = 0;
     for step in guide.steps() {
-        println!("{}", step.title);
-        // The Collector of the step before is there until the new one is in use.
+        // That of the step before ends here: what Pharos still has for it goes to the next one.
         let collector = start_collector(step, dir.path(), &surroundings).await?;
         follow(step, dir.path(), &collector, &stage).await?;
         stage.create(&step.slug(), OBJECTS).await?;
@@ -98,7 +97,6 @@ async fn follow(
         std::fs::write(dir.join(name), content)?;
     }
     for command in &step.commands {
-        println!("  {}", command.join(" "));
         let arguments: Vec<String> = command[1..].iter().map(|it| in_folder(it, dir)).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         stage.cluster.kubectl(&arguments).await?;

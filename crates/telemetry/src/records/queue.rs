@@ -140,6 +140,12 @@ impl<R> Queue<R> {
         }
     }
 
+    /// A sender stops waiting here, and another may have begun. Whoever waits looks again: what
+    /// was pushed meanwhile may have woken the one that leaves.
+    pub(crate) fn pass_on(&self) {
+        self.filled.notify_one();
+    }
+
     /// What to do next, if anything. What is taken still counts until it is settled.
     pub(crate) fn next(&self) -> Option<Next<R>> {
         let mut waiting = self.lock();

@@ -133,3 +133,22 @@ async fn whoever_waits_hears_of_a_record_and_of_another_delay() {
     waiting.await.unwrap();
     assert_eq!(began.elapsed(), Duration::from_secs(1), "one is a batch now");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_woke_a_sender_which_leaves_is_not_forgotten() {
+    let queue = Arc::new(queue(batch(10, 5)).0);
+    let waiting = || {
+        let queue = Arc::clone(&queue);
+        tokio::spawn(async move { queue.ready().await })
+    };
+    let (leaving, next) = (waiting(), waiting());
+    // Both wait for the first record, in this order.
+    tokio::task::yield_now().await;
+    push(&queue, [1]);
+    tokio::task::yield_now().await;
+    leaving.abort();
+    assert!(leaving.await.unwrap_err().is_cancelled());
+    queue.pass_on();
+    tokio::time::timeout(Duration::from_secs(60), next).await.unwrap().unwrap();
+    assert_eq!(taken(&queue), [1]);
+}

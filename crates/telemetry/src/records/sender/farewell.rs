@@ -27,7 +27,10 @@ impl<R: Record> Sender<R> {
         // would hold up what waits for the same connection.
         self.probe.stop();
         let outcome = match leave {
-            Leave::Swapped => self.hand_over(in_flight, &mut deadline).await,
+            Leave::Swapped => {
+                self.spec.queue.pass_on();
+                self.hand_over(in_flight, &mut deadline).await
+            }
             Leave::Removed => self.send_rest(in_flight, &mut deadline).await,
         };
         counts.count(&outcome);
