@@ -77,7 +77,8 @@ async fn native_histograms_and_exemplars_arrive_by_tls_through_a_rotation() -> a
         let found = spans.iter().find(|span| span.trace_id == *trace).map(|it| it.name.clone());
         found.ok_or_else(|| format!("{trace} is not among {} spans", spans.len()))
     });
-    println!("an exemplar leads to {}", known.await?);
+    let name = known.await?;
+    ensure!(!name.is_empty(), "an exemplar leads to a span");
 
     set_serving(&stage, &authority.server(&LOOPBACK)?).await?;
     stage.create("after", 10).await?;
