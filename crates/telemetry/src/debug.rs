@@ -35,6 +35,8 @@ pub struct DebugSnapshot {
     pub failed_collections: u64,
     /// The instruments.
     pub generations: Generations,
+    /// How many tasks there are: one for each sink, some for each connection, one for all.
+    pub tasks: usize,
 }
 
 /// What became of the declared instruments through changes of views.

@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use opentelemetry::Context;
 use opentelemetry::metrics::Meter;
 use opentelemetry_sdk::trace::SdkTracer;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) reloads: ReloadCounts,
     pub(crate) published: Arc<Published>,
     pub(crate) own: Option<Own>,
+    /// Of exports.
+    pub(crate) runtime: Handle,
 }
 
 /// Reloads by outcome.
@@ -97,7 +99,8 @@ impl Pipeline {
             .enable_all()
             .build()
             .map_err(StartError::Runtime)?;
-        let shared = Arc::new(Shared::new(identity, Totals::start(slot, declared), own));
+        let totals = Totals::start(slot, declared);
+        let shared = Arc::new(Shared::new(identity, totals, own, runtime.handle().clone()));
         if let Some(own) = &shared.own {
             own.watch(&shared);
         }
@@ -200,7 +203,8 @@ impl Pipeline {
 
     /// All that is known about what the pipeline does.
     pub fn debug(&self) -> DebugSnapshot {
-        let Shared { identity, totals, running, stats, reloads, published, .. } = &*self.shared;
+        let Shared { identity, totals, running, stats, reloads, published, runtime, .. } =
+            &*self.shared;
         let stats = stats.load();
         DebugSnapshot {
             instance_id: identity.instance_id().to_owned(),
@@ -212,6 +216,7 @@ impl Pipeline {
             last_commit: published.last_commit.load().as_ref().map(|commit| commit.at),
             failed_collections: totals.failed_collections(),
             generations: Generations::read(totals),
+            tasks: runtime.metrics().num_alive_tasks(),
         }
     }
 
@@ -265,7 +270,7 @@ impl StartError {
 // === impl Shared ===
 
 impl Shared {
-    fn new(identity: Identity, totals: Totals, own: Option<Own>) -> Self {
+    fn new(identity: Identity, totals: Totals, own: Option<Own>, runtime: Handle) -> Self {
         Self {
             identity,
             totals: Arc::new(totals),
@@ -277,6 +282,7 @@ impl Shared {
             reloads: ReloadCounts::default(),
             published: Arc::new(Published::new()),
             own,
+            runtime,
         }
     }
 }

@@ -37,6 +37,15 @@ pub(crate) enum Pushed {
     Closed,
 }
 
+/// What became of the requests that other senders have on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// One came back and has to be sent.
+    GaveBack,
+    /// There is none.
+    Settled,
+}
+
 /// A request that came too late: the last sender of the queue is gone.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLate(pub(crate) Request);
@@ -158,6 +167,24 @@ impl<R> Queue<R> {
         (!records.is_empty()).then_some(Next::Encode(records))
     }
 
+    /// Waits until another sender gives back a request, or none has one any more. To be called with
+    /// nothing on one's own way.
+    pub(crate) async fn others(&self) -> Others {
+        loop {
+            let filled = self.filled.notified();
+            {
+                let waiting = self.lock();
+                if !waiting.requests.is_empty() {
+                    return Others::GaveBack;
+                }
+                if waiting.encoded == 0 {
+                    return Others::Settled;
+                }
+            }
+            filled.await;
+        }
+    }
+
     /// Takes the requests that were made of what [`Self::next`] gave.
     pub(crate) fn encoded(&self, requests: Vec<Request>) {
         self.lock().requests.extend(requests);
@@ -180,6 +207,18 @@ impl<R> Queue<R> {
         let mut waiting = self.lock();
         waiting.encoded = waiting.encoded.saturating_sub(items(request));
         self.stats.holds(waiting.held());
+        let last = waiting.encoded == 0 && waiting.phase == Phase::Closed;
+        drop(waiting);
+        if last {
+            self.filled.notify_one();
+        }
+    }
+
+    /// How many records are in requests that are on their way.
+    pub(crate) fn on_their_way(&self) -> u64 {
+        let waiting = self.lock();
+        let here: usize = waiting.requests.iter().map(items).sum();
+        waiting.encoded.saturating_sub(here) as u64
     }
 
     /// The sink was removed: takes no record any more.

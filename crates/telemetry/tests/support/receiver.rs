@@ -129,6 +129,13 @@ impl Receiver {
         self.service.logs.borrow().clone()
     }
 
+    /// Forgets what came so far.
+    pub(crate) fn forget(&self) {
+        self.service.metrics.send_replace(Vec::new());
+        self.service.spans.send_replace(Vec::new());
+        self.service.logs.send_replace(Vec::new());
+    }
+
     /// Waits until the exports so far are what the test waits for.
     pub(crate) async fn until(&self, what: &str, reached: impl Fn(&[Export]) -> bool) {
         until(&self.service.metrics, what, reached).await;

@@ -152,3 +152,19 @@ async fn a_record_that_woke_a_sender_which_leaves_is_not_forgotten() {
     tokio::time::timeout(Duration::from_secs(60), next).await.unwrap().unwrap();
     assert_eq!(taken(&queue), [1]);
 }
+
+#[tokio::test]
+async fn the_last_sender_learns_what_others_have_on_their_way() {
+    let (queue, _) = queue(batch(10, 2));
+    assert_eq!(queue.others().await, Others::Settled);
+    push(&queue, 0..2);
+    taken(&queue);
+    queue.close();
+    assert_eq!(queue.on_their_way(), 2);
+    let waiting = async { tokio::join!(queue.others(), async { queue.give_back(request(2)) }) };
+    assert_eq!(waiting.await, (Others::GaveBack, Ok(())));
+    assert_eq!(queue.on_their_way(), 0, "it is here");
+    assert!(matches!(queue.next(), Some(Next::Send(_))));
+    let waiting = async { tokio::join!(queue.others(), async { queue.settled(&request(2)) }) };
+    assert_eq!(waiting.await.0, Others::Settled);
+}

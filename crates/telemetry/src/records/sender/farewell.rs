@@ -4,6 +4,7 @@ use super::{
     Deadline, Duration, ExportOutcome, Farewell, InFlight, LastExport, Leave, Record, Retry,
     Sender, Settled,
 };
+use crate::records::queue::Others;
 
 /// How often one of the last requests is tried: once, and again over new connections.
 const LAST_ATTEMPTS: u32 = 3;
@@ -67,6 +68,13 @@ impl<R: Record> Sender<R> {
         }
     }
 
+    /// What others have on their way is lost as far as anybody knows by now; they count it.
+    fn leave_to_others(&self) -> LastExport {
+        let points = self.spec.queue.on_their_way();
+        self.spec.stats.dropped(LOST, self.spec.queue.end());
+        LastExport::Lost { points, reason: given_up().reason() }
+    }
+
     /// Sends what the queue holds, until it is empty or time is up.
     async fn send_rest(
         &mut self,
@@ -79,8 +87,15 @@ impl<R: Record> Sender<R> {
         loop {
             let next = || self.next_request().map(|request| self.send(request));
             let Some(InFlight { request, began, answer }) = in_flight.take().or_else(next) else {
-                self.spec.queue.end();
-                return tally.outcome(refusal);
+                // Senders before this one may give back what nobody answers them.
+                match deadline.whole().or(self.spec.queue.others()).await {
+                    Some(Others::GaveBack) => continue,
+                    Some(Others::Settled) => {
+                        self.spec.queue.end();
+                        return tally.outcome(refusal);
+                    }
+                    None => return self.leave_to_others(),
+                }
             };
             let outcome = deadline.whole().or(answer).await.unwrap_or_else(given_up);
             match self.settle(&request, &outcome, began) {
