@@ -1,5 +1,7 @@
 //! What the pipeline counts about itself, exported through itself.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
+
 mod support;
 
 use std::time::Duration;
