@@ -1,5 +1,9 @@
 //! What a receiver may do to an export, and what is known about it afterwards.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 #[path = "support/certificates.rs"]

@@ -1,6 +1,10 @@
 //! Recording waits for nothing outside. Everything that could hold it up is held open, and stays so:
 //! that the threads end is the proof.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;

@@ -1,6 +1,10 @@
 //! Spans and log records through a thousand reloads: none is lost that the queue could hold, none
 //! comes twice but after an answer that never came, and what is lost without room for it is counted.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 #[path = "support/certificates.rs"]

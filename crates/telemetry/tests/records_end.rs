@@ -1,6 +1,10 @@
 //! The end of sinks of spans and log records, and of the whole pipeline: what queues hold arrives, or
 //! it is known that it did not.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "these tests record without a catalogue, as libraries do"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;

@@ -5,6 +5,7 @@
 //! those binaries that need it.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of this")]
+#![allow(clippy::disallowed_methods, reason = "producers record without a catalogue, too")]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
