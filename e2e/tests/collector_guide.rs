@@ -1,5 +1,6 @@
 //! docs/guides/opentelemetry-collector.md, run as it is written: its files, its commands, and what
-//! it says one sees then. Replaced are the addresses and paths of one machine, nothing else.
+//! it says one sees then. Replaced are the addresses and paths of one machine, and what keeps a
+//! Collector from being one of several here.
 
 use std::path::Path;
 

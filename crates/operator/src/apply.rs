@@ -15,7 +15,7 @@ use pharos_cluster::references::{References, Wanted};
 use pharos_cluster::view::View;
 use pharos_telemetry::config::{Config, MetricShape};
 use pharos_telemetry::{Health, Pipeline, Reloader, StreamReset, ViewFinding};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -229,14 +229,18 @@ impl Applier {
         self.running = if made_of.is_some() { Running::PreviousConfig } else { Running::Defaults };
         self.in_force =
             made_of.map(|it| if restarts.is_empty() { it } else { InForce { restarts, ..it } });
-        // Or the health of what ran before would be reported as that of what runs now.
-        retired.in_force().await;
+        let (told, in_force) = oneshot::channel();
+        // From here on nobody's haste can lose the last exports.
         self.drains.spawn(async move {
+            retired.in_force().await;
+            let _ = told.send(());
             let drained = retired.drain(DRAIN_DEADLINE).await;
             if drained.lost() > 0 {
                 tracing::warn!(?drained, "a removed exporter did not take its last values");
             }
         });
+        // Or the health of what ran before would be reported as that of what runs now.
+        let _ = in_force.await;
         Ok(())
     }
 

@@ -4,11 +4,11 @@
 //! Every problem is found at once, each with its field path and the condition that it belongs to.
 //! Enter at [`resolve()`]; [`references_of`] says what has to be read for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pharos_api::telemetryconfig::{ResourceAttribute, ResourceSpec, TelemetryConfigSpec};
-use pharos_cluster::references::References;
+use pharos_cluster::references::{DataObject, References};
 use pharos_telemetry::config::{Config, Logs, Traces};
 
 mod destinations;
@@ -47,10 +47,24 @@ pub fn resolve(
     references: &References,
     now: Timestamp,
 ) -> Result<Resolved, Problems> {
+    resolve_keeping(spec, references, &BTreeSet::new(), now)
+}
+
+/// The same where some objects are `remembered`: what was good when it was read stays so, even if
+/// it has expired since.
+///
+/// # Errors
+/// As [`resolve`].
+pub(crate) fn resolve_keeping(
+    spec: &TelemetryConfigSpec,
+    references: &References,
+    remembered: &BTreeSet<&DataObject>,
+    now: Timestamp,
+) -> Result<Resolved, Problems> {
     // Destructured without `..`: a new field must be resolved here.
     let TelemetryConfigSpec { components: _, resource, exporters, metrics, traces, logs } = spec;
     let mut findings = Findings::default();
-    let mut reader = Reader::new(references, now);
+    let mut reader = Reader::new(references, remembered, now);
     let destinations = Destinations::of(exporters, &mut reader, &mut findings);
     let config = Config {
         resource_attributes: resource

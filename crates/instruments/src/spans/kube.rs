@@ -46,7 +46,10 @@ pub enum KubeCall<F> {
 }
 
 /// The span of a call, until there is an answer.
-pub struct KubeSpan(Context);
+pub struct KubeSpan {
+    context: Context,
+    is_answered: bool,
+}
 
 /// The context of whoever makes a call, on its way to the layer.
 #[derive(Clone)]
@@ -79,7 +82,7 @@ fn start<B>(tracer: &SdkTracer, parent: &Context, request: &mut Request<B>) -> K
         .with_attributes(attributes(request, &operation));
     let context = parent.with_span(tracer.build_with_context(builder, parent));
     propagation::inject(&context, request.headers_mut());
-    KubeSpan(context)
+    KubeSpan { context, is_answered: false }
 }
 
 fn attributes<B>(request: &Request<B>, operation: &Operation<'_>) -> Vec<KeyValue> {
@@ -122,7 +125,7 @@ where
             return KubeCall::Untold(Box::pin(self.inner.call(request)));
         };
         let span = start(tracer, &parent, &mut request);
-        let inside = span.0.clone();
+        let inside = span.context.clone();
         let call = {
             let _current = inside.clone().attach();
             self.inner.call(request)
@@ -163,8 +166,9 @@ impl<F> fmt::Debug for KubeCall<F> {
 // === impl KubeSpan ===
 
 impl KubeSpan {
-    fn end(&self, status: Option<StatusCode>) {
-        let span = self.0.span();
+    fn end(&mut self, status: Option<StatusCode>) {
+        self.is_answered = true;
+        let span = self.context.span();
         if let Some(status) = status {
             span.set_attribute(integer(key::HTTP_RESPONSE_STATUS_CODE, status.as_u16()));
         }
@@ -180,5 +184,17 @@ impl KubeSpan {
             span.set_status(Status::error(""));
         }
         span.end();
+    }
+}
+
+impl Drop for KubeSpan {
+    /// Whoever called did not wait for the answer.
+    fn drop(&mut self) {
+        if !self.is_answered {
+            let span = self.context.span();
+            span.set_attribute(KeyValue::new(key::ERROR_TYPE, "Cancelled"));
+            span.set_status(Status::error(""));
+            span.end();
+        }
     }
 }

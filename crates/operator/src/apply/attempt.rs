@@ -12,7 +12,8 @@ use pharos_telemetry::config::MetricShape;
 
 use crate::report::{ReferencesReport, SpecReport, config_hash};
 use crate::resolve::{
-    Problems, Resolved, ViewRemark, judge_views, references_of, resolve, scraped_views, wanted,
+    Problems, Resolved, ViewRemark, judge_views, references_of, resolve, resolve_keeping,
+    scraped_views, wanted,
 };
 use crate::select::{Scopes, select};
 
@@ -166,13 +167,13 @@ fn instead(
 ) -> (Step, ReferencesReport) {
     let report = ReferencesReport::of(problems).staying(in_force.expires);
     let bad: BTreeSet<_> = problems.iter().filter_map(|problem| problem.object.as_ref()).collect();
-    let mixed = references.clone().with(bad, &in_force.references);
-    match resolve(&object.spec, &mixed, now) {
+    let mixed = references.clone().with(bad.iter().copied(), &in_force.references);
+    match resolve_keeping(&object.spec, &mixed, &bad, now) {
         Ok(resolved) => {
             let report = report.staying(resolved.expiry.next);
             (Step::run(resolved, mixed), report)
         }
-        // The last that was good has expired, say.
+        // A header that is remembered with a certificate that is not, say.
         Err(_) => (Step::Stay, report),
     }
 }

@@ -3,10 +3,13 @@
 //! Everything here names the field, the object, the key and the remedy, and never a byte of what
 //! was read.
 
-use std::time::SystemTime;
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
-use pharos_cluster::references::{Content, DataKind, Found, KeyReading, Reading, References};
+use pharos_cluster::references::{
+    Content, DataKind, DataObject, Found, KeyReading, Reading, References,
+};
 use pharos_telemetry::config::{CaBundle, CertifiedKey, Header, HeaderError, MaterialError};
 
 use super::problem::{Findings, ReferenceProblem};
@@ -30,6 +33,7 @@ pub struct Expiry {
 /// Reads what a spec refers to.
 pub(super) struct Reader<'a> {
     references: &'a References,
+    remembered: &'a BTreeSet<&'a DataObject>,
     now: Timestamp,
     pub(super) expiry: Expiry,
 }
@@ -37,8 +41,28 @@ pub(super) struct Reader<'a> {
 // === impl Reader ===
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(references: &'a References, now: Timestamp) -> Self {
-        Self { references, now, expiry: Expiry::default() }
+    pub(super) fn new(
+        references: &'a References,
+        remembered: &'a BTreeSet<&'a DataObject>,
+        now: Timestamp,
+    ) -> Self {
+        Self { references, remembered, now, expiry: Expiry::default() }
+    }
+
+    /// What `parse` makes of material at this moment; of what is remembered, while it was valid.
+    fn parse<T>(
+        &self,
+        reference: &Reference,
+        parse: impl Fn(SystemTime) -> Result<T, MaterialError>,
+    ) -> Result<T, MaterialError> {
+        match parse(self.now.into()) {
+            Err(MaterialError::Expired { not_after, .. })
+                if self.remembered.contains(&reference.object) =>
+            {
+                parse(SystemTime::from(not_after) - Duration::from_secs(1))
+            }
+            judged => judged,
+        }
     }
 
     /// The header `name` with the value that `reference` refers to.
@@ -76,7 +100,7 @@ impl<'a> Reader<'a> {
     ) -> Option<CaBundle> {
         let content =
             value(self.found(reference, findings)?, only(reference), reference, findings)?;
-        let parsed = CaBundle::parse(content.expose(), SystemTime::from(self.now));
+        let parsed = self.parse(reference, |at| CaBundle::parse(content.expose(), at));
         let bundle = usable(parsed, reference, findings)?;
         self.expires(reference, bundle.not_after(), SOON);
         Some(bundle)
@@ -92,7 +116,7 @@ impl<'a> Reader<'a> {
         let certificate = value(found, CERTIFICATE, reference, findings);
         let key = value(found, PRIVATE_KEY, reference, findings);
         let (certificate, key) = (certificate?.expose(), key?.expose());
-        let parsed = CertifiedKey::parse(certificate, key, SystemTime::from(self.now));
+        let parsed = self.parse(reference, |at| CertifiedKey::parse(certificate, key, at));
         let certified = usable(parsed, reference, findings)?;
         let lifetime = certified.not_after().duration_since(certified.not_before());
         self.expires(reference, certified.not_after(), SOON.min(lifetime / SOON_PART));

@@ -3,15 +3,17 @@
 //! Whoever can port-forward to the Pod, or exec into it, is told apart by Kubernetes; both come from
 //! the loopback address. Nobody else may make a process log more, or nothing.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::Router;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
 
 use super::Admin;
 
+/// What a proxy says of whom it asks for.
+const FORWARDED: [&str; 3] = ["forwarded", "via", "x-forwarded-for"];
 /// Longer than any filter that a person writes.
 const FILTER_LIMIT: usize = 4096;
 const FORBIDDEN: &str = "The log level can only be changed from inside the Pod: use kubectl \
@@ -27,9 +29,10 @@ pub(super) fn routes() -> Router<Admin> {
 async fn change(
     State(admin): State<Admin>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     filter: String,
 ) -> (StatusCode, String) {
-    if !peer.ip().to_canonical().is_loopback() {
+    if !is_inside(peer.ip(), &headers) {
         return (StatusCode::FORBIDDEN, FORBIDDEN.to_owned());
     }
     let filter = filter.trim();
@@ -40,6 +43,14 @@ async fn change(
         }
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error:#}\n")),
     }
+}
+
+/// Whether somebody in the Pod asks. A mesh's proxy comes from other addresses of 127.0.0.0/8, and a
+/// proxy that says for whom it asks does not ask for itself.
+fn is_inside(peer: IpAddr, headers: &HeaderMap) -> bool {
+    let address = peer.to_canonical();
+    let own = address == Ipv4Addr::LOCALHOST || address == Ipv6Addr::LOCALHOST;
+    own && !FORWARDED.iter().any(|name| headers.contains_key(*name))
 }
 
 #[cfg(test)]
@@ -76,7 +87,7 @@ mod tests {
             let (status, body) = ask(&level, inside, "PUT", "debug,hyper=off\n").await;
             assert_eq!((status, body.as_str()), (StatusCode::OK, "debug,hyper=off\n"), "{inside}");
         }
-        for outside in ["10.0.0.1:9", "[2001:db8::1]:9", "[::ffff:10.0.0.1]:9"] {
+        for outside in ["10.0.0.1:9", "127.0.0.6:9", "[2001:db8::1]:9", "[::ffff:10.0.0.1]:9"] {
             let (status, body) = ask(&level, outside, "PUT", "trace").await;
             assert_eq!(status, StatusCode::FORBIDDEN, "{outside}");
             assert!(body.contains("port-forward"), "{body}");

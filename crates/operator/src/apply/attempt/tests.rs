@@ -77,7 +77,7 @@ fn a_certificate_that_expires_meanwhile_stays_and_is_told_and_a_renewed_one_is_t
     let expired = at(&target, &read, Some(&in_force), later);
     assert_eq!(expired.references.reason, "CertificateExpired");
     assert_eq!(expired.references.next_certificate_expiry, expires);
-    assert_eq!((expired.step, &expired.hash), (Step::Stay, &first.hash));
+    assert_eq!((&expired.step, &expired.hash), (&first.step, &first.hash));
     // A process that starts now has nothing that could stay.
     let Step::Refuse(why) = at(&target, &read, None, later).step else { panic!("it was taken") };
     assert!(why.starts_with("spec.exporters[p].prometheus.tls.certificateRef: "), "{why}");
@@ -112,4 +112,40 @@ fn a_view_that_the_pipeline_refuses_keeps_a_generation_from_being_put_in_force()
     assert_eq!(refused.step, Step::Refuse("spec.metrics.views[v]: no".to_owned()));
     assert_eq!(refused.spec.reason, "UnsupportedValue");
     assert!(refused.references.is_resolved(), "nothing is wrong with those");
+}
+
+#[test]
+fn what_is_good_goes_on_rotating_beside_what_expired() {
+    let header = json!({"name": "a", "valueFrom": {"secretKeyRef": {"name": "token", "key": "k"}}});
+    let otlp = json!({"protocol": "GRPC", "endpoint": "http://c:4317", "headers": [header]});
+    let mut target = target(1);
+    let Target::Object { object: Ok(object), .. } = &mut target else { panic!("an object") };
+    let mut spec = serde_json::to_value(&object.spec).unwrap();
+    let exporters = spec["exporters"].as_array_mut().unwrap();
+    exporters.push(json!({"name": "o", "type": "OTLP", "otlp": otlp}));
+    spec["metrics"]["exporters"] = json!(["p", "o"]);
+    Arc::make_mut(object).spec = serde_json::from_value(spec).unwrap();
+    let token = |value: &'static str, version: &str| {
+        let values = [("k".to_owned(), Some(value.as_bytes().to_vec().into()))];
+        (DataObject::secret("token"), Reading::Found(Found::new("t", version, values)))
+    };
+    let serving = serving(DAY);
+    let with = |token| -> References {
+        let object = DataObject::secret("serving");
+        [(object.clone(), serving.of(&object).clone()), token].into_iter().collect()
+    };
+    let now = Timestamp::now();
+    let first = at(&target, &with(token("old", "1")), None, now);
+    let in_force = in_force(&first);
+
+    let rotated = at(&target, &with(token("new", "2")), Some(&in_force), now + DAY * 2);
+    assert_eq!(rotated.references.reason, "CertificateExpired");
+    let (Step::Run(before, _), Step::Run(after, _)) = (&first.step, &rotated.step) else {
+        panic!("{:?}", rotated.step)
+    };
+    assert_ne!(before, after, "the new token is in use");
+    assert_eq!(
+        before.metrics.sinks["p"], after.metrics.sinks["p"],
+        "and so is the last certificate that was good"
+    );
 }
