@@ -3,9 +3,10 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "these tests record without a catalogue, as libraries do"
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may fail anywhere, and makes spans of its own"
 )]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! A thousand reloads, back to back, each awaited to its outcome, while two threads record: every
 //! receiver has every count, once, by its own rules.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! Certificates and keys change under exports that go on, by both protocols, against real TLS: only
 //! the sinks that use them are swapped, and what is no good never gets that far.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail anywhere")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 mod support;
 

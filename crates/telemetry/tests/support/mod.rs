@@ -5,7 +5,7 @@
 //! those binaries that need it.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part of this")]
-#![allow(clippy::disallowed_methods, reason = "producers record without a catalogue, too")]
+#![allow(clippy::disallowed_methods, reason = "programs of tests record without a catalogue")]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -31,7 +31,7 @@ mod server;
 mod services;
 
 pub(crate) use answer::{Answer, HttpAnswer};
-pub(crate) use export::{Export, LogExport, Point, SpanExport, assert_no_series_goes_back};
+pub(crate) use export::{Export, LogExport, Point, SpanExport, Taken, assert_no_series_goes_back};
 pub(crate) use forwarder::Forwarder;
 pub(crate) use proxy::Proxy;
 pub(crate) use receiver::Receiver;
