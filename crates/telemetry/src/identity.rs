@@ -16,6 +16,9 @@ const SERVICE_INSTANCE_ID: &str = "service.instance.id";
 const SERVICE_VERSION: &str = "service.version";
 const POD_NAME: &str = "k8s.pod.name";
 const NAMESPACE_NAME: &str = "k8s.namespace.name";
+/// What tells writers apart.
+const OWN: [&str; 5] =
+    [SERVICE_NAME, SERVICE_INSTANCE_ID, SERVICE_VERSION, POD_NAME, NAMESPACE_NAME];
 
 /// The writer of this process's telemetry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +70,8 @@ impl Identity {
     /// The resource of an export: `extra` where this identity says nothing.
     pub(crate) fn resource(&self, extra: &BTreeMap<String, String>) -> Resource {
         let mut attributes = extra.clone();
+        // Also where this identity has no value: one that a configuration gives is that of all.
+        attributes.retain(|key, _| !OWN.contains(&key.as_str()));
         attributes.extend(self.attributes.clone());
         let attributes = attributes
             .into_iter()
@@ -179,9 +184,11 @@ mod tests {
         let extra = BTreeMap::from([
             ("cluster".to_owned(), "c-1".to_owned()),
             ("service.instance.id".to_owned(), "forged".to_owned()),
+            ("k8s.pod.name".to_owned(), "forged".to_owned()),
         ]);
         let resource = identity(&[("POD_UID", "u-1")]).resource(&extra);
         assert_eq!(attribute(&resource, "cluster").as_deref(), Some("c-1"));
+        assert_eq!(attribute(&resource, "k8s.pod.name"), None, "nobody is told apart by it");
         assert_eq!(attribute(&resource, "service.instance.id").as_deref(), Some("u-1"));
     }
 

@@ -58,6 +58,8 @@ impl Connector {
     pub(super) fn new(way: Arc<Way>, faults: Faults) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
+        // Divided by the number of addresses of the name: one that is dead leaves time for others.
+        tcp.set_connect_timeout(Some(way.limit));
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
         tcp.set_keepalive_interval(Some(TCP_KEEPALIVE_INTERVAL));

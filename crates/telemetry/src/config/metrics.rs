@@ -76,6 +76,8 @@ pub enum Temporality {
 #[serde(rename_all = "camelCase")]
 pub struct MetricShape {
     /// How many attribute sets one metric may have, that of the overflow included.
+    /// After a change of the shape, what was counted before it has its own as many, until the
+    /// next change.
     pub cardinality_limit: NonZeroU32,
     /// Which measurements count at all.
     pub values: ValueFilter,

@@ -135,7 +135,6 @@ impl Totals {
         match self.read(&mut reading, moment) {
             Ok(snapshot) => {
                 let snapshot = Arc::new(snapshot);
-                self.overflowing.store(Arc::new(overflow::overflowing(snapshot.scopes())));
                 self.last.store(Arc::clone(&snapshot));
                 snapshot
             }
@@ -236,12 +235,17 @@ impl Totals {
             let collected = stage.generation.read(Observe::No)?;
             totals = stage.era.carry(add(&stage, collected, totals)).totals;
         }
-        totals = add(&last, last.generation.read(Observe::Yes)?, totals);
+        let current = last.generation.read(Observe::Yes)?;
+        let mut overflowing = overflow::overflowing(&current);
+        totals = add(&last, current, totals);
         last.generation.exemplars().attach(&mut totals, &self.declared);
         match self.foreign.read() {
             Ok(foreign) => reading.foreign = foreign,
             Err(error) => self.failed(&error),
         }
+        overflowing.extend(overflow::overflowing(&reading.foreign));
+        // Of now: what overflowed before a limit was raised stays in the totals.
+        self.overflowing.store(Arc::new(overflowing));
         for foreign in reading.foreign.clone() {
             let same = |it: &&mut ScopeMetrics| {
                 it.scope == foreign.scope && it.schema_url == foreign.schema_url

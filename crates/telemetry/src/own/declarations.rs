@@ -34,16 +34,18 @@ const COUNTER: Declaration = Declaration {
 };
 const GAUGE: Declaration = Declaration { kind: InstrumentKind::ObservableGauge, ..COUNTER };
 const HISTOGRAM: Declaration =
-    Declaration { kind: InstrumentKind::Histogram, boundaries: SECONDS, ..COUNTER };
+    Declaration { kind: InstrumentKind::Histogram, unit: "s", boundaries: SECONDS, ..COUNTER };
 
 pub(super) static SENT_ITEMS: Declaration = Declaration {
     name: "pharos_telemetry_sent_items",
+    unit: "{item}",
     description: "Data points, spans and log records that a receiver took.",
     ..COUNTER
 };
 
 pub(super) static DROPPED_ITEMS: Declaration = Declaration {
     name: "pharos_telemetry_dropped_items",
+    unit: "{item}",
     description: "Data points, spans and log records that a receiver will never have.",
     attributes: &[key::EXPORTER, key::REASON, key::SIGNAL],
     ..COUNTER
@@ -51,6 +53,7 @@ pub(super) static DROPPED_ITEMS: Declaration = Declaration {
 
 pub(super) static EXPORTS: Declaration = Declaration {
     name: "pharos_telemetry_exports",
+    unit: "{export}",
     description: "Exports by outcome; ambiguous ones may or may not have arrived.",
     attributes: &[key::EXPORTER, key::OUTCOME, key::SIGNAL],
     ..COUNTER
@@ -58,6 +61,7 @@ pub(super) static EXPORTS: Declaration = Declaration {
 
 pub(super) static RETRIED_EXPORTS: Declaration = Declaration {
     name: "pharos_telemetry_retried_exports",
+    unit: "{export}",
     description: "Exports that were another attempt after one that failed.",
     ..COUNTER
 };
@@ -70,12 +74,14 @@ pub(super) static EXPORT_DURATION: Declaration = Declaration {
 
 pub(super) static QUEUED_ITEMS: Declaration = Declaration {
     name: "pharos_telemetry_queued_items",
+    unit: "{item}",
     description: "Spans and log records that wait or are on their way.",
     ..GAUGE
 };
 
 pub(super) static RELOADS: Declaration = Declaration {
     name: "pharos_telemetry_reloads",
+    unit: "{reload}",
     description: "Reloads of the telemetry configuration by outcome.",
     attributes: &[key::OUTCOME],
     ..COUNTER
@@ -97,6 +103,7 @@ pub(super) static GENERATION: Declaration = Declaration {
 
 pub(super) static OVERFLOWING_METRICS: Declaration = Declaration {
     name: "pharos_telemetry_overflowing_metrics",
+    unit: "{metric}",
     description: "Metrics with more attribute sets than their cardinality limit lets them have.",
     attributes: &[],
     ..GAUGE
@@ -104,6 +111,7 @@ pub(super) static OVERFLOWING_METRICS: Declaration = Declaration {
 
 pub(super) static CERTIFICATE_EXPIRY: Declaration = Declaration {
     name: "pharos_telemetry_certificate_expiry_timestamp_seconds",
+    unit: "s",
     description: "When the first of the certificates in use expires, in seconds since 1970.",
     attributes: &[key::CERTIFICATE, key::EXPORTER, key::SIGNAL],
     ..GAUGE

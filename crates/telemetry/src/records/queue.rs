@@ -114,6 +114,7 @@ impl<R> Queue<R> {
             return Pushed::Closed;
         }
         if waiting.held() >= waiting.batch.max_queue_size.get() {
+            drop(waiting);
             self.stats.overflowed();
             return Pushed::Settled;
         }

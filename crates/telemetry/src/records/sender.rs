@@ -111,16 +111,12 @@ impl<R: Record> Sender<R> {
     /// Returns when told to end, and leaves the request that is unanswered at that moment.
     async fn send_until_told(&mut self, in_flight: &mut Option<InFlight>) -> Told {
         loop {
-            let request = match self.next_request() {
-                Some(request) => request,
-                None => {
-                    let queue = Arc::clone(&self.spec.queue);
-                    if let Err(told) = self.until_told(queue.ready()).await {
-                        return told;
-                    }
-                    continue;
-                }
-            };
+            // Before every request: what came during the last one waits for others, too.
+            let queue = Arc::clone(&self.spec.queue);
+            if let Err(told) = self.until_told(queue.ready()).await {
+                return told;
+            }
+            let Some(request) = self.next_request() else { continue };
             let current = in_flight.insert(self.send(request));
             let outcome = match self.until_told(&mut current.answer).await {
                 Ok(outcome) => outcome,

@@ -85,9 +85,16 @@ impl Sink {
             let ended = deadline.whole().or(in_flight.sending.ended()).await;
             let exported = ended.unwrap_or_else(|| in_flight.sending.abandoned());
             turn = self.count(in_flight, &exported);
-            let again = exported.outcome.retry() == Retry::Backoff && attempt < LAST_ATTEMPTS;
-            let pause = tokio::time::sleep(LAST_ATTEMPT_PAUSE);
-            if !again || deadline.whole().or(pause).await.is_none() {
+            let pause = match exported.outcome.retry() {
+                Retry::Backoff if attempt < LAST_ATTEMPTS => Some(LAST_ATTEMPT_PAUSE),
+                Retry::After(wait) if attempt < LAST_ATTEMPTS => Some(wait),
+                _ => None,
+            };
+            let again = match pause {
+                Some(pause) => deadline.whole().or(tokio::time::sleep(pause)).await,
+                None => None,
+            };
+            if again.is_none() {
                 self.count_lost(&turn, &exported);
                 return LastExport::of(&exported);
             }
