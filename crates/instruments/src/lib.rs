@@ -100,10 +100,11 @@ impl Instruments {
         let attributes = review_attributes(subject, facts);
         self.admission_requests.add(1, &attributes);
         self.admission_review_duration.record(seconds(facts.duration), &attributes);
-        // Neither the message nor the object's name: both may hold what logs must not.
+        // Neither the message nor the object's name: both may hold what logs must not. And not on
+        // the console unless somebody asks: a review must not wait for whoever reads that.
         if let Answer::Denied { reason, .. } = facts.answer {
             let (kind, namespace) = (subject.kind(), subject.namespace());
-            tracing::info!(kind, namespace, reason, "denied a request");
+            tracing::debug!(kind, namespace, reason, "denied a request");
         }
         drop(current);
         if let Some(review) = &subject.span {
