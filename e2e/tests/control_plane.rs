@@ -37,7 +37,7 @@ async fn a_collector_comes_back_on_its_port() -> anyhow::Result<()> {
     collector.restart().await?;
     assert_eq!(collector.endpoint(), endpoint);
     let again = Collector::start(dir.path(), Some(collector.port())).await.unwrap_err();
-    assert!(again.to_string().contains("address already in use"), "{again:#}");
+    assert!(format!("{again:#}").contains("address already in use"), "{again:#}");
     Ok(())
 }
 
