@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use pharos_telemetry::{Catalogue, Config};
+use pharos_testkit::eventually;
 use support::{Answer, PATIENCE, Receiver, commit, scraping, start_with};
 
 const NEVER: Duration = Duration::from_secs(3600);
@@ -24,7 +25,19 @@ async fn exports_losses_and_reloads_are_metrics_that_outlive_their_sinks() {
     let (pipeline, mut reloader) = start_with(catalogue);
     let config = || Config::off().with_sink("gateway", receiver.sink(NEVER));
     commit(&mut reloader, config().with_sink("scraped", scraping())).await.drain(PATIENCE).await;
-    receiver.until("the first export", |all| !all.is_empty()).await;
+    // Not only received: an answer that is changed before it is given counts as the changed one.
+    eventually("the first export to be accepted", PATIENCE, async || {
+        let pharos_telemetry::Scrape::Text(page) = pipeline.scrape() else {
+            return Err("it is not scraped".to_owned());
+        };
+        let accepted = [("exporter", "gateway"), ("outcome", "accepted")];
+        match value(&page, "pharos_telemetry_exports_total", &accepted) {
+            1.0 => Ok(()),
+            counted => Err(format!("{counted} exports")),
+        }
+    })
+    .await
+    .unwrap();
     receiver.answers(Answer::RejectPoints(2));
     let only_scraped = Config::off().with_sink("scraped", scraping());
     commit(&mut reloader, only_scraped).await.drain(PATIENCE).await;
