@@ -12,6 +12,7 @@
 
 use std::io;
 
+use crate::instrument::InstrumentKind;
 use crate::snapshot::Snapshot;
 
 mod exemplar;
@@ -22,7 +23,7 @@ mod protobuf;
 mod text;
 mod unit;
 
-use family::{Families, Naming};
+use family::{Families, Kind, Naming};
 use text::Style;
 
 /// What a scrape answers, as text.
@@ -93,6 +94,19 @@ impl ExpositionFormat {
             }
         }
     }
+}
+
+/// The name that Prometheus shows of an instrument.
+pub fn prometheus_name(instrument: &str, kind: InstrumentKind) -> String {
+    let kind = match kind {
+        InstrumentKind::Counter | InstrumentKind::ObservableCounter => Kind::Counter,
+        InstrumentKind::Histogram => Kind::Histogram,
+        InstrumentKind::UpDownCounter
+        | InstrumentKind::Gauge
+        | InstrumentKind::ObservableUpDownCounter
+        | InstrumentKind::ObservableGauge => Kind::Gauge,
+    };
+    Naming::Prometheus.family(instrument, kind)
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@
 
 pub mod config;
 
+mod backoff;
 mod carry;
 mod client;
 mod debug;
@@ -65,7 +66,7 @@ mod trace;
 pub use client::{ClientError, ProbeReport, Proxies, probe};
 pub use config::{Config, MetricSink, Metrics, OtlpReceiver, OtlpSink, RecordSink, SinkName};
 pub use debug::{DebugSnapshot, Generations, LastExports, Reloads};
-pub use exposition::{ExpositionFormat, Scrape};
+pub use exposition::{ExpositionFormat, Scrape, prometheus_name};
 pub use health::{FailureReason, Health, SinkHealth};
 pub use identity::Identity;
 pub use instrument::{

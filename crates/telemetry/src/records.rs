@@ -27,7 +27,6 @@ use crate::sink::LastExport;
 use crate::stats::Stats;
 use crate::trace::Traces;
 
-mod backoff;
 mod probe;
 mod queue;
 mod record;

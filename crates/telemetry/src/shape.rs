@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 
 use crate::carry::{Keys, Shapes, StreamAggregation, StreamShape};
 use crate::config::{Aggregation, AttributeKeys, MetricShape, Selector, ValueFilter, View};
+use crate::exposition::prometheus_name;
 use crate::instrument::{Declaration, Declared, InstrumentKind};
 
 mod finding;
@@ -188,26 +189,9 @@ fn aggregate(
 fn selects(selector: &Selector, name: &str, kind: InstrumentKind) -> bool {
     let Selector { name: pattern, kind: wanted } = selector;
     wanted.is_none_or(|wanted| wanted == kind)
-        && pattern
-            .as_ref()
-            .is_none_or(|pattern| pattern.matches(name) || pattern.matches(&exposed(name, kind)))
-}
-
-/// The name that Prometheus shows.
-fn exposed(name: &str, kind: InstrumentKind) -> String {
-    let mut exposed = String::with_capacity(name.len() + "_total".len());
-    for character in name.chars() {
-        let valid = character.is_ascii_alphanumeric() || character == ':';
-        let character = if valid { character } else { '_' };
-        if character != '_' || !exposed.ends_with('_') {
-            exposed.push(character);
-        }
-    }
-    let counter = matches!(kind, InstrumentKind::Counter | InstrumentKind::ObservableCounter);
-    if counter && !exposed.ends_with("_total") {
-        exposed.push_str(if exposed.ends_with('_') { "total" } else { "_total" });
-    }
-    exposed
+        && pattern.as_ref().is_none_or(|pattern| {
+            pattern.matches(name) || pattern.matches(&prometheus_name(name, kind))
+        })
 }
 
 #[cfg(test)]

@@ -34,7 +34,9 @@ mod schedule;
 
 use exported::{Exported, Refusal, Sending};
 pub use farewell::LastExport;
-pub(crate) use farewell::{Deadline, DeadlineSetter, Farewell, LastExportCounts, Succession};
+pub(crate) use farewell::{
+    Deadline, DeadlineSetter, Farewell, LAST_EXPORT_LOST, LastExportCounts, Succession, last_pause,
+};
 pub(crate) use ledger::Ledger;
 use schedule::Schedule;
 

@@ -85,15 +85,7 @@ pub fn all() -> impl Iterator<Item = &'static Declaration> {
 
 /// The name that Prometheus shows.
 pub fn prometheus_name(metric: &Declaration) -> String {
-    let name = metric.name.replace(['.', '-', '/'], "_");
-    match metric.kind {
-        InstrumentKind::Counter | InstrumentKind::ObservableCounter
-            if !name.ends_with("_total") =>
-        {
-            name + "_total"
-        }
-        _ => name,
-    }
+    pharos_telemetry::prometheus_name(metric.name, metric.kind)
 }
 
 /// What the attributes of metrics mean.

@@ -140,7 +140,7 @@ impl<'a> Families<'a> {
 // === impl Naming ===
 
 impl Naming {
-    fn family(self, instrument: &str, kind: Kind) -> String {
+    pub(super) fn family(self, instrument: &str, kind: Kind) -> String {
         let mut name = labels::sanitize(instrument, &['_', ':']).into_owned();
         if name.is_empty() || name.starts_with(|first: char| first.is_ascii_digit()) {
             name.insert(0, '_');

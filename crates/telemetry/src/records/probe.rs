@@ -5,12 +5,11 @@ use std::pin::Pin;
 
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::client::Client;
 use crate::outcome::{ExportOutcome, Retry};
 use crate::request::Request;
 use crate::signal::Signal;
-
-use super::backoff::Backoff;
 
 /// Asks a receiver again and again until it has said something, or until an export has.
 pub(super) struct Probe {

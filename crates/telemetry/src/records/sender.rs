@@ -7,12 +7,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::client::{Client, ClientSpec};
 use crate::health::Pulse;
 use crate::outcome::{ExportOutcome, Retry};
@@ -21,7 +21,6 @@ use crate::signal::SinkId;
 use crate::sink::{Deadline, LastExport, LastExportCounts, Report};
 use crate::stats::Stats;
 
-use super::backoff::Backoff;
 use super::probe::Probe;
 use super::queue::{Next, Queue};
 use super::record::{Record, requests};

@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
 use crate::debug::LastExports;
+use crate::outcome::Retry;
 use crate::snapshot::Snapshot;
 
 use super::exported::Exported;
@@ -17,6 +18,12 @@ use super::exported::Exported;
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 /// Whoever says "for ever" means less than this.
 const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often a last request is tried: once, and again over new connections.
+const LAST_ATTEMPTS: u32 = 3;
+const LAST_ATTEMPT_PAUSE: Duration = Duration::from_millis(200);
+/// Why items are lost that a sink could not send before its end.
+pub(crate) const LAST_EXPORT_LOST: &str = "last_export_lost";
 
 /// What the hub says to a sink that has to end.
 pub(crate) struct Farewell {
@@ -86,6 +93,16 @@ pub enum LastExport {
 pub(crate) struct LastExportCounts {
     delivered: AtomicU64,
     lost: AtomicU64,
+}
+
+/// How long to wait before a last request is tried again after this many attempts; `None` if it is
+/// not.
+pub(crate) fn last_pause(retry: Retry, attempts: u32) -> Option<Duration> {
+    match retry {
+        Retry::Backoff if attempts < LAST_ATTEMPTS => Some(LAST_ATTEMPT_PAUSE),
+        Retry::After(wait) if attempts < LAST_ATTEMPTS => Some(wait),
+        Retry::No | Retry::Backoff | Retry::After(_) => None,
+    }
 }
 
 // === impl Deadline ===

@@ -1,17 +1,15 @@
 //! How a sink ends: it finishes what is in flight, and says or leaves the rest.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::config::Temporality;
 use crate::outcome::Retry;
 use crate::snapshot::Snapshot;
 
-use super::{Deadline, Exported, Farewell, InFlight, LastExport, Sink, Succession, Turn, finished};
-
-/// How often the last export is tried: once, and again over new connections.
-const LAST_ATTEMPTS: u32 = 3;
-const LAST_ATTEMPT_PAUSE: Duration = Duration::from_millis(200);
+use super::{
+    Deadline, Exported, Farewell, InFlight, LAST_EXPORT_LOST, LastExport, Sink, Succession, Turn,
+    finished, last_pause,
+};
 
 // === impl Sink ===
 
@@ -27,7 +25,7 @@ impl Sink {
                 match self.last_turn(in_flight, &mut deadline).await {
                     Some(turn) => self.export_last(turn, last, &mut deadline).await,
                     None => {
-                        self.stats.dropped("last_export_lost", last.points());
+                        self.stats.dropped(LAST_EXPORT_LOST, last.points());
                         LastExport::Lost { points: last.points(), reason: "no_turn" }
                     }
                 }
@@ -85,12 +83,7 @@ impl Sink {
             let ended = deadline.whole().or(in_flight.sending.ended()).await;
             let exported = ended.unwrap_or_else(|| in_flight.sending.abandoned());
             turn = self.count(in_flight, &exported);
-            let pause = match exported.outcome.retry() {
-                Retry::Backoff if attempt < LAST_ATTEMPTS => Some(LAST_ATTEMPT_PAUSE),
-                Retry::After(wait) if attempt < LAST_ATTEMPTS => Some(wait),
-                _ => None,
-            };
-            let again = match pause {
+            let again = match last_pause(exported.outcome.retry(), attempt) {
                 Some(pause) => deadline.whole().or(tokio::time::sleep(pause)).await,
                 None => None,
             };
@@ -112,7 +105,7 @@ impl Sink {
             Turn::Alone => false,
         };
         if !counted {
-            self.stats.dropped("last_export_lost", exported.missing);
+            self.stats.dropped(LAST_EXPORT_LOST, exported.missing);
         }
     }
 }

@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::outcome::Retry;
-
-const FIRST_BACKOFF: Duration = Duration::from_millis(500);
-const LAST_BACKOFF: Duration = Duration::from_secs(30);
-/// The longest that a receiver may tell us to wait.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// When a sink exports next.
 #[derive(Debug)]
@@ -17,8 +13,7 @@ pub(super) struct Schedule {
     period: Duration,
     /// The start of the next period.
     tick: Instant,
-    /// Failures in a row.
-    failures: u32,
+    backoff: Backoff,
 }
 
 // === impl Schedule ===
@@ -27,7 +22,7 @@ impl Schedule {
     /// Periods that are counted from `now`, the moment of the first export. `prepare` refuses a
     /// period that is zero, or longer than a day.
     pub(super) fn new(period: Duration, now: Instant) -> Self {
-        Self { period, tick: now + period, failures: 0 }
+        Self { period, tick: now + period, backoff: Backoff::default() }
     }
 
     /// When to export after an export that ended at `now`, and whether that is another attempt.
@@ -38,23 +33,15 @@ impl Schedule {
             let into_period = (late.as_nanos() % self.period.as_nanos()) as u64;
             self.tick = now + self.period - Duration::from_nanos(into_period);
         }
+        let Some(wait) = self.backoff.after(retry, jitter) else {
+            self.backoff.reset();
+            return (self.tick, false);
+        };
+        let again = now + wait;
         match retry {
-            Retry::No => {
-                self.failures = 0;
-                (self.tick, false)
-            }
-            Retry::Backoff => {
-                let backoff =
-                    FIRST_BACKOFF.saturating_mul(1 << self.failures.min(10)).min(LAST_BACKOFF);
-                self.failures += 1;
-                let again = now + backoff.mul_f64(0.5 + jitter / 2.0);
-                (again.min(self.tick), again < self.tick)
-            }
-            Retry::After(wait) => {
-                // Everybody was told the same, so nobody comes at the same time.
-                let wait = wait.min(LONGEST_WAIT).mul_f64(1.0 + jitter / 10.0);
-                (now + wait.max(FIRST_BACKOFF), true)
-            }
+            // Whoever asked for the wait gets all of it.
+            Retry::After(_) => (again, true),
+            Retry::Backoff | Retry::No => (again.min(self.tick), again < self.tick),
         }
     }
 }

@@ -1,16 +1,10 @@
 //! The end of a sender: what is still open, what the queue holds, and what became of it.
 
 use super::{
-    Deadline, Duration, ExportOutcome, Farewell, InFlight, LastExport, Leave, Record, Retry,
-    Sender, Settled,
+    Deadline, ExportOutcome, Farewell, InFlight, LastExport, Leave, Record, Sender, Settled,
 };
 use crate::records::queue::Others;
-
-/// How often one of the last requests is tried: once, and again over new connections.
-const LAST_ATTEMPTS: u32 = 3;
-const LAST_ATTEMPT_PAUSE: Duration = Duration::from_millis(200);
-/// Why records are lost that a removed sink could not send in time.
-const LOST: &str = "last_export_lost";
+use crate::sink::{LAST_EXPORT_LOST, last_pause};
 
 /// What came of the last requests so far.
 #[derive(Default)]
@@ -60,7 +54,7 @@ impl<R: Record> Sender<R> {
                     // The sink was removed meanwhile, and its last sender is gone.
                     Err(too_late) => {
                         self.spec.queue.settled(&too_late.0);
-                        self.spec.stats.dropped(LOST, points);
+                        self.spec.stats.dropped(LAST_EXPORT_LOST, points);
                         LastExport::Lost { points, reason: outcome.reason() }
                     }
                 }
@@ -71,7 +65,7 @@ impl<R: Record> Sender<R> {
     /// What others have on their way is lost as far as anybody knows by now; they count it.
     fn leave_to_others(&self) -> LastExport {
         let points = self.spec.queue.on_their_way();
-        self.spec.stats.dropped(LOST, self.spec.queue.end());
+        self.spec.stats.dropped(LAST_EXPORT_LOST, self.spec.queue.end());
         LastExport::Lost { points, reason: given_up().reason() }
     }
 
@@ -108,17 +102,15 @@ impl<R: Record> Sender<R> {
                     attempt = 1;
                 }
                 Settled::Again(retry) => {
-                    let pause = match retry {
-                        Retry::After(wait) => wait,
-                        Retry::Backoff | Retry::No => LAST_ATTEMPT_PAUSE,
-                    };
                     // Before the pause: what is lost if it is not sent again is in one place.
                     let lost = self.spec.queue.give_back(request);
-                    let pause = tokio::time::sleep(pause);
-                    let again = lost.is_ok() && attempt < LAST_ATTEMPTS;
-                    if !again || deadline.whole().or(pause).await.is_none() {
+                    let again = match last_pause(retry, attempt).filter(|_| lost.is_ok()) {
+                        Some(pause) => deadline.whole().or(tokio::time::sleep(pause)).await,
+                        None => None,
+                    };
+                    if again.is_none() {
                         let points = self.spec.queue.end();
-                        self.spec.stats.dropped(LOST, points);
+                        self.spec.stats.dropped(LAST_EXPORT_LOST, points);
                         return LastExport::Lost { points, reason: outcome.reason() };
                     }
                     attempt += 1;

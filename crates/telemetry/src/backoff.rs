@@ -1,4 +1,4 @@
-//! How long a sender waits before it sends again. Pure: the jitter is an argument.
+//! How long a sink waits before it sends again. Pure: the jitter is an argument.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Attempts that failed in a row.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     failures: u32,
 }
 
@@ -19,13 +19,13 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// An answer came that settles things.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
     /// How long to wait before the next attempt; `None` if there is to be none. `jitter` is between
     /// 0 and 1.
-    pub(super) fn after(&mut self, retry: Retry, jitter: f64) -> Option<Duration> {
+    pub(crate) fn after(&mut self, retry: Retry, jitter: f64) -> Option<Duration> {
         match retry {
             Retry::No => None,
             Retry::Backoff => {
