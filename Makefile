@@ -19,7 +19,8 @@ down: ## End what `make demo KEEP=1` left running, or what a kill left behind
 test: check parts ## Run every check and every test: unit, crate and end to end on the real parts
 	cargo build --locked --package pharos
 	cargo test --locked --workspace --exclude pharos-e2e
-	cargo test --locked --package pharos-e2e -- --test-threads=1 --nocapture
+	cargo test --locked --package pharos-e2e --lib --bins --test walks -- --test-threads=1 --nocapture
+	cargo test --locked --package pharos-e2e --test faults -- --test-threads=4 --nocapture
 
 check: ## Check generated files, dependency arrows, file sizes, formatting and lints
 	cargo xtask check
@@ -36,7 +37,7 @@ bench: ## Run the benches and write docs/benchmarks.md (ONLY=record for one of t
 fmt: ## Format the code
 	cargo fmt --all
 
-parts: ## Build the real parts that tests and demo use (control plane, Collector, Prometheus, Jaeger), once per machine
+parts: ## Build the real parts that tests and demo use (control plane, Helm, Collector, Prometheus, Jaeger), once per machine
 	cargo xtask parts
 
 deny: ## Check licences, sources and banned crates (installs cargo-deny into .tools/)

@@ -4,7 +4,7 @@
 //! brings objects in and carries Leases out. Entry points: [`connect()`] for the client,
 //! [`view::keep`] for a watch that survives broken objects, [`references::keep`] for Secrets and
 //! ConfigMaps by name, [`election::Election`] for leadership, [`heartbeat::Heartbeat`] for what one
-//! replica tells the others.
+//! replica tells the others, [`revisions`] for what all of them programmed last.
 //!
 //! It must not know policies, telemetry or conditions.
 
@@ -14,6 +14,7 @@ pub mod election;
 pub mod heartbeat;
 pub mod readiness;
 pub mod references;
+pub mod revisions;
 pub mod trouble;
 pub mod view;
 

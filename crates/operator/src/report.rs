@@ -68,6 +68,22 @@ pub struct ReferencesReport {
     pub message: String,
     /// When the first certificate of what runs expires.
     pub next_certificate_expiry: Option<Timestamp>,
+    /// The certificates that run, by the Secrets that they were read from.
+    #[serde(default)]
+    pub certificates: Vec<CertificateReport>,
+}
+
+/// A certificate that a replica runs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateReport {
+    /// The name of its Secret.
+    pub secret: String,
+    /// The resourceVersion of the Secret in which this content was read first: it stays when only
+    /// metadata changes, and tells nothing of the content.
+    pub version: String,
+    /// When it expires.
+    pub not_after: Timestamp,
 }
 
 /// How far a replica is with one generation of one object.
@@ -183,6 +199,7 @@ impl ReferencesReport {
             reason: reason.as_str().to_owned(),
             message: expiry.soon.join("; "),
             next_certificate_expiry: expiry.next,
+            certificates: Vec::new(),
         }
     }
 
@@ -196,6 +213,7 @@ impl ReferencesReport {
             reason: reason.as_str().to_owned(),
             message: problems.summary(),
             next_certificate_expiry: None,
+            certificates: Vec::new(),
         }
     }
 

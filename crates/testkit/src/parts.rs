@@ -35,8 +35,12 @@ pub enum Part {
     Etcd,
     /// kube-apiserver.
     KubeApiserver,
+    /// kube-controller-manager, for the garbage collection of owner references.
+    KubeControllerManager,
     /// kubectl: the one on the PATH if it works.
     Kubectl,
+    /// Helm.
+    Helm,
     /// The OpenTelemetry Collector.
     Collector,
     /// Prometheus, without service discovery and user interface.
@@ -88,10 +92,12 @@ pub async fn ensure(parts: &[Part]) -> anyhow::Result<Parts> {
 
 impl Part {
     /// Every part, in the order in which they are built.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Etcd,
         Self::KubeApiserver,
+        Self::KubeControllerManager,
         Self::Kubectl,
+        Self::Helm,
         Self::Collector,
         Self::Prometheus,
         Self::Jaeger,

@@ -26,8 +26,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("pharos-testkit", &[]),
-    ("pharos-e2e", &["pharos-api", "pharos-testkit"]),
-    ("xtask", &["pharos-api", "pharos-instruments", "pharos-testkit"]),
+    ("pharos-e2e", &["pharos-api", "pharos-cluster", "pharos-operator", "pharos-testkit"]),
+    ("xtask", &["pharos-api", "pharos-instruments", "pharos-operator", "pharos-testkit"]),
 ];
 
 /// What every crate may use in its tests.
@@ -50,7 +50,7 @@ const RESERVED: &[Reserved] = &[
     Reserved {
         library: "kube",
         features: &["client", "runtime"],
-        owners: &["pharos", "pharos-admission", "pharos-cluster", "pharos-operator"],
+        owners: &["pharos", "pharos-admission", "pharos-cluster", "pharos-e2e", "pharos-operator"],
         why: "talking to an API server is for the Kubernetes edge and for those who own a watch",
     },
     Reserved { library: "kube-client", features: &[], owners: &[], why: "it is used through kube" },

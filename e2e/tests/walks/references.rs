@@ -142,7 +142,7 @@ async fn a_refused_read_is_mended_by_the_rule_that_status_prints() -> anyhow::Re
     let dir = tempfile::tempdir()?;
     let collector = Collector::builder(dir.path()).bearer_token(TOKEN).start().await?;
     set_token(&stage, TOKEN).await?;
-    stage.cluster.apply(include_str!("../manifests/without-secrets.yaml")).await?;
+    stage.cluster.apply(include_str!("../../manifests/without-secrets.yaml")).await?;
     let token = ["create", "token", "without-secrets", "-n", ENGINE];
     let token = stage.cluster.kubectl(&token).await?;
     let user = stage.kubectl().with_token("without-secrets", token.trim())?;

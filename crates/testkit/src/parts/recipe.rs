@@ -30,7 +30,13 @@ impl Recipe {
             Part::KubeApiserver => {
                 ("kube-apiserver", "kubernetes", "k8s.io/kubernetes/cmd/kube-apiserver")
             }
+            Part::KubeControllerManager => (
+                "kube-controller-manager",
+                "kubernetes",
+                "k8s.io/kubernetes/cmd/kube-controller-manager",
+            ),
             Part::Kubectl => ("kubectl", "kubernetes", "k8s.io/kubernetes/cmd/kubectl"),
+            Part::Helm => ("helm", "helm", "helm.sh/helm/v3/cmd/helm"),
             Part::Collector => ("otelcol", "otelcol", "."),
             Part::Prometheus => {
                 ("prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus")
@@ -39,7 +45,7 @@ impl Recipe {
         };
         let module = Path::new(TOOLS).join(module);
         let mut ldflags = "-s -w".to_owned();
-        if let Part::KubeApiserver | Part::Kubectl = part {
+        if let Part::KubeApiserver | Part::KubeControllerManager | Part::Kubectl = part {
             let go_mod = module.join("go.mod");
             let text = fs::read_to_string(&go_mod)
                 .with_context(|| format!("cannot read {}", go_mod.display()))?;

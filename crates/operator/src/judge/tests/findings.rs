@@ -16,6 +16,7 @@ fn found(reason: &str, state: State, expires: Option<i64>) -> Option<ConfigRepor
         reason: reason.to_owned(),
         message: format!("spec: {reason}"),
         next_certificate_expiry: expires.and_then(|second| Timestamp::from_second(second).ok()),
+        certificates: Vec::new(),
     };
     Some(report)
 }

@@ -1,0 +1,4 @@
+//! The faults that break operators, each on a real etcd and kube-apiserver.
+//!
+//! Most of these wait: for Leases that lapse, for watches that end, for silence. They run side by
+//! side, each on its own stage, and assert states, counts and order, never times.
