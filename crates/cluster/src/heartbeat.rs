@@ -1,9 +1,10 @@
-//! One Lease per replica: that it lives, and what it reports, as an annotation.
+//! One Lease per replica: that it lives, what it reports and what it counts, as annotations.
 //!
 //! Separate objects, because many writers of one object slow each other down (measured: see
 //! `docs/ARCHITECTURE.md`). [`Heartbeat::run`] renews every 10 s with jitter, and at once when the
-//! report changed. Only the leader reads these Leases, through [`crate::view::keep`] with
-//! [`selection`]; [`report`] takes the annotation out again.
+//! report changed. Statistics change all the time, so they never cause a renewal: they go along with
+//! one. Only the leader reads the reports, through [`crate::view::keep`] with [`selection`], and
+//! people read the statistics; [`report`] and [`statistics`] take them out again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,6 +25,9 @@ use crate::trouble::Trouble;
 pub const DURATION: Duration = Duration::from_secs(40);
 const LABEL: &str = "telemetry.pharos.dev/heartbeat";
 const REPORT: &str = "telemetry.pharos.dev/report";
+const STATISTICS: &str = "telemetry.pharos.dev/statistics";
+/// The API server takes 256 KiB of annotations; the report, which the leader needs, goes first.
+const MAX_STATISTICS_BYTES: usize = 64 * 1024;
 const RENEW_PERIOD: Duration = Duration::from_secs(10);
 const RETRY_PERIOD: Duration = Duration::from_secs(1);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,6 +49,7 @@ pub struct Heartbeat {
     leases: Api<Lease>,
     replica: String,
     pod: Option<Pod>,
+    statistics: Option<Box<dyn Fn() -> String + Send + Sync>>,
 }
 
 // === impl Heartbeat ===
@@ -52,7 +57,23 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// The heartbeat of the replica `replica`, a name unique among the replicas of the namespace.
     pub fn new(client: Client, namespace: &str, replica: &str, pod: Option<Pod>) -> Self {
-        Self { leases: Api::namespaced(client, namespace), replica: replica.to_owned(), pod }
+        Self {
+            leases: Api::namespaced(client, namespace),
+            replica: replica.to_owned(),
+            pod,
+            statistics: None,
+        }
+    }
+
+    /// With what `statistics` says at every renewal. More than 64 KiB of it are left out whole: half
+    /// of an encoded value is no value.
+    #[must_use]
+    pub fn with_statistics(
+        mut self,
+        statistics: impl Fn() -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.statistics = Some(Box::new(statistics));
+        self
     }
 
     /// Beats until `shutdown`, then takes the Lease away: a replica that left is not a dead one.
@@ -100,11 +121,16 @@ impl Heartbeat {
     }
 
     fn lease(&self, report: String, now: Timestamp) -> Lease {
+        let mut annotations = BTreeMap::from([(REPORT.to_owned(), report)]);
+        let statistics = self.statistics.as_ref().map(|statistics| statistics());
+        if let Some(statistics) = statistics.filter(|it| it.len() <= MAX_STATISTICS_BYTES) {
+            annotations.insert(STATISTICS.to_owned(), statistics);
+        }
         Lease {
             metadata: ObjectMeta {
                 name: Some(lease_name(&self.replica)),
                 labels: Some(BTreeMap::from([(LABEL.to_owned(), "true".to_owned())])),
-                annotations: Some(BTreeMap::from([(REPORT.to_owned(), report)])),
+                annotations: Some(annotations),
                 owner_references: self.pod.as_ref().map(|pod| vec![owner(pod)]),
                 ..ObjectMeta::default()
             },
@@ -126,6 +152,11 @@ pub fn selection() -> watcher::Config {
 /// What a replica reports, from its Lease.
 pub fn report(lease: &Lease) -> Option<&str> {
     lease.metadata.annotations.as_ref()?.get(REPORT).map(String::as_str)
+}
+
+/// What a replica counts, from its Lease, as of its last renewal.
+pub fn statistics(lease: &Lease) -> Option<&str> {
+    lease.metadata.annotations.as_ref()?.get(STATISTICS).map(String::as_str)
 }
 
 /// The name of a replica's Lease.

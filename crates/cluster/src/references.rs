@@ -67,6 +67,7 @@ pub struct Found {
     pub uid: String,
     /// Its version, which a change of its metadata changes, too.
     pub resource_version: String,
+    content_version: String,
     values: BTreeMap<String, Option<Content>>,
 }
 
@@ -200,8 +201,13 @@ impl References {
     }
 
     /// Takes in what was read of an object; whether that is news.
-    fn take(&mut self, object: &DataObject, reading: Reading) -> bool {
+    fn take(&mut self, object: &DataObject, mut reading: Reading) -> bool {
         let entry = self.0.entry(object.clone()).or_default();
+        if let (Reading::Found(found), Reading::Found(before)) = (&mut reading, &*entry)
+            && (&found.uid, &found.values) == (&before.uid, &before.values)
+        {
+            found.content_version.clone_from(&before.content_version);
+        }
         let changed = *entry != reading;
         *entry = reading;
         changed
@@ -238,8 +244,19 @@ impl Found {
         resource_version: impl Into<String>,
         values: impl IntoIterator<Item = (String, Option<Content>)>,
     ) -> Self {
-        let (uid, resource_version) = (uid.into(), resource_version.into());
-        Self { uid, resource_version, values: values.into_iter().collect() }
+        let resource_version = resource_version.into();
+        Self {
+            uid: uid.into(),
+            content_version: resource_version.clone(),
+            resource_version,
+            values: values.into_iter().collect(),
+        }
+    }
+
+    /// The version in which these values were first read. A change of nothing but metadata, or of
+    /// keys that nobody wants, leaves it; other wanted keys, a refusal or a restart may move it.
+    pub fn content_version(&self) -> &str {
+        &self.content_version
     }
 
     /// What is under a key.

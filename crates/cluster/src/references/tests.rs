@@ -229,6 +229,39 @@ async fn what_is_not_wanted_any_more_is_forgotten_and_not_asked_for() {
 }
 
 #[test]
+fn only_other_values_or_another_object_move_the_content_version() {
+    let object = DataObject::secret("s");
+    let mut references = References::default();
+    let mut version_after = |uid: &str, version: &str, values: &[(&str, Option<&str>)]| {
+        let content = |value: &str| Content::from(value.as_bytes());
+        let values = values.iter().map(|(key, value)| ((*key).to_owned(), value.map(content)));
+        assert!(references.take(&object, Reading::Found(Found::new(uid, version, values))));
+        let Reading::Found(found) = references.of(&object) else { panic!("{references:?}") };
+        assert_eq!(found.resource_version, version);
+        found.content_version().to_owned()
+    };
+    assert_eq!(version_after("u", "3", &[("a", Some("A"))]), "3");
+    assert_eq!(version_after("u", "4", &[("a", Some("A"))]), "3", "only metadata changed");
+    assert_eq!(version_after("u", "5", &[("a", Some("A"))]), "3", "and again");
+    assert_eq!(version_after("u", "6", &[("a", Some("B"))]), "6");
+    assert_eq!(version_after("u", "7", &[("a", None)]), "7", "the key is gone");
+    assert_eq!(version_after("u", "8", &[("a", Some("B"))]), "8", "and back");
+    assert_eq!(version_after("v", "9", &[("a", Some("B"))]), "9", "recreated");
+}
+
+#[test]
+fn a_key_that_is_not_wanted_any_more_leaves_the_content_version() {
+    let object = DataObject::secret("s");
+    let value = |key: &str| (key.to_owned(), Some(Content::from(&b"A"[..])));
+    let mut references = References::default();
+    references.take(&object, Reading::Found(Found::new("u", "3", [value("a"), value("b")])));
+    references.restrict(&wanting(&object, &["a"]));
+    references.take(&object, Reading::Found(Found::new("u", "4", [value("a")])));
+    let Reading::Found(found) = references.of(&object) else { panic!("{references:?}") };
+    assert_eq!(found.content_version(), "3");
+}
+
+#[test]
 fn no_debug_output_shows_a_value() {
     let found = Found::new("u", "1", [("a".to_owned(), Some(Content::from(&b"hunter2"[..])))]);
     let references: References =
