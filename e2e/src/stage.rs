@@ -4,11 +4,13 @@
 //! Enter at [`Stage::set`]. Reads what the API server, Pharos and the Collector say of the same
 //! thing, so that a test can compare them.
 
+use std::convert::identity;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use pharos_testkit::{
-    Collector, ControlPlane, Kubectl, Pharos, eventually, external_name_service, prometheus,
+    Collector, ControlPlane, ControlPlaneBuilder, Kubectl, Pharos, eventually,
+    external_name_service, prometheus,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -49,21 +51,36 @@ pub fn telemetryconfig(spec: &str) -> String {
 impl Stage {
     /// Sets the stage, without a pharos.
     pub async fn set() -> anyhow::Result<Self> {
-        let stage = Self::bare().await?;
-        stage.cluster.install_crds(&repository().join("crds")).await?;
-        stage.cluster.apply(POLICY).await?;
-        Ok(stage)
+        Self::bare().await?.furnished().await
+    }
+
+    /// Sets the stage with an API server that writes down every request.
+    pub async fn audited() -> anyhow::Result<Self> {
+        Self::over(ControlPlaneBuilder::audit).await?.furnished().await
     }
 
     /// The stage without Pharos's CRDs.
     pub async fn bare() -> anyhow::Result<Self> {
+        Self::over(identity).await
+    }
+
+    async fn over(
+        options: impl FnOnce(ControlPlaneBuilder) -> ControlPlaneBuilder,
+    ) -> anyhow::Result<Self> {
         let keep = std::env::var_os("PHAROS_E2E_KEEP").is_some();
         let dir = tempfile::Builder::new().prefix("pharos-e2e-").disable_cleanup(keep).tempdir()?;
-        let cluster = ControlPlane::start(&dir.path().join("cluster")).await?;
+        let cluster = options(ControlPlane::builder(&dir.path().join("cluster"))).start().await?;
         let collector = Collector::start(&dir.path().join("collector"), None).await?;
         cluster.apply(NAMESPACES).await?;
         cluster.apply(&external_name_service(ENGINE, "pharos")).await?;
         Ok(Self { cluster, collector, _dir: dir })
+    }
+
+    /// With Pharos's CRDs and the policy.
+    async fn furnished(self) -> anyhow::Result<Self> {
+        self.cluster.install_crds(&repository().join("crds")).await?;
+        self.cluster.apply(POLICY).await?;
+        Ok(self)
     }
 
     /// kubectl, where its exit code or its standard error matters.

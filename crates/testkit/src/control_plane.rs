@@ -1,11 +1,9 @@
-//! A Kubernetes control plane on this machine: etcd and kube-apiserver, nothing else.
+//! A Kubernetes control plane on this machine: etcd and kube-apiserver.
 //!
-//! There is no kubelet and no controller-manager: Pods never start, owner references are not
-//! collected, and namespaces stay Terminating when deleted.
+//! There is no kubelet: Pods never start. Owner references are collected and deleted namespaces go
+//! only while a [`ControllerManager`] runs, which a test starts where it needs it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,13 +13,25 @@ use crate::http;
 use crate::kubectl::Kubectl;
 use crate::parts::{self, Part};
 use crate::ports::{self, loopback};
-use crate::process::{Process, StartError, keep_to_this_machine, private_directory};
+use crate::process::{Process, private_directory};
 use crate::prometheus::{self, Sample};
 
+mod api_server;
+mod audit;
+mod controller_manager;
 mod credentials;
+mod etcd;
 
+pub use audit::AuditRecord;
+pub use controller_manager::ControllerManager;
+
+use api_server::Launch;
+use audit::AuditLog;
 use credentials::Credentials;
+use etcd::Etcd;
 
+/// The name of the API server among the processes and files of a control plane.
+const API_SERVER: &str = "kube-apiserver";
 const START: Duration = Duration::from_secs(120);
 const STOP: Duration = Duration::from_secs(10);
 
@@ -30,7 +40,7 @@ const STOP: Duration = Duration::from_secs(10);
 pub struct ControlPlane {
     // Dropped in this order: an API server without its etcd fills its log.
     apiserver: Option<Process>,
-    etcd: Process,
+    etcd: Etcd,
     port: u16,
     launch: Launch,
     kubectl: Kubectl,
@@ -45,44 +55,33 @@ pub struct AnotherApiServer {
     _process: Process,
 }
 
-/// What a kube-apiserver is started with, again and again.
-#[derive(Debug)]
-struct Launch {
-    program: PathBuf,
+/// What a [`ControlPlane`] is started with.
+#[derive(Clone, Debug)]
+pub struct ControlPlaneBuilder {
     dir: PathBuf,
-    etcd_port: u16,
-    credentials: Credentials,
+    audit: Audit,
+}
+
+/// Whether the API server writes down every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audit {
+    Off,
+    On,
 }
 
 // === impl ControlPlane ===
 
 impl ControlPlane {
-    /// Builds what is not built yet and starts a fresh control plane with its files in `dir`.
-    /// Returns when the API server is ready.
+    /// Starts a fresh control plane with its files in `dir`, as [`ControlPlane::builder`] does
+    /// without any option.
     pub async fn start(dir: &Path) -> anyhow::Result<Self> {
-        let parts = parts::ensure(&[Part::Etcd, Part::KubeApiserver, Part::Kubectl]).await?;
-        private_directory(dir)?;
-        let (etcd, etcd_port) = ports::with_free(async |[client, peer]| {
-            let etcd = start_etcd(parts.path(Part::Etcd), dir, client, peer).await?;
-            Ok((etcd, client))
-        })
-        .await
-        .context("etcd does not start")?;
-        let launch = Launch {
-            program: parts.path(Part::KubeApiserver).to_owned(),
-            dir: dir.to_owned(),
-            etcd_port,
-            credentials: Credentials::create(dir)?,
-        };
-        let (apiserver, client, port) = ports::with_free(async |[port]| {
-            let (apiserver, client) = launch.start(port, "kube-apiserver").await?;
-            Ok((apiserver, client, port))
-        })
-        .await
-        .context("kube-apiserver does not start")?;
-        let kubeconfig = launch.credentials.write_kubeconfig(port)?;
-        let kubectl = Kubectl::new(parts.path(Part::Kubectl).to_owned(), kubeconfig);
-        Ok(Self { apiserver: Some(apiserver), etcd, port, launch, kubectl, client })
+        Self::builder(dir).start().await
+    }
+
+    /// A fresh control plane with its files in `dir`.
+    #[must_use]
+    pub fn builder(dir: &Path) -> ControlPlaneBuilder {
+        ControlPlaneBuilder { dir: dir.to_owned(), audit: Audit::Off }
     }
 
     /// The address of the API server.
@@ -142,10 +141,37 @@ impl ControlPlane {
     /// Starts the API server again, on the same port. Does nothing when it runs.
     pub async fn start_apiserver(&mut self) -> anyhow::Result<()> {
         if self.apiserver.is_none() {
-            let (apiserver, client) = self.launch.start(self.port, "kube-apiserver").await?;
+            let (apiserver, client) = self.launch.start(self.port, API_SERVER).await?;
             (self.apiserver, self.client) = (Some(apiserver), client);
         }
         Ok(())
+    }
+
+    /// Every request that the API server has begun to answer, in the order in which the answers
+    /// began, over all its starts. An error unless it was started with [`ControlPlaneBuilder::audit`].
+    pub fn audit(&self) -> anyhow::Result<Vec<AuditRecord>> {
+        self.launch.audit.as_ref().context("this control plane has no audit log")?.read(API_SERVER)
+    }
+
+    /// Stops etcd, the API server stays and fails. Does nothing when it is stopped.
+    pub async fn stop_etcd(&mut self) -> anyhow::Result<()> {
+        self.etcd.stop().await
+    }
+
+    /// Starts etcd again, on the same port and with the same data. Does nothing when it runs.
+    pub async fn start_etcd(&mut self) -> anyhow::Result<()> {
+        Ok(self.etcd.start().await?)
+    }
+
+    /// Stops etcd and starts it again.
+    pub async fn restart_etcd(&mut self) -> anyhow::Result<()> {
+        self.stop_etcd().await?;
+        self.start_etcd().await
+    }
+
+    /// Starts a kube-controller-manager that collects garbage and ends namespaces.
+    pub async fn start_controller_manager(&self) -> anyhow::Result<ControllerManager> {
+        ControllerManager::start(&self.launch.dir, self.kubeconfig()).await
     }
 
     /// Starts a second API server over the same etcd: where another client writes while the first
@@ -165,7 +191,7 @@ impl ControlPlane {
 
     /// The child processes, to be recorded or left running.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.apiserver.iter().chain([&self.etcd])
+        self.apiserver.iter().chain(self.etcd.process())
     }
 
     /// Lets it run on after this process.
@@ -183,6 +209,49 @@ impl AsRef<Kubectl> for ControlPlane {
     }
 }
 
+// === impl ControlPlaneBuilder ===
+
+impl ControlPlaneBuilder {
+    /// Has the API server write down every request, for [`ControlPlane::audit`].
+    #[must_use]
+    pub fn audit(mut self) -> Self {
+        self.audit = Audit::On;
+        self
+    }
+
+    /// Builds what is not built yet and starts the control plane. Returns when the API server is
+    /// ready.
+    pub async fn start(&self) -> anyhow::Result<ControlPlane> {
+        let parts = parts::ensure(&[Part::Etcd, Part::KubeApiserver, Part::Kubectl]).await?;
+        private_directory(&self.dir)?;
+        let etcd = ports::with_free(async |[client, peer]| {
+            Etcd::create(parts.path(Part::Etcd), &self.dir, client, peer).await
+        })
+        .await
+        .context("etcd does not start")?;
+        let audit = match self.audit {
+            Audit::Off => None,
+            Audit::On => Some(AuditLog::create(&self.dir)?),
+        };
+        let launch = Launch {
+            program: parts.path(Part::KubeApiserver).to_owned(),
+            dir: self.dir.clone(),
+            etcd_port: etcd.port(),
+            credentials: Credentials::create(&self.dir)?,
+            audit,
+        };
+        let (apiserver, client, port) = ports::with_free(async |[port]| {
+            let (apiserver, client) = launch.start(port, API_SERVER).await?;
+            Ok((apiserver, client, port))
+        })
+        .await
+        .context("kube-apiserver does not start")?;
+        let kubeconfig = launch.credentials.write_kubeconfig(port)?;
+        let kubectl = Kubectl::new(parts.path(Part::Kubectl).to_owned(), kubeconfig);
+        Ok(ControlPlane { apiserver: Some(apiserver), etcd, port, launch, kubectl, client })
+    }
+}
+
 // === impl AnotherApiServer ===
 
 impl AnotherApiServer {
@@ -191,69 +260,6 @@ impl AnotherApiServer {
         let arguments = ["--server", &self.url, "apply", "-f", "-"];
         self.kubectl.run_with_input(&arguments, yaml).await
     }
-}
-
-// === impl Launch ===
-
-impl Launch {
-    async fn start(&self, port: u16, name: &str) -> Result<(Process, Client), StartError> {
-        let credentials = &self.credentials;
-        let mut command = Command::new(&self.program);
-        keep_to_this_machine(&mut command);
-        command
-            .arg(format!("--etcd-servers=http://{}", loopback(self.etcd_port)))
-            .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
-            // Or it refuses a loopback advertise address.
-            .arg("--endpoint-reconciler-type=none")
-            .arg(format!("--secure-port={port}"))
-            .arg(flag("--cert-dir", &credentials.certificates))
-            .arg(flag("--service-account-key-file", &credentials.service_account_public_key))
-            .arg(flag("--service-account-signing-key-file", &credentials.service_account_key))
-            .arg("--service-account-issuer=https://kubernetes.default.svc.cluster.local")
-            .arg(flag("--token-auth-file", &credentials.tokens))
-            .arg("--authorization-mode=RBAC")
-            .arg("--service-cluster-ip-range=10.0.0.0/24")
-            // No controller makes the default ServiceAccounts that it would ask for.
-            .arg("--disable-admission-plugins=ServiceAccount");
-        let log = self.dir.join(format!("{name}.log"));
-        let mut process = Process::spawn(name, &mut command, &log)?;
-        let readyz = format!("{}/readyz", url(port));
-        let client = process
-            .until("is ready", START, async || {
-                let ready = async {
-                    let client = credentials.client()?;
-                    http::get_ok(&client, &readyz).await?;
-                    anyhow::Ok(client)
-                };
-                ready.await.map_err(|error| format!("{error:#}"))
-            })
-            .await?;
-        Ok((process, client))
-    }
-}
-
-async fn start_etcd(
-    program: &Path,
-    dir: &Path,
-    client: u16,
-    peer: u16,
-) -> Result<Process, StartError> {
-    let (client, peer) = (loopback(client), loopback(peer));
-    let data = dir.join(format!("etcd-{}", client.port()));
-    fs::create_dir_all(&data).context("cannot create etcd's folder")?;
-    let mut command = Command::new(program);
-    keep_to_this_machine(&mut command);
-    command
-        .arg(flag("--data-dir", &data))
-        .arg("--unsafe-no-fsync")
-        .arg(format!("--listen-client-urls=http://{client}"))
-        .arg(format!("--advertise-client-urls=http://{client}"))
-        .arg(format!("--listen-peer-urls=http://{peer}"))
-        .arg(format!("--initial-advertise-peer-urls=http://{peer}"))
-        .arg(format!("--initial-cluster=default=http://{peer}"));
-    let mut process = Process::spawn("etcd", &mut command, &dir.join("etcd.log"))?;
-    process.until_it_logs("ready to serve client requests", START).await?;
-    Ok(process)
 }
 
 fn url(port: u16) -> String {

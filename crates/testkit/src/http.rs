@@ -14,12 +14,19 @@ pub(crate) fn plain() -> anyhow::Result<Client> {
 
 /// A client that trusts these PEM certificates and nothing else, and shows a bearer token.
 pub(crate) fn authenticated(ca_pem: &[u8], token: &str) -> anyhow::Result<Client> {
-    let certificates = Certificate::from_pem_bundle(ca_pem).context("not a PEM bundle")?;
     let bearer = HeaderValue::try_from(format!("Bearer {token}"))?;
-    Ok(builder()
-        .tls_certs_only(certificates)
-        .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
-        .build()?)
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+    Ok(only(ca_pem)?.default_headers(headers).build()?)
+}
+
+/// A client that trusts these PEM certificates and nothing else.
+pub(crate) fn trusting(ca_pem: &[u8]) -> anyhow::Result<Client> {
+    Ok(only(ca_pem)?.build()?)
+}
+
+fn only(ca_pem: &[u8]) -> anyhow::Result<ClientBuilder> {
+    let certificates = Certificate::from_pem_bundle(ca_pem).context("not a PEM bundle")?;
+    Ok(builder().tls_certs_only(certificates))
 }
 
 /// The answer, whatever its status.

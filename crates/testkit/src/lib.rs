@@ -1,10 +1,10 @@
 //! The real parts that Pharos is tested and shown with: a control plane of etcd and kube-apiserver,
-//! an OpenTelemetry Collector, Prometheus, Jaeger, and `pharos serve` as a child process.
+//! an OpenTelemetry Collector, Prometheus, Jaeger, Helm, and `pharos serve` as a child process.
 //!
 //! Owns building those parts from the Go modules in `e2e/tools`, starting them on loopback ports,
 //! reading what they say, and leaving nothing behind. Enter at [`ControlPlane::start`],
-//! [`Collector::start`], [`PrometheusServer::start`], [`Jaeger::start`] and [`Pharos::builder`];
-//! certificates come from [`pki`]. Wait with [`eventually`], never by sleeping.
+//! [`Collector::start`], [`PrometheusServer::start`], [`Jaeger::start`], [`Helm::ensure`] and
+//! [`Pharos::builder`]; certificates come from [`pki`]. Wait with [`eventually`], never by sleeping.
 //!
 //! It knows Pharos by its command line and its endpoints only, so that a test cannot see more than
 //! a user can.
@@ -15,6 +15,7 @@ pub mod collector;
 mod control_plane;
 mod eventually;
 pub mod golden;
+mod helm;
 mod http;
 pub mod jaeger;
 mod kubectl;
@@ -28,8 +29,11 @@ pub mod prometheus_server;
 
 pub use balancer::Balancer;
 pub use collector::{Collector, Export, LogRecord, Point, Series, Signal, Span, Value};
-pub use control_plane::{AnotherApiServer, ControlPlane};
+pub use control_plane::{
+    AnotherApiServer, AuditRecord, ControlPlane, ControlPlaneBuilder, ControllerManager,
+};
 pub use eventually::eventually;
+pub use helm::Helm;
 pub use jaeger::Jaeger;
 pub use kubectl::{Kubectl, external_name_service};
 pub use pharos::{Builder, Pharos, Ports, WebhookTarget};

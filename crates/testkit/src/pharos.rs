@@ -171,6 +171,16 @@ impl Pharos {
         self.process.terminate(within).await
     }
 
+    /// Stops it where it stands (SIGSTOP), until [`Pharos::resume`].
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.process.pause()
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.process.resume()
+    }
+
     /// Kills it.
     pub fn kill(mut self) {
         self.process.kill();

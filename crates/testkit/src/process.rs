@@ -163,6 +163,17 @@ impl Process {
         self.wait(within).await
     }
 
+    /// Stops it where it stands, until [`Process::resume`]: its connections stay open, its clocks go
+    /// on.
+    pub fn pause(&self) -> anyhow::Result<()> {
+        self.signal_group(Signal::STOP)
+    }
+
+    /// Lets a stopped process go on.
+    pub fn resume(&self) -> anyhow::Result<()> {
+        self.signal_group(Signal::CONT)
+    }
+
     /// Kills the process and its whole group at once and reaps it.
     pub fn kill(&mut self) {
         if self.exited().is_some() {
@@ -191,6 +202,12 @@ impl Process {
             return format!("Its log {log} is empty.");
         }
         format!("The end of its log {log}:\n  {tail}")
+    }
+
+    fn signal_group(&self, signal: Signal) -> anyhow::Result<()> {
+        let group = group(&self.child).context("a child has a process id")?;
+        kill_process_group(group, signal)
+            .with_context(|| format!("cannot send {signal:?} to {}", self.name))
     }
 
     fn start_error(&self, status: ExitStatus) -> StartError {

@@ -91,3 +91,34 @@ async fn terminate_gives_the_exit_status() {
     printed_pid(&mut process).await;
     assert_eq!(process.terminate(SOON).await.unwrap().code(), Some(7));
 }
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_stopped_process_does_nothing_until_it_goes_on() {
+    let (_dir, mut process) = shell("echo $$; while :; do sleep 0.05; done");
+    printed_pid(&mut process).await;
+    process.pause().unwrap();
+    let stat = format!("/proc/{}/stat", process.pid());
+    eventually("it to be stopped", SOON, async || {
+        let stat = fs::read_to_string(&stat).map_err(|error| error.to_string())?;
+        if stat.contains(") T ") { Ok(()) } else { Err(stat) }
+    })
+    .await
+    .unwrap();
+    process.resume().unwrap();
+    eventually("it to go on", SOON, async || {
+        let stat = fs::read_to_string(&stat).map_err(|error| error.to_string())?;
+        if stat.contains(") T ") { Err(stat) } else { Ok(()) }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_stopped_process_can_be_killed() {
+    let (_dir, mut process) = shell("exec sleep 600");
+    let identity = process.identity().unwrap();
+    process.pause().unwrap();
+    process.kill();
+    assert!(!identity.is_alive());
+}
