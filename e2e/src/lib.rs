@@ -1,6 +1,10 @@
 //! What the end-to-end tests and the demo share. The promises themselves are in `tests/`.
 
+pub mod gateway;
 pub mod guide;
 pub mod manifests;
+pub mod planted;
+pub mod replicas;
 pub mod stage;
 pub mod traffic;
+pub mod writes;

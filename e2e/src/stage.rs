@@ -8,6 +8,8 @@ use std::convert::identity;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use pharos_testkit::{
     Collector, ControlPlane, ControlPlaneBuilder, Kubectl, Pharos, eventually,
     external_name_service, prometheus,
@@ -87,6 +89,13 @@ impl Stage {
     #[must_use]
     pub fn kubectl(&self) -> &Kubectl {
         self.cluster.as_ref()
+    }
+
+    /// A client that may do everything, where kubectl would be slow.
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        let kubeconfig = Kubeconfig::read_from(self.cluster.kubeconfig())?;
+        let options = KubeConfigOptions::default();
+        Ok(Client::try_from(Config::from_custom_kubeconfig(kubeconfig, &options).await?)?)
     }
 
     /// A running pharos whose webhook is registered and called.

@@ -36,9 +36,15 @@ impl Traffic {
     /// Starts creating objects whose names start with `prefix`.
     #[must_use]
     pub fn start(stage: &Arc<Stage>, prefix: &str) -> Self {
+        Self::of(CLIENTS, stage, prefix)
+    }
+
+    /// The same by so many clients.
+    #[must_use]
+    pub fn of(count: usize, stage: &Arc<Stage>, prefix: &str) -> Self {
         let stop = CancellationToken::new();
         let mut clients = JoinSet::new();
-        for client in 0..CLIENTS {
+        for client in 0..count {
             let (stage, stop) = (Arc::clone(stage), stop.clone());
             let prefix = format!("{prefix}-{client}");
             clients.spawn(async move { create_until(&stage.cluster, &prefix, &stop).await });

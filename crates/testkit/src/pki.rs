@@ -113,6 +113,11 @@ impl Authority {
 // === impl Pair ===
 
 impl Pair {
+    /// The certificate as peers see it.
+    pub fn der(&self) -> anyhow::Result<Vec<u8>> {
+        Ok(pem::parse(&self.certificate_pem)?.into_contents())
+    }
+
     /// Writes `NAME.crt` and `NAME.key`.
     pub fn write(&self, dir: &Path, name: &str) -> anyhow::Result<PairFiles> {
         let path = |extension| dir.join(name).with_added_extension(extension);

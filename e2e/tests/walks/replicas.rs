@@ -1,64 +1,14 @@
 //! Several processes push to one Collector, and each is a writer of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use pharos_e2e::manifests::telemetryconfig_otlp;
+use pharos_e2e::replicas::{self, Replicas};
 use pharos_e2e::stage::{ENGINE, PATIENCE, REVIEWS, Stage};
 use pharos_e2e::traffic::Traffic;
-use pharos_testkit::{Balancer, Pharos, WebhookTarget, eventually};
-
-/// Replicas behind one Service, as in a cluster.
-struct Replicas {
-    balancer: Balancer,
-    running: Vec<Pharos>,
-    started: usize,
-}
-
-impl Replicas {
-    async fn start(stage: &Stage, count: usize) -> anyhow::Result<Self> {
-        let balancer = Balancer::start(Vec::new()).await?;
-        let mut replicas = Self { balancer, running: Vec::new(), started: 0 };
-        for _ in 0..count {
-            replicas.add(stage).await?;
-        }
-        stage.webhook_in_force().await?;
-        Ok(replicas)
-    }
-
-    async fn add(&mut self, stage: &Stage) -> anyhow::Result<()> {
-        self.started += 1;
-        let service = format!("{ENGINE}/pharos");
-        let target = WebhookTarget::ServicePort(service, self.balancer.address().port());
-        let name = format!("pharos-{}", self.started);
-        let pharos = Pharos::builder(&stage.cluster)
-            .name(&name)
-            .environment("POD_NAME", &name)
-            .target(target)
-            .arguments(&["--shutdown-delay", "1"])
-            .start()
-            .await?;
-        self.running.push(pharos);
-        self.balance();
-        Ok(())
-    }
-
-    /// Takes one out of the Service, then ends it in order.
-    async fn remove(&mut self) -> anyhow::Result<()> {
-        let leaving = self.running.remove(0);
-        self.balance();
-        let status = leaving.terminate(PATIENCE).await?;
-        ensure!(status.success(), "pharos ended with {status}");
-        Ok(())
-    }
-
-    fn balance(&self) {
-        let webhook = |pharos: &Pharos| SocketAddr::from(([127, 0, 0, 1], pharos.ports().webhook));
-        self.balancer.set_backends(self.running.iter().map(webhook).collect());
-    }
-}
+use pharos_testkit::eventually;
 
 /// The last total of every instance that the Collector has heard of.
 fn totals(stage: &Stage) -> anyhow::Result<BTreeMap<String, f64>> {
@@ -107,7 +57,7 @@ async fn the_sum_over_instances_is_the_api_servers_count() -> anyhow::Result<()>
 
     let traffic = Traffic::start(&stage, "second");
     for _ in 0..before.len() {
-        replicas.add(&stage).await?;
+        replicas.add(&stage, 1).await?;
         replicas.remove().await?;
     }
     eventually("a restarted process to be a new instance", PATIENCE, async || {
@@ -144,18 +94,12 @@ async fn one_leader_writes_status_and_the_others_do_not_fight_it() -> anyhow::Re
     .await?;
     ensure!(version(&stage).await? == settled, "the object was written though nothing changed");
 
-    let leader = leader(&stage).await?;
-    let index = replicas
-        .running
-        .iter()
-        .position(|pharos| {
-            pharos.logs().is_ok_and(|logs| logs.contains(&format!("replica=\"{leader}\"")))
-        })
-        .context("the leader is none of ours")?;
+    let leader = replicas::leader(&stage).await?;
+    let index = replicas.position(&leader)?;
     replicas.running.swap(0, index);
     replicas.remove().await?;
     eventually("another leader", PATIENCE, async || {
-        let now = self::leader(&stage).await.map_err(|error| error.to_string())?;
+        let now = replicas::leader(&stage).await.map_err(|error| error.to_string())?;
         if now == leader || now.is_empty() { Err(format!("the leader is {now:?}")) } else { Ok(()) }
     })
     .await?;
@@ -183,14 +127,6 @@ async fn one_leader_writes_status_and_the_others_do_not_fight_it() -> anyhow::Re
 
 async fn version(stage: &Stage) -> anyhow::Result<String> {
     Ok(stage.telemetryconfig().await?["metadata"]["resourceVersion"].to_string())
-}
-
-async fn leader(stage: &Stage) -> anyhow::Result<String> {
-    let path = "jsonpath={.spec.holderIdentity}";
-    let lease = ["get", "lease", "pharos-telemetry-leader", "-n", ENGINE, "-o", path];
-    let candidate = stage.cluster.kubectl(&lease).await?;
-    // The replica's name, and what tells its processes apart.
-    Ok(candidate.split('_').next().unwrap_or_default().to_owned())
 }
 
 /// The renewTime of every heartbeat Lease.
