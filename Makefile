@@ -1,6 +1,6 @@
 # The only list of verbs; CI calls `make test` and nothing else. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo down test check crds docs bench fmt parts deny clean
+.PHONY: help build demo down test check crds chart docs bench fmt parts deny clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ check: ## Check generated files, dependency arrows, file sizes, formatting and l
 
 crds: ## Generate crds/ from the types
 	cargo xtask crds
+
+chart: ## Generate what of charts/pharos is made of the types
+	cargo xtask chart
 
 docs: ## Generate docs/reference/ from the declarations of metrics and spans
 	cargo xtask docs

@@ -1,4 +1,4 @@
-//! Helm, away from any cluster and from the user's own settings.
+//! Helm, away from the user's own settings, and from any cluster but the one that it is given.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::kubectl::Kubectl;
 use crate::parts::{self, Part};
 use crate::process::keep_to_this_machine;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+/// Without a cluster to ask, a helm that was not released takes an old version for granted.
+const KUBE_VERSION: &str = "--kube-version=1.37";
 
 /// The real helm with caches of its own, which are removed on drop.
 #[derive(Debug)]
@@ -45,20 +48,59 @@ impl Helm {
     ) -> anyhow::Result<String> {
         let chart = chart.as_os_str();
         let arguments = ["template", release, "--namespace", namespace].map(OsStr::new);
-        let options = ["--include-crds", "--values", "-"].map(OsStr::new);
+        let options = ["--include-crds", KUBE_VERSION, "--values", "-"].map(OsStr::new);
         let arguments = [&arguments[..], &[chart], &options[..]].concat();
-        self.run(&arguments, values_yaml).await
+        self.run(&arguments, values_yaml, &self.nowhere()).await
+    }
+
+    /// Installs the folder `chart` as `release` into `namespace`, which is made where it is missing,
+    /// or upgrades the release: what helm says.
+    pub async fn upgrade(
+        &self,
+        cluster: &impl AsRef<Kubectl>,
+        release: &str,
+        chart: &Path,
+        namespace: &str,
+        values_yaml: &str,
+    ) -> anyhow::Result<String> {
+        let arguments = ["upgrade", "--install", release, "--namespace", namespace];
+        let options = ["--create-namespace", "--values", "-"].map(OsStr::new);
+        let arguments = arguments.map(OsStr::new);
+        let arguments = [&arguments[..], &[chart.as_os_str()], &options[..]].concat();
+        self.run(&arguments, values_yaml, cluster.as_ref().kubeconfig()).await
+    }
+
+    /// Uninstalls `release` from `namespace`.
+    pub async fn uninstall(
+        &self,
+        cluster: &impl AsRef<Kubectl>,
+        release: &str,
+        namespace: &str,
+    ) -> anyhow::Result<String> {
+        let arguments = ["uninstall", release, "--namespace", namespace].map(OsStr::new);
+        self.run(&arguments, "", cluster.as_ref().kubeconfig()).await
     }
 
     /// What `helm lint --strict` says of the folder `chart` with its own values. An error if it
     /// finds fault.
     pub async fn lint(&self, chart: &Path) -> anyhow::Result<String> {
-        self.run(&["lint".as_ref(), "--strict".as_ref(), chart.as_os_str()], "").await
+        let arguments = ["lint".as_ref(), "--strict".as_ref(), chart.as_os_str()];
+        self.run(&arguments, "", &self.nowhere()).await
+    }
+
+    /// A kubeconfig that is not there: no cluster can be asked.
+    fn nowhere(&self) -> PathBuf {
+        self.dir.path().join("kubeconfig")
     }
 
     /// Standard output of a helm that succeeds; an error with its standard error otherwise.
-    async fn run(&self, arguments: &[&OsStr], input: &str) -> anyhow::Result<String> {
-        let told = timeout(TIMEOUT, self.output(arguments, input));
+    async fn run(
+        &self,
+        arguments: &[&OsStr],
+        input: &str,
+        kubeconfig: &Path,
+    ) -> anyhow::Result<String> {
+        let told = timeout(TIMEOUT, self.output(arguments, input, kubeconfig));
         let Output { status, stdout, stderr } =
             told.await.with_context(|| format!("helm took over {TIMEOUT:?}"))??;
         let stdout = String::from_utf8(stdout)?;
@@ -69,19 +111,23 @@ impl Helm {
         Ok(stdout)
     }
 
-    async fn output(&self, arguments: &[&OsStr], input: &str) -> anyhow::Result<Output> {
+    async fn output(
+        &self,
+        arguments: &[&OsStr],
+        input: &str,
+        kubeconfig: &Path,
+    ) -> anyhow::Result<Output> {
         let mut command = Command::new(&self.program);
         keep_to_this_machine(command.as_std_mut());
         for (variable, folder) in [
             ("HELM_CACHE_HOME", "cache"),
             ("HELM_CONFIG_HOME", "config"),
             ("HELM_DATA_HOME", "data"),
-            // Nothing is there: no cluster can be asked.
-            ("KUBECONFIG", "kubeconfig"),
         ] {
             command.env(variable, self.dir.path().join(folder));
         }
         let mut child = command
+            .env("KUBECONFIG", kubeconfig)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

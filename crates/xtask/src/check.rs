@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::workspace::{Findings, Workspace, cargo};
-use crate::{arrows, crds, docs, sizes};
+use crate::{arrows, chart, crds, docs, sizes};
 
 /// A check: what it is called in the output, and how it is done.
 type Check = (&'static str, fn(&Workspace) -> anyhow::Result<Findings>);
@@ -14,6 +14,7 @@ type Check = (&'static str, fn(&Workspace) -> anyhow::Result<Findings>);
 const CHECKS: &[Check] = &[
     ("CRDs", |workspace| crds::folder()?.check(workspace)),
     ("reference", |workspace| docs::folder().check(workspace)),
+    ("chart", chart::check),
     ("arrows", arrows::check),
     ("file sizes", sizes::check),
     ("formatting", |workspace| {

@@ -11,6 +11,7 @@ use crate::workspace::Workspace;
 
 mod arrows;
 mod bench;
+mod chart;
 mod check;
 mod crds;
 mod docs;
@@ -34,6 +35,12 @@ enum Verb {
         #[arg(long)]
         check: bool,
     },
+    /// Write what of charts/pharos is generated from the types.
+    Chart {
+        /// Write nothing; fail if a file is not what the types say.
+        #[arg(long)]
+        check: bool,
+    },
     /// Run the benches and write their sections of docs/benchmarks.md.
     Bench {
         /// Only the benches of this name.
@@ -54,6 +61,8 @@ fn main() -> anyhow::Result<ExitCode> {
         Verb::Crds { check: true } => crds::folder()?.check(&workspace)?,
         Verb::Docs { check: false } => docs::folder().write(&workspace)?,
         Verb::Docs { check: true } => docs::folder().check(&workspace)?,
+        Verb::Chart { check: false } => chart::folder()?.write(&workspace)?,
+        Verb::Chart { check: true } => chart::check(&workspace)?,
         Verb::Bench { only } => bench::run(&workspace, only.as_deref())?,
         Verb::Arrows => arrows::check(&workspace)?,
         Verb::Check => check::check(&workspace)?,
