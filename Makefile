@@ -1,9 +1,9 @@
 # The only list of verbs; CI calls `make test` and nothing else. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo down test check crds chart docs bench fmt parts deny clean
+.PHONY: help build demo down test check crds chart docs bench bench-rotation fmt parts deny clean
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build the binary: target/release/pharos
 	cargo build --release --locked --package pharos
@@ -34,8 +34,12 @@ chart: ## Generate what of charts/pharos is made of the types
 docs: ## Generate docs/reference/ from the declarations of metrics and spans
 	cargo xtask docs
 
-bench: ## Run the benches and write docs/benchmarks.md (ONLY=record for one of them)
+bench: parts ## Run the benches and write docs/benchmarks.md (ONLY=record for one of them)
+	cargo build --release --locked --package pharos
 	cargo xtask bench $(ONLY)
+
+bench-rotation: ## Measure from a rotated Secret to the first export, and write docs/benchmarks.md
+	$(MAKE) bench ONLY=rotation
 
 fmt: ## Format the code
 	cargo fmt --all
