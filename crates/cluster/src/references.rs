@@ -20,6 +20,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 mod follow;
+mod once;
+
+pub use once::read;
 
 /// The kind of an object that keeps data under keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ mod replicas;
 pub mod report;
 pub mod resolve;
 pub mod select;
+pub mod statistics;
 mod status_writer;
 
 pub use operator::{Error, Operator, Replica, Stopped};

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::apply::{Applier, Sight};
 use crate::report::Report;
+use crate::statistics::Statistics;
 use crate::status_writer::StatusWriter;
 
 /// Who this process is among the replicas of its namespace.
@@ -99,8 +100,10 @@ impl Operator {
 
         let unprogrammed = Report { components: components.clone(), config: None };
         let (reports, reported) = watch::channel(unprogrammed.encode());
-        let beating =
-            Heartbeat::new(client.clone(), &namespace, &name, pod).run(reported, stop.clone());
+        let counting = pipeline.clone();
+        let beating = Heartbeat::new(client.clone(), &namespace, &name, pod)
+            .with_statistics(move || Statistics::of(&counting.stats()).encode())
+            .run(reported, stop.clone());
         tasks.spawn(async move {
             beating.await;
             "reports in this replica's Lease"

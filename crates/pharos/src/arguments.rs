@@ -10,6 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pharos_admission::{TargetError, WebhookService, WebhookTarget, WebhookUrl};
 use pharos_api::telemetryconfig::Component;
 
+pub(crate) mod telemetry;
+
+use telemetry::TelemetryCommand;
+
 /// The port of the webhook's Service unless told otherwise.
 const SERVICE_PORT: NonZeroU16 = NonZeroU16::new(443).expect("443 is not zero");
 
@@ -27,6 +31,9 @@ pub(crate) enum Command {
     Serve(Box<ServeArguments>),
     /// Print the CustomResourceDefinitions that Pharos needs, as YAML for `kubectl apply`.
     Crds,
+    /// Check TelemetryConfigs before they are applied, and show what comes of them.
+    #[command(subcommand)]
+    Telemetry(TelemetryCommand),
 }
 
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ mod arguments;
 mod crds;
 mod logging;
 mod serve;
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -15,6 +16,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Crds => crds::print(),
+        Command::Telemetry(command) => return telemetry::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

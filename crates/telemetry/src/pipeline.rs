@@ -31,7 +31,7 @@ use crate::reload::Reloader;
 use crate::scrape::Transport;
 use crate::shape::ViewFinding;
 use crate::signal::SinkId;
-use crate::stats::Stats;
+use crate::stats::{SinkStats, Stats};
 
 /// One thread does all export I/O; what waits is not the CPU.
 const WORKERS: usize = 1;
@@ -201,16 +201,20 @@ impl Pipeline {
         self.shared.published.health.subscribe()
     }
 
+    /// What every sink that pushes did so far.
+    pub fn stats(&self) -> BTreeMap<SinkId, SinkStats> {
+        let stats = self.shared.stats.load();
+        stats.iter().map(|(id, stats)| (id.clone(), stats.read())).collect()
+    }
+
     /// All that is known about what the pipeline does.
     pub fn debug(&self) -> DebugSnapshot {
-        let Shared { identity, totals, running, stats, reloads, published, runtime, .. } =
-            &*self.shared;
-        let stats = stats.load();
+        let Shared { identity, totals, running, reloads, published, runtime, .. } = &*self.shared;
         DebugSnapshot {
             instance_id: identity.instance_id().to_owned(),
             running: running.load_full(),
             health: published.health.borrow().clone(),
-            sinks: stats.iter().map(|(name, stats)| (name.clone(), stats.read())).collect(),
+            sinks: self.stats(),
             reloads: reloads.read(),
             last_exports: published.last_exports.read(),
             last_commit: published.last_commit.load().as_ref().map(|commit| commit.at),

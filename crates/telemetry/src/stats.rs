@@ -41,6 +41,8 @@ pub struct SinkStats {
     pub exports_ambiguous: u64,
     /// How long exports took in all.
     pub exports_seconds: f64,
+    /// How long the last one took, whatever came of it.
+    pub last_export_seconds: Option<f64>,
     /// Items that the receiver has.
     pub items_accepted: u64,
     /// Items that the receiver will never have as they were, by reason. Totals go on: the next
@@ -100,6 +102,7 @@ impl Stats {
         let mut stats = self.lock();
         stats.items_accepted += accepted;
         stats.exports_seconds += took.as_secs_f64();
+        stats.last_export_seconds = Some(took.as_secs_f64());
         match outcome {
             ExportOutcome::Accepted | ExportOutcome::PartiallyRejected { .. } => {
                 stats.exports_accepted += 1;

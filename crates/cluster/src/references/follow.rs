@@ -17,7 +17,7 @@ use crate::trouble::Trouble;
 use crate::view::WATCH_SECONDS;
 
 /// A kind that keeps data under keys.
-trait Keyed:
+pub(super) trait Keyed:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + Clone
     + Debug
@@ -114,7 +114,7 @@ async fn watch_once<K: Keyed>(
 }
 
 /// What of an object is kept: the keys that are wanted.
-fn read<K: Keyed>(mut object: K, keys: &BTreeSet<String>) -> Reading {
+pub(super) fn read<K: Keyed>(mut object: K, keys: &BTreeSet<String>) -> Reading {
     let values: Vec<_> = keys.iter().map(|key| (key.clone(), object.take(key))).collect();
     let uid = object.uid().unwrap_or_default();
     let resource_version = object.resource_version().unwrap_or_default();

@@ -1,0 +1,70 @@
+//! An empty export to every receiver of a configuration, side by side, each within a bound.
+
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use pharos_api::telemetryconfig::Signal;
+use pharos_telemetry::config::{Config, OtlpReceiver};
+use pharos_telemetry::{Proxies, SinkHealth, SinkId, probe};
+
+use super::verdict::Probed;
+
+/// How many probes run at a time.
+const AT_ONCE: usize = 16;
+/// How long one may take, whatever the timeout of the exporter.
+const LONGEST: Duration = Duration::from_secs(10);
+/// The reason where nothing is wrong.
+pub(super) const HEALTHY: &str = "Healthy";
+
+/// Probes every receiver of `config` but those of the exporters that `left_out` names.
+pub(super) async fn probes(
+    config: &Config,
+    left_out: &dyn Fn(&str) -> bool,
+    proxies: &Proxies,
+) -> Vec<Probed> {
+    let receivers: Vec<_> =
+        config.receivers().filter(|(id, _)| !left_out(id.name.as_str())).collect();
+    // In the order of the configuration, whoever answers first.
+    stream::iter(receivers)
+        .map(|(id, receiver)| probed(id, receiver, proxies))
+        .buffered(AT_ONCE)
+        .collect()
+        .await
+}
+
+async fn probed(id: SinkId, receiver: &OtlpReceiver, proxies: &Proxies) -> Probed {
+    let signal = match id.signal {
+        pharos_telemetry::Signal::Metrics => Signal::Metrics,
+        pharos_telemetry::Signal::Traces => Signal::Traces,
+        pharos_telemetry::Signal::Logs => Signal::Logs,
+    };
+    let bound = receiver.timeout.min(LONGEST);
+    let report = tokio::time::timeout(bound, probe(receiver, id.signal, proxies)).await;
+    let (reason, message, took) = match report {
+        Ok(Ok(report)) => match report.health {
+            // What the receiver says in its own words may be anything, what it was sent included.
+            SinkHealth::Failing { reason, message } => (reason.as_str(), message, report.took),
+            SinkHealth::Healthy | SinkHealth::NotYetExported => {
+                (HEALTHY, String::new(), report.took)
+            }
+        },
+        Ok(Err(error)) => ("NoClient", described(&error), Duration::ZERO),
+        Err(_) => {
+            let message = format!("the receiver does not answer within {} s", bound.as_secs());
+            ("EndpointUnreachable", message, bound)
+        }
+    };
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    Probed { exporter: id.name.as_str().to_owned(), signal, reason, message, milliseconds }
+}
+
+fn described(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(": ");
+        message.push_str(&error.to_string());
+        cause = error.source();
+    }
+    message
+}

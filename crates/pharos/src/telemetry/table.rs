@@ -1,0 +1,69 @@
+//! Rows of text with their columns under each other.
+
+/// Cells of text; the last column is as wide as it likes.
+#[derive(Debug)]
+pub(super) struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+/// What stands between two columns.
+const GAP: usize = 3;
+/// A cell without a value.
+pub(super) const NOTHING: &str = "-";
+
+// === impl Table ===
+
+impl Table {
+    /// A table with these words over its columns.
+    pub(super) fn new(head: &[&str]) -> Self {
+        Self { rows: vec![head.iter().map(|word| (*word).to_owned()).collect()] }
+    }
+
+    /// Adds a row.
+    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        self.rows.push(cells.into());
+    }
+
+    /// Whether there is nothing under its head.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.len() == 1
+    }
+
+    /// The table, every line behind `indent` and none with blanks at its end.
+    pub(super) fn text(&self, indent: &str) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
+        let wide = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<_> = (0..columns).map(wide).collect();
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = indent.to_owned();
+            for (cell, width) in row.iter().zip(&widths) {
+                let cell = if cell.is_empty() { NOTHING } else { cell };
+                line.push_str(cell);
+                let missing = width.saturating_sub(cell.chars().count()) + GAP;
+                line.extend(std::iter::repeat_n(' ', missing));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other() {
+        let mut table = Table::new(&["NAME", "STATE"]);
+        assert!(table.is_empty());
+        table.row(["a-long-name".to_owned(), String::new()]);
+        table.row(["ä".to_owned(), "ok".to_owned()]);
+        let expected = "  NAME          STATE\n  a-long-name   -\n  ä             ok\n";
+        assert_eq!(table.text("  "), expected);
+    }
+}
