@@ -90,6 +90,11 @@ impl ControlPlane {
         url(self.port)
     }
 
+    /// A client for the API server that waits as long as an answer takes, and shows no credentials.
+    pub(crate) fn patient_client(&self) -> anyhow::Result<Client> {
+        self.launch.credentials.patient_client()
+    }
+
     /// A kubeconfig whose user may do everything.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {

@@ -1,4 +1,4 @@
-//! GET and POST over loopback, bounded in time and past any proxy.
+//! Clients for loopback, past any proxy; GET and POST, bounded in time.
 
 use std::time::Duration;
 
@@ -22,6 +22,13 @@ pub(crate) fn authenticated(ca_pem: &[u8], token: &str) -> anyhow::Result<Client
 /// A client that trusts these PEM certificates and nothing else.
 pub(crate) fn trusting(ca_pem: &[u8]) -> anyhow::Result<Client> {
     Ok(only(ca_pem)?.build()?)
+}
+
+/// A client that trusts these PEM certificates and nothing else, and waits for an answer for as long
+/// as it takes.
+pub(crate) fn patient(ca_pem: &[u8]) -> anyhow::Result<Client> {
+    let certificates = Certificate::from_pem_bundle(ca_pem).context("not a PEM bundle")?;
+    Ok(Client::builder().no_proxy().tls_certs_only(certificates).build()?)
 }
 
 fn only(ca_pem: &[u8]) -> anyhow::Result<ClientBuilder> {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -51,9 +52,21 @@ impl Kubectl {
     /// The same cluster as the user whom this token names. Its kubeconfig is kept in a folder of
     /// that name beside this one's.
     pub fn with_token(&self, user: &str, token: &str) -> anyhow::Result<Self> {
+        self.changed(user, |config| config["users"][0]["user"] = json!({"token": token}))
+    }
+
+    /// The same user at another address of the cluster, without TLS. Its kubeconfig is kept in a
+    /// folder of that name beside this one's.
+    pub(crate) fn at_address(&self, name: &str, address: SocketAddr) -> anyhow::Result<Self> {
+        self.changed(name, |config| {
+            config["clusters"][0]["cluster"] = json!({"server": format!("http://{address}")});
+        })
+    }
+
+    fn changed(&self, name: &str, change: impl FnOnce(&mut Value)) -> anyhow::Result<Self> {
         let mut config: Value = serde_json::from_slice(&fs::read(&self.kubeconfig)?)?;
-        config["users"][0]["user"] = json!({"token": token});
-        let dir = self.kubeconfig.with_file_name(user);
+        change(&mut config);
+        let dir = self.kubeconfig.with_file_name(name);
         private_directory(&dir)?;
         let kubeconfig = dir.join("kubeconfig");
         fs::write(&kubeconfig, config.to_string())?;

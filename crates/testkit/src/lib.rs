@@ -14,6 +14,7 @@ pub mod bench;
 pub mod collector;
 mod control_plane;
 mod eventually;
+pub mod fault_proxy;
 pub mod golden;
 mod helm;
 mod http;
@@ -34,6 +35,7 @@ pub use control_plane::{
     AnotherApiServer, AuditRecord, ControlPlane, ControlPlaneBuilder, ControllerManager,
 };
 pub use eventually::eventually;
+pub use fault_proxy::{Fault, FaultProxy, Matching};
 pub use helm::Helm;
 pub use jaeger::Jaeger;
 pub use kubectl::{Kubectl, external_name_service};

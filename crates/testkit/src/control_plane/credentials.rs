@@ -48,9 +48,12 @@ impl Credentials {
 
     /// A client for the API server, once it has made its certificate.
     pub(super) fn client(&self) -> anyhow::Result<Client> {
-        let ca = self.ca();
-        let pem = fs::read(&ca).with_context(|| format!("cannot read {}", ca.display()))?;
-        http::authenticated(&pem, &self.token)
+        http::authenticated(&self.read_ca()?, &self.token)
+    }
+
+    /// A client for the API server that waits as long as an answer takes, and shows no credentials.
+    pub(super) fn patient_client(&self) -> anyhow::Result<Client> {
+        http::patient(&self.read_ca()?)
     }
 
     pub(super) fn write_kubeconfig(&self, port: u16) -> anyhow::Result<PathBuf> {
@@ -69,6 +72,11 @@ impl Credentials {
         });
         write(&self.kubeconfig, &serde_json::to_string_pretty(&kubeconfig)?)?;
         Ok(self.kubeconfig.clone())
+    }
+
+    fn read_ca(&self) -> anyhow::Result<Vec<u8>> {
+        let ca = self.ca();
+        fs::read(&ca).with_context(|| format!("cannot read {}", ca.display()))
     }
 
     fn ca(&self) -> PathBuf {
