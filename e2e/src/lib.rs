@@ -2,6 +2,7 @@
 
 pub mod gateway;
 pub mod guide;
+pub mod history;
 pub mod manifests;
 pub mod planted;
 pub mod replicas;

@@ -1,9 +1,10 @@
 //! Leaders that die, and leaders that wake up late.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use pharos_e2e::history::{self, History};
 use pharos_e2e::manifests::{TELEMETRYCONFIG_PROMETHEUS, telemetryconfig_otlp};
 use pharos_e2e::replicas::{Replicas, leader};
 use pharos_e2e::stage::{PATIENCE, Stage};
@@ -12,6 +13,8 @@ use serde_json::Value;
 
 /// A Lease of a leader lapses after 15 s, an entry of a replica after 40 s.
 const LAPSE: Duration = Duration::from_secs(120);
+/// How long status has to stay as it is: longer than every period in which a leader does something.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// The time of the last transition of each condition.
 fn transitions(object: &Value) -> anyhow::Result<BTreeMap<String, String>> {
@@ -31,22 +34,15 @@ async fn another_leader(stage: &Stage, before: &str) -> anyhow::Result<String> {
 
 /// Waits until status shows exactly the entries of those that run, all programmed.
 async fn entries(stage: &Stage, replicas: &Replicas) -> anyhow::Result<()> {
-    let mut running: Vec<_> = replicas.running.iter().map(|(name, _)| name.clone()).collect();
-    running.sort();
+    let running: BTreeSet<_> = replicas.running.iter().map(|(name, _)| name.as_str()).collect();
     let programmed = format!("{0}/{0}", running.len());
     eventually("the entries of those that live", LAPSE, async || {
         let object = stage.telemetryconfig().await.map_err(|error| error.to_string())?;
-        let status = &object["status"];
-        let entries = status["replicas"].as_array().cloned().unwrap_or_default();
-        let mut names: Vec<_> = entries
-            .iter()
-            .map(|entry| entry["podName"].as_str().unwrap_or_default().to_owned())
-            .collect();
-        names.sort();
-        if names == running && status["programmedReplicas"] == programmed {
+        let (shown, count) = (history::replicas(&object), &object["status"]["programmedReplicas"]);
+        if shown == running && *count == programmed {
             Ok(())
         } else {
-            Err(format!("{names:?}, {}", status["programmedReplicas"]))
+            Err(format!("{shown:?}, {count}"))
         }
     })
     .await
@@ -83,5 +79,49 @@ async fn a_killed_leader_is_replaced_and_its_entry_goes() -> anyhow::Result<()> 
         ensure!(before[&condition] == after[&condition], "{condition}: {before:?}, {after:?}");
     }
     println!("{next} follows {dead}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_wakes_up_late_changes_nothing() -> anyhow::Result<()> {
+    let stage = Stage::audited().await?;
+    let mut replicas = Replicas::start(&stage, 3).await?;
+    stage.configure(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
+    stage.condition("ExportHealthy", "True", "Healthy").await?;
+    entries(&stage, &replicas).await?;
+
+    let late = leader(&stage).await?;
+    let (_, paused) = replicas.take(replicas.position(&late)?)?;
+    paused.pause()?;
+    // What it will have to say something about when it wakes up.
+    stage.cluster.apply(TELEMETRYCONFIG_PROMETHEUS).await?;
+    let next = another_leader(&stage, &late).await?;
+    stage.condition("Ready", "True", "Ready").await?;
+    entries(&stage, &replicas).await?;
+
+    let (history, written) = (History::start(&stage).await?, stage.cluster.audit()?.len());
+    paused.resume()?;
+    let live: BTreeSet<_> = replicas.running.iter().map(|(name, _)| name.clone()).collect();
+    replicas.running.push((late.clone(), paused));
+    entries(&stage, &replicas).await?;
+    let last = stage.telemetryconfig().await?["metadata"]["resourceVersion"].clone();
+    tokio::time::sleep(SILENCE).await;
+    ensure!(
+        stage.telemetryconfig().await?["metadata"]["resourceVersion"] == last,
+        "status does not come to rest: {:?}",
+        history.versions()?
+    );
+    let versions = history.versions()?;
+    for version in &versions {
+        let shown = history::replicas(version);
+        ensure!(live.iter().all(|name| shown.contains(&**name)), "an old view: {version}");
+        ensure!(version["status"]["observedGeneration"] == 2, "an old view: {version}");
+    }
+    ensure!(leader(&stage).await? == next, "leadership came back");
+    let audit = stage.cluster.audit()?;
+    let writes = audit[written..].iter().filter(|record| record.subresource == "status");
+    let codes: Vec<_> = writes.map(|record| record.code).collect();
+    ensure!(codes.iter().all(|code| matches!(code, 200 | 409)), "{codes:?}");
+    println!("{late} woke up after {next} led; {} versions, writes {codes:?}", versions.len());
     Ok(())
 }

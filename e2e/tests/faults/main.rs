@@ -3,6 +3,8 @@
 //! Most of these wait: for Leases that lapse, for watches that end, for silence. They run side by
 //! side, each on its own stage, and assert states, counts and order, never times.
 
+mod edits;
+mod garbage;
 mod leadership;
 mod rotation;
 mod settled;
