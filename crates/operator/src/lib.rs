@@ -2,15 +2,18 @@
 //!
 //! Every process runs [`Operator::run`]: it watches the TelemetryConfigs of its namespace,
 //! [`select`]s the one that this process obeys, [`resolve`]s it, with the Secrets and ConfigMaps that
-//! it refers to, to a pipeline configuration, has the pipeline prepare and commit it ([`apply`])
-//! and [`report`]s the outcome in its heartbeat Lease. The leader alone turns the reports of all replicas into conditions ([`judge`]) and writes
-//! them ([`status_writer`]).
+//! it refers to, to a pipeline configuration, has the pipeline prepare and commit it and
+//! [`report`]s the outcome in its heartbeat Lease. What to do next is decided in [`reconcile`], for
+//! whatever happens; `apply` does it. The leader alone turns the reports of all replicas into
+//! conditions ([`judge`]) and writes them (`status_writer`).
 //!
-//! `select`, `resolve` and `judge` are pure. This crate must not know policies or webhooks.
+//! `reconcile`, `select`, `resolve` and `judge` are pure. This crate must not know policies or
+//! webhooks.
 
-pub mod apply;
+mod apply;
 pub mod judge;
 mod operator;
+pub mod reconcile;
 mod replicas;
 pub mod report;
 pub mod resolve;

@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::apply::{Applier, Sight};
+use crate::apply::{Applier, Revisions, Sight};
 use crate::report::Report;
 use crate::statistics::Statistics;
 use crate::status_writer::StatusWriter;
@@ -109,6 +109,7 @@ impl Operator {
             "reports in this replica's Lease"
         });
 
+        let revisions = Revisions { client: client.clone(), namespace: namespace.clone() };
         let writing = StatusWriter::new(client, &namespace, &name, seen.clone())
             .run(leadership, stop.clone());
         tasks.spawn(async move {
@@ -117,7 +118,7 @@ impl Operator {
         });
 
         let applier = Applier::new(reloader, pipeline, defaults, components, reports);
-        let sight = Sight { objects: seen, references: read, wanted };
+        let sight = Sight { objects: seen, references: read, wanted, revisions };
         let supervising = async {
             let ended = tasks.join_next().await;
             let asked = shutdown.is_cancelled();

@@ -32,7 +32,8 @@ pub struct ConfigReport {
     pub uid: Uid,
     /// The generation that `state` is about.
     pub generation: i64,
-    /// Covers uid, generation and the versions of what it refers to, never content.
+    /// Covers uid, generation and the versions of what it refers to, never content: of the object
+    /// that is in force, or of this one while none is.
     pub config_hash: String,
     /// Programmed, being programmed, or refused.
     pub state: State,
@@ -199,7 +200,7 @@ impl ReferencesReport {
             reason: reason.as_str().to_owned(),
             message: expiry.soon.join("; "),
             next_certificate_expiry: expiry.next,
-            certificates: Vec::new(),
+            certificates: expiry.certificates.clone(),
         }
     }
 
@@ -217,14 +218,17 @@ impl ReferencesReport {
         }
     }
 
-    /// This, while what was read before stays in force and expires then.
+    /// This, while what was read before stays in force.
     #[must_use]
-    pub fn staying(mut self, next_certificate_expiry: Option<Timestamp>) -> Self {
-        const STAYING: &str = " (what was read before stays in force)";
-        if !self.message.ends_with(STAYING) {
-            self.message.push_str(STAYING);
-        }
-        Self { next_certificate_expiry, ..self }
+    pub fn staying(mut self) -> Self {
+        self.message.push_str(" (what was read before stays in force)");
+        self
+    }
+
+    /// This, where nothing runs that has certificates.
+    #[must_use]
+    pub fn without_certificates(self) -> Self {
+        Self { next_certificate_expiry: None, certificates: Vec::new(), ..self }
     }
 
     /// Whether nothing is wrong with the references.

@@ -1,5 +1,8 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use kube::Client;
+use kube::client::Body;
 use pharos_api::telemetryconfig::Signal;
 use pharos_cluster::references::{DataObject, Found, Reading};
 use pharos_cluster::view::Observed;
@@ -8,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::report::ReferencesReport;
+use crate::report::{ConfigReport, ReferencesReport, Report, Running, State};
 
+mod restart;
 mod views;
 
 /// An applier with a real pipeline, and objects that a test sets.
@@ -29,6 +33,11 @@ impl Process {
     }
 
     fn with(catalogue: Catalogue) -> Self {
+        Self::beside(catalogue, answering(200, Vec::new()))
+    }
+
+    /// Beside this API server.
+    fn beside(catalogue: Catalogue, client: Client) -> Self {
         let identity = Identity::from_environment("1.0.0", &|_| None);
         let (pipeline, reloader) = Pipeline::start(identity, catalogue).unwrap();
         let components = BTreeSet::from([Component::Admission]);
@@ -39,7 +48,8 @@ impl Process {
         let (references, read) = watch::channel(References::default());
         let (asks, wanted) = watch::channel(Wanted::new());
         let shutdown = CancellationToken::new();
-        let sight = Sight { objects: seen, references: read, wanted: asks };
+        let revisions = Revisions { client, namespace: "pharos".to_owned() };
+        let sight = Sight { objects: seen, references: read, wanted: asks, revisions };
         let applier = tokio::spawn(applier.run(sight, shutdown.clone()));
         Self { pipeline, objects, references, wanted, reports, shutdown, applier }
     }
@@ -101,6 +111,26 @@ impl Process {
     fn is_scraped(&self) -> bool {
         matches!(self.pipeline.scrape(), Scrape::Text(_))
     }
+}
+
+/// An API server that answers every request like this, with a list of ControllerRevisions.
+fn answering(code: u16, revisions: Vec<Value>) -> Client {
+    let body = match code {
+        200 => json!({
+            "apiVersion": "apps/v1", "kind": "ControllerRevisionList",
+            "metadata": {"resourceVersion": "1"}, "items": revisions,
+        }),
+        _ => json!({
+            "kind": "Status", "apiVersion": "v1", "status": "Failure",
+            "code": code, "reason": "x", "message": "no",
+        }),
+    };
+    let answer = move |_: http::Request<Body>| {
+        let body = Body::from(body.to_string().into_bytes());
+        let response = http::Response::builder().status(code).body(body).unwrap();
+        async move { Ok::<_, Infallible>(response) }
+    };
+    Client::new(tower::service_fn(answer), "pharos")
 }
 
 fn pushed(endpoint: &str) -> Value {

@@ -14,6 +14,7 @@ use pharos_telemetry::config::{CaBundle, CertifiedKey, Header, HeaderError, Mate
 
 use super::problem::{Findings, ReferenceProblem};
 use super::reference::{CERTIFICATE, PRIVATE_KEY, Reference};
+use crate::report::CertificateReport;
 
 /// How long before its end a certificate is said to expire soon, at most.
 const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
@@ -21,13 +22,15 @@ const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// what gets here was not renewed when it should have been.
 const SOON_PART: i32 = 5;
 
-/// When certificates expire.
+/// The certificates, and when they expire.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expiry {
     /// When the first of them does.
     pub next: Option<Timestamp>,
     /// Which ones do soon, each as a sentence with its field path.
     pub soon: Vec<String>,
+    /// Those with keys, in order, each once.
+    pub certificates: Vec<CertificateReport>,
 }
 
 /// Reads what a spec refers to.
@@ -102,7 +105,8 @@ impl<'a> Reader<'a> {
             value(self.found(reference, findings)?, only(reference), reference, findings)?;
         let parsed = self.parse(reference, |at| CaBundle::parse(content.expose(), at));
         let bundle = usable(parsed, reference, findings)?;
-        self.expires(reference, bundle.not_after(), SOON);
+        // While authorities overlap, the end of one of them is how it should be.
+        self.expires(reference, bundle.not_after(), bundle.trusted_until(), SOON);
         Some(bundle)
     }
 
@@ -118,15 +122,28 @@ impl<'a> Reader<'a> {
         let (certificate, key) = (certificate?.expose(), key?.expose());
         let parsed = self.parse(reference, |at| CertifiedKey::parse(certificate, key, at));
         let certified = usable(parsed, reference, findings)?;
-        let lifetime = certified.not_after().duration_since(certified.not_before());
-        self.expires(reference, certified.not_after(), SOON.min(lifetime / SOON_PART));
+        let not_after = certified.not_after();
+        let lifetime = not_after.duration_since(certified.not_before());
+        self.expires(reference, not_after, not_after, SOON.min(lifetime / SOON_PART));
+        let (secret, version) = (reference.object.name.clone(), found.content_version().to_owned());
+        let report = CertificateReport { secret, version, not_after };
+        if let Err(place) = self.expiry.certificates.binary_search(&report) {
+            self.expiry.certificates.insert(place, report);
+        }
         Some(certified)
     }
 
-    fn expires(&mut self, reference: &Reference, not_after: Timestamp, soon: SignedDuration) {
+    /// Notes that the first of some certificates expires then, and the last one `until` then.
+    fn expires(
+        &mut self,
+        reference: &Reference,
+        not_after: Timestamp,
+        until: Timestamp,
+        soon: SignedDuration,
+    ) {
         let next = self.expiry.next.map_or(not_after, |next| next.min(not_after));
         self.expiry.next = Some(next);
-        if not_after.duration_since(self.now) <= soon {
+        if until.duration_since(self.now) <= soon {
             let Reference { field, object, .. } = reference;
             self.expiry.soon.push(format!(
                 "{field}: a certificate in {object} expires soon and was not renewed; \

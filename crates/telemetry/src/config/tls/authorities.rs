@@ -15,10 +15,12 @@ use super::{Material, MaterialError};
 /// Certificates of authorities: one at least, each of them parsed, one of them valid.
 #[derive(Clone)]
 pub struct CaBundle {
-    certificates: Arc<[CertificateDer<'static>]>,
-    /// rustls takes a root's word for everything but its key, its expiry included.
-    unexpired: Arc<RootCertStore>,
+    /// Those that had not expired when they were parsed: rustls takes a root's word for everything
+    /// but its key, its expiry included.
+    trusted: Arc<[CertificateDer<'static>]>,
+    store: Arc<RootCertStore>,
     not_after: Timestamp,
+    trusted_until: Timestamp,
 }
 
 // === impl CaBundle ===
@@ -33,10 +35,10 @@ impl CaBundle {
         let material = Material::Authorities;
         let now = pem::moment(now);
         let certificates = pem::certificates(pem, material)?;
-        let mut unexpired = RootCertStore::empty();
+        let mut trusted = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {
-            let mut store = RootCertStore::empty();
-            let store = if certificate.is_expired_at(now) { &mut store } else { &mut unexpired };
+            let mut expired = RootCertStore::empty();
+            let store = if certificate.is_expired_at(now) { &mut expired } else { &mut trusted };
             store
                 .add(certificate.der.clone())
                 .map_err(|_| MaterialError::NotACertificate { material, index })?;
@@ -44,12 +46,13 @@ impl CaBundle {
         if !certificates.iter().any(|certificate| certificate.is_valid_at(now)) {
             return Err(none_is_valid(&certificates, now));
         }
-        let current = certificates.iter().filter(|certificate| !certificate.is_expired_at(now));
-        let not_after = current.map(|certificate| certificate.not_after).min();
+        let unexpired = || certificates.iter().filter(|it| !it.is_expired_at(now));
+        let ends = || unexpired().map(|certificate| certificate.not_after);
         Ok(Self {
-            not_after: not_after.unwrap_or(Timestamp::MAX),
-            unexpired: Arc::new(unexpired),
-            certificates: certificates.into_iter().map(|certificate| certificate.der).collect(),
+            not_after: ends().min().unwrap_or(Timestamp::MAX),
+            trusted_until: ends().max().unwrap_or(Timestamp::MAX),
+            trusted: unexpired().map(|certificate| certificate.der.clone()).collect(),
+            store: Arc::new(trusted),
         })
     }
 
@@ -58,8 +61,13 @@ impl CaBundle {
         self.not_after
     }
 
+    /// When the last of them expires: nobody is trusted from then on.
+    pub fn trusted_until(&self) -> Timestamp {
+        self.trusted_until
+    }
+
     pub(super) fn store(&self) -> Arc<RootCertStore> {
-        Arc::clone(&self.unexpired)
+        Arc::clone(&self.store)
     }
 }
 
@@ -78,15 +86,16 @@ fn none_is_valid(certificates: &[Certificate], now: Timestamp) -> MaterialError 
 
 impl PartialEq for CaBundle {
     fn eq(&self, other: &Self) -> bool {
-        // The rest follows from these, and from when somebody looked.
-        self.certificates == other.certificates
+        // The rest follows from these. What expired is no part of it, so that a bundle of which one
+        // expired meanwhile is another one.
+        self.trusted == other.trusted
     }
 }
 
 impl fmt::Debug for CaBundle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bundle = formatter.debug_struct("CaBundle");
-        bundle.field("certificates", &self.certificates.len());
+        bundle.field("certificates", &self.trusted.len());
         bundle.field("not_after", &self.not_after).finish()
     }
 }
@@ -94,7 +103,7 @@ impl fmt::Debug for CaBundle {
 impl Serialize for CaBundle {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut bundle = serializer.serialize_struct("CaBundle", 2)?;
-        bundle.serialize_field("certificates", &self.certificates.len())?;
+        bundle.serialize_field("certificates", &self.trusted.len())?;
         bundle.serialize_field("notAfter", &self.not_after)?;
         bundle.end()
     }

@@ -67,7 +67,9 @@ impl CertifiedKey {
             .map_err(|_| MaterialError::UnsupportedKey)?;
         let kind = KeyKind::of(key.algorithm());
         let not_before = chain.first().map(|certificate| certificate.not_before);
-        let not_after = chain.iter().map(|certificate| certificate.not_after).min();
+        // What expired of a chain is no use any more, and not what is to be renewed.
+        let unexpired = chain.iter().filter(|certificate| !certificate.is_expired_at(now));
+        let not_after = unexpired.map(|certificate| certificate.not_after).min();
         let chain = chain.into_iter().map(|certificate| certificate.der).collect();
         let certified = sign::CertifiedKey::new(chain, key);
         certified.keys_match().map_err(|error| match error {
@@ -85,7 +87,7 @@ impl CertifiedKey {
         self.not_before
     }
 
-    /// When the first of the certificate and its chain expires.
+    /// When the first of the certificate and its chain expires that had not when they were parsed.
     pub fn not_after(&self) -> Timestamp {
         self.not_after
     }
