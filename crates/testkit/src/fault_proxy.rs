@@ -62,7 +62,7 @@ pub enum Fault {
     Close,
     /// A list is answered with this older one, and a watch with its objects and then nothing: the
     /// view of an API server that lags behind. The objects are those of the name that a field
-    /// selector asks for, where one does.
+    /// selector asks for, where one does. What is neither list nor watch passes.
     Replay(Value),
 }
 

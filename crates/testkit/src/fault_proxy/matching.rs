@@ -16,6 +16,8 @@ pub struct ProxiedRequest {
     /// The resource in the plural with its subresource, such as `telemetryconfigs/status`. Empty for
     /// a path that names none.
     pub resource: String,
+    /// The name of the object. Empty for a collection.
+    pub name: String,
     /// The body.
     pub body: Bytes,
     /// The status of the answer, once it began.
@@ -45,9 +47,11 @@ enum Sort {
 impl ProxiedRequest {
     pub(super) fn new(parts: &Parts, body: Bytes) -> Self {
         let path = parts.uri.path().to_owned();
+        let (resource, name) = resource(&path).unwrap_or_default();
         Self {
             method: parts.method.clone(),
-            resource: resource(&path).unwrap_or_default(),
+            resource,
+            name,
             path,
             query: parts.uri.query().unwrap_or_default().to_owned(),
             body,
@@ -67,6 +71,11 @@ impl ProxiedRequest {
         self.method != Method::GET
     }
 
+    /// Whether it reads a whole collection: a list, or a watch.
+    pub(super) fn reads_collection(&self) -> bool {
+        self.method == Method::GET && !self.resource.is_empty() && self.name.is_empty()
+    }
+
     /// The name that a field selector of the query asks for.
     pub(super) fn selected_name(&self) -> Option<&str> {
         let selector =
@@ -77,24 +86,24 @@ impl ProxiedRequest {
     }
 }
 
-/// The resource that a path of the Kubernetes API names, with its subresource.
-fn resource(path: &str) -> Option<String> {
+/// The resource that a path of the Kubernetes API names, with its subresource, and the object.
+fn resource(path: &str) -> Option<(String, String)> {
     let mut segments = path.trim_start_matches('/').split('/');
     match segments.next()? {
         "api" => segments.next()?,
         "apis" => segments.nth(1)?,
         _ => return None,
     };
-    let mut segments = segments.peekable();
-    let mut resource = segments.next()?;
-    if resource == "namespaces" {
-        segments.next();
-        resource = segments.next().unwrap_or(resource);
+    let (mut resource, mut name) = (segments.next()?, segments.next());
+    let mut subresource = segments.next();
+    if let ("namespaces", Some(_), Some(namespaced)) = (resource, name, subresource) {
+        (resource, name, subresource) = (namespaced, segments.next(), segments.next());
     }
-    Some(match segments.nth(1) {
+    let resource = match subresource {
         Some(subresource) => format!("{resource}/{subresource}"),
         None => resource.to_owned(),
-    })
+    };
+    Some((resource, name.unwrap_or_default().to_owned()))
 }
 
 // === impl Matching ===
@@ -167,20 +176,24 @@ mod tests {
     #[test]
     fn paths_name_resources() {
         for (path, expected) in [
-            ("/api/v1/namespaces/pharos/secrets", Some("secrets")),
-            ("/api/v1/secrets", Some("secrets")),
-            ("/api/v1/namespaces", Some("namespaces")),
-            ("/api/v1/namespaces/pharos", Some("namespaces")),
-            ("/apis/coordination.k8s.io/v1/namespaces/pharos/leases/x", Some("leases")),
+            ("/api/v1/namespaces/pharos/secrets", Some(("secrets", ""))),
+            ("/api/v1/secrets", Some(("secrets", ""))),
+            ("/api/v1/namespaces", Some(("namespaces", ""))),
+            ("/api/v1/namespaces/pharos", Some(("namespaces", "pharos"))),
+            ("/apis/coordination.k8s.io/v1/namespaces/n/leases/x", Some(("leases", "x"))),
             (
                 "/apis/telemetry.pharos.dev/v1alpha1/namespaces/n/telemetryconfigs/x/status",
-                Some("telemetryconfigs/status"),
+                Some(("telemetryconfigs/status", "x")),
             ),
-            ("/apis/policies.kyverno.io/v1/validatingpolicies/x", Some("validatingpolicies")),
+            (
+                "/apis/policies.kyverno.io/v1/validatingpolicies/x",
+                Some(("validatingpolicies", "x")),
+            ),
             ("/readyz", None),
             ("/apis", None),
         ] {
-            assert_eq!(resource(path).as_deref(), expected, "{path}");
+            let expected = expected.map(|(resource, name)| (resource.to_owned(), name.to_owned()));
+            assert_eq!(resource(path), expected, "{path}");
         }
     }
 }

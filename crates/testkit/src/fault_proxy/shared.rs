@@ -126,7 +126,11 @@ impl Shared {
 
 impl Injected {
     fn befall(&mut self, request: &ProxiedRequest) -> Option<Befalling> {
-        if self.ended.is_cancelled() || !self.matching.selects(request) {
+        let possible = match self.fault {
+            Fault::Replay(_) => request.reads_collection(),
+            _ => true,
+        };
+        if self.ended.is_cancelled() || !possible || !self.matching.selects(request) {
             return None;
         }
         self.selected += 1;

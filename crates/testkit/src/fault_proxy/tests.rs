@@ -197,6 +197,7 @@ async fn an_older_view_is_listed_and_watched() {
         "items": [item("a"), item("b")],
     });
     let replay = setup.proxy.inject(Matching::path("/secrets"), Fault::Replay(list));
+    assert_eq!(setup.text(Method::GET, &format!("{LIST}/a")).await.unwrap(), "GET");
     let listed = setup.text(Method::GET, &format!("{LIST}?fieldSelector=metadata.name%3Db")).await;
     let listed: Value = serde_json::from_str(&listed.unwrap()).unwrap();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);

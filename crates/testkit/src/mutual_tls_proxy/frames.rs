@@ -96,8 +96,7 @@ mod tests {
     #[test]
     fn it_does_not_matter_where_the_bytes_are_cut() {
         let mut frames = Frames::default();
-        let calls: Vec<_> =
-            connection().chunks(1).flat_map(|byte| frames.read(byte)).collect();
+        let calls: Vec<_> = connection().chunks(1).flat_map(|byte| frames.read(byte)).collect();
         assert_eq!(calls, [0, 20]);
     }
 }
