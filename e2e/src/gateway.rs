@@ -33,8 +33,7 @@ impl Gateway {
     pub async fn start(stage: &Stage, name: &str, clients: &[&Authority]) -> anyhow::Result<Self> {
         let authority = Authority::new(name)?;
         let backend = ports::loopback(stage.collector.port());
-        let proxy =
-            MutualTlsProxy::start(&authority.server(&LOOPBACK)?, clients, backend).await?;
+        let proxy = MutualTlsProxy::start(&authority.server(&LOOPBACK)?, clients, backend).await?;
         let ca = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
             "data": {"ca.crt": authority.pem()},

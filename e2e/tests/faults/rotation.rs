@@ -55,7 +55,8 @@ impl Client {
         let mut newest = 0;
         for export in &exports {
             let shown = ders.iter().position(|der| **der == *export.certificate);
-            let shown = shown.context("an export with a certificate that was never in the Secret")?;
+            let shown =
+                shown.context("an export with a certificate that was never in the Secret")?;
             ensure!(shown >= newest, "an export with certificate {shown} came after {newest}");
             newest = shown;
         }
@@ -195,7 +196,8 @@ async fn equal_content_is_not_exported_again(
 
     // Another Secret with the same content, under the same name.
     let secret = client.secrets.get(CLIENT).await?;
-    let mut copy = Secret { data: secret.data.clone(), type_: secret.type_.clone(), ..Secret::default() };
+    let mut copy =
+        Secret { data: secret.data.clone(), type_: secret.type_.clone(), ..Secret::default() };
     copy.metadata.name = Some(CLIENT.to_owned());
     client.secrets.delete(CLIENT, &kube::api::DeleteParams::default()).await?;
     let copy = client.secrets.create(&PostParams::default(), &copy).await?;

@@ -64,11 +64,9 @@ fn below(path: &str, name: &str, field: &JSONSchemaProps, found: &mut BTreeMap<S
             below(&format!("{path}[]"), name, items, found);
         }
         _ if refers(name) => {
-            let has = |property| field.properties.as_ref().is_some_and(|it| it.contains_key(property));
-            found.insert(
-                path.to_owned(),
-                Shape { has_name: has("name"), has_kind: has("kind") },
-            );
+            let has =
+                |property| field.properties.as_ref().is_some_and(|it| it.contains_key(property));
+            found.insert(path.to_owned(), Shape { has_name: has("name"), has_kind: has("kind") });
         }
         _ => collect(path, field, found),
     }

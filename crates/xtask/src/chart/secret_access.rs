@@ -97,7 +97,12 @@ pub(super) fn policy(places: &[Place]) -> String {
 fn variable_name(place: Place) -> String {
     let name = format!("{place:?}");
     let mut characters = name.chars();
-    characters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(characters).collect()
+    characters
+        .next()
+        .map(|first| first.to_ascii_lowercase())
+        .into_iter()
+        .chain(characters)
+        .collect()
 }
 
 /// The expression of all names of Secrets that an object has at this place, in one string.
@@ -120,9 +125,7 @@ fn below(base: &str, segments: &[&str], depth: usize, kind_field: Option<&str>) 
             format!("(has({base}.{list}) ? {base}.{list}.map({entry}, {each}).join(' ') : '')")
         }
         // The API server refuses an object without it before any policy sees it.
-        None if *segment == "spec" => {
-            below(&format!("{base}.{segment}"), rest, depth, kind_field)
-        }
+        None if *segment == "spec" => below(&format!("{base}.{segment}"), rest, depth, kind_field),
         None => {
             let field = format!("{base}.{segment}");
             let inner = below(&field, rest, depth, kind_field);

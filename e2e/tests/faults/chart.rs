@@ -1,0 +1,105 @@
+//! The Helm chart, rendered and installed by the real helm: what it refuses, that Pharos runs with
+//! exactly the rights that it grants, that two releases share a cluster, and what its admission
+//! policies say.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use pharos_e2e::manifests::repository;
+use pharos_testkit::Helm;
+
+mod installing;
+mod policies;
+mod release;
+mod rights;
+mod walk;
+
+/// Everything that is off by default, and a spec with references.
+const RICH_VALUES: &str = "
+fullnameOverride: engine
+image: {repository: registry.example/pharos, digest: 'sha256:0123456789012345678901234567890123456789012345678901234567890123'}
+imagePullSecrets: [{name: pull}]
+serviceAccount: {name: engine, annotations: {a: b}}
+admission:
+  replicas: 3
+  shutdownDelaySeconds: 20
+  logFormat: text
+  extraArgs: [--log-level=debug]
+  extraEnv: [{name: HTTPS_PROXY, value: 'http://proxy.example:3128'}]
+  podAnnotations: {a: b}
+  podLabels: {a: b}
+  nodeSelector: {kubernetes.io/os: linux}
+  tolerations: [{operator: Exists}]
+  affinity: {nodeAffinity: {}}
+  topologySpreadConstraints: [{topologyKey: a, maxSkew: 1, whenUnsatisfiable: DoNotSchedule}]
+  priorityClassName: ''
+  podDisruptionBudget: {maxUnavailable: 50%}
+  networkPolicy: {enabled: true}
+metrics:
+  service: {annotations: {a: b}}
+  serviceMonitor: {enabled: true, labels: {a: b}, interval: 30s, endpoint: {scheme: https}}
+telemetry:
+  secretNames: [token]
+  configMapNames: [ca]
+  config:
+    exporters: [{name: gateway, type: OTLP, otlp: {protocol: GRPC, endpoint: 'http://a.example:4317'}}]
+    metrics: {exporters: [gateway]}
+";
+
+fn folder() -> PathBuf {
+    repository().join("charts/pharos")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know()
+-> anyhow::Result<()> {
+    let (helm, chart) = (Helm::ensure().await?, folder());
+    helm.lint(&chart).await?;
+    let plain = helm.template("first", &chart, "there", "").await?;
+    for part in [
+        "image: \"pharos:0.1.0\"",
+        "terminationGracePeriodSeconds: 30",
+        "helm.sh/resource-policy: keep",
+        "name: pharos-secret-access.there.first",
+        "name: pharos-admission.there.first",
+        "--webhook-service=there/first-pharos:443",
+    ] {
+        ensure!(plain.contains(part), "not rendered by default: {part}");
+    }
+    for part in ["kind: NetworkPolicy", "kind: ServiceMonitor", "resources: [configmaps]"] {
+        ensure!(!plain.contains(part), "rendered by default: {part}");
+    }
+    let rich = helm.template("first", &chart, "there", RICH_VALUES).await?;
+    for part in [
+        "kind: NetworkPolicy",
+        "kind: ServiceMonitor",
+        "image: \"registry.example/pharos@sha256:0123",
+        "terminationGracePeriodSeconds: 45",
+        "resourceNames: [\"token\"]",
+        "resourceNames: [\"ca\"]",
+        "system:serviceaccount:there:engine'",
+        "maxUnavailable: 50%",
+    ] {
+        ensure!(rich.contains(part), "not rendered: {part}");
+    }
+    let without = "crds: {enabled: false}\ntelemetry: {createDefault: false, admissionPolicies: {enabled: false}}";
+    let without = helm.template("first", &chart, "there", without).await?;
+    for part in ["CustomResourceDefinition", "ValidatingAdmissionPolicy", "kind: TelemetryConfig"] {
+        ensure!(!without.contains(part), "rendered where it is switched off: {part}");
+    }
+
+    for (values, complaint) in [
+        ("telemetry: {secretName: [token]}", "secretName"),
+        ("telemetry: {secretNames: [Token]}", "/telemetry/secretNames/0"),
+        ("telemetry: {config: {exporter: []}}", "exporter"),
+        ("admission: {replicas: two}", "/admission/replicas"),
+        ("admission: {logFormat: xml}", "/admission/logFormat"),
+        ("image: {digest: latest}", "/image/digest"),
+        ("replicas: 3", "replicas"),
+    ] {
+        let refused = helm.template("first", &chart, "there", values).await;
+        let error = refused.err().with_context(|| format!("{values} is taken"))?.to_string();
+        ensure!(error.contains("schema") && error.contains(complaint), "{values}: {error}");
+    }
+    Ok(())
+}

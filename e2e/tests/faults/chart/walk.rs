@@ -1,0 +1,261 @@
+//! A walk through all that Pharos does to a cluster, with exactly the rights of the chart: none is
+//! missing, and none is never used. A second release beside it shows that they do not meet.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use pharos_e2e::manifests::POLICY;
+use pharos_testkit::pki::{Authority, Leaf};
+use pharos_testkit::{AuditRecord, ControlPlane, Helm, eventually};
+use serde_json::{Value, json};
+
+use super::release::Release;
+use super::rights;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const SHOP: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+const VALUES: &str =
+    "telemetry: {secretNames: [token, client], configMapNames: [ca], createDefault: false}";
+const OTHER_VALUES: &str = "crds: {enabled: false}";
+
+/// A walk on one control plane.
+struct Walk<'a> {
+    cluster: &'a ControlPlane,
+    authority: Authority,
+}
+
+// === impl Walk ===
+
+impl Walk<'_> {
+    async fn read(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+        let json = ["-o", "json"];
+        let text = self.cluster.kubectl(&[&["get"][..], arguments, &json].concat()).await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Waits until a condition of a TelemetryConfig has this status for the current generation.
+    async fn condition(&self, namespace: &str, r#type: &str, reason: &str) -> anyhow::Result<()> {
+        eventually(&format!("{namespace}: {type} with {reason}"), PATIENCE, async || {
+            let object = self.read(&["telcfg", "default", "-n", namespace]).await;
+            let object = object.map_err(|error| error.to_string())?;
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let found = conditions.iter().find(|it| it["type"] == r#type);
+            let found = found.ok_or("the condition is not there")?;
+            let current = found["observedGeneration"] == object["metadata"]["generation"];
+            if current && found["reason"] == reason { Ok(()) } else { Err(object.to_string()) }
+        })
+        .await
+    }
+
+    /// Waits until as many replicas run the TelemetryConfig, and no other one is counted.
+    async fn programmed(&self, namespace: &str, replicas: &str) -> anyhow::Result<()> {
+        eventually(&format!("{namespace}: {replicas} programmed"), PATIENCE * 2, async || {
+            let object = self.read(&["telcfg", "default", "-n", namespace]).await;
+            let object = object.map_err(|error| error.to_string())?;
+            let programmed = object["status"]["programmedReplicas"].as_str().unwrap_or_default();
+            let current =
+                object["status"]["programmedGeneration"] == object["metadata"]["generation"];
+            if current && programmed == replicas {
+                Ok(())
+            } else {
+                Err(object["status"].to_string())
+            }
+        })
+        .await
+    }
+
+    /// Waits until the API server refuses what the policy refuses.
+    async fn policy_in_force(&self) -> anyhow::Result<()> {
+        eventually("the policy to be in force", PATIENCE, async || {
+            let create = ["create", "configmap", "probe", "-n", "shop", "--dry-run=server"];
+            match self.cluster.kubectl(&create).await {
+                Err(error) if error.to_string().contains("require-team") => Ok(()),
+                answer => Err(format!("{answer:?}")),
+            }
+        })
+        .await
+    }
+
+    /// What the TelemetryConfig of the walk refers to; the certificate is another one every time.
+    async fn materials(&self, token: &str) -> anyhow::Result<()> {
+        let namespace = "one";
+        let pair = self.authority.issue(&Leaf::client("pharos"))?;
+        for object in [
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token", "namespace": namespace},
+                "stringData": {"value": token}}),
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "client", "namespace": namespace},
+                "type": "kubernetes.io/tls",
+                "stringData": {"tls.crt": pair.certificate_pem, "tls.key": pair.key_pem}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca", "namespace": namespace},
+                "data": {"ca.crt": self.authority.pem()}}),
+        ] {
+            self.cluster.apply(&object.to_string()).await?;
+        }
+        Ok(())
+    }
+
+    async fn configure(&self, period: u32) -> anyhow::Result<()> {
+        let config = json!({
+            "apiVersion": "telemetry.pharos.dev/v1alpha1", "kind": "TelemetryConfig",
+            "metadata": {"name": "default", "namespace": "one"},
+            "spec": {
+                "exporters": [{"name": "gateway", "type": "OTLP", "otlp": {
+                    "protocol": "GRPC", "endpoint": "https://127.0.0.1:9", "timeoutSeconds": 1,
+                    "headers": [{"name": "authorization", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}}],
+                    "tls": {"caRef": {"name": "ca"}, "clientCertificateRef": {"name": "client"}},
+                }}],
+                "metrics": {"exporters": ["gateway"], "exportPeriodSeconds": period},
+            },
+        });
+        self.cluster.apply(&config.to_string()).await?;
+        Ok(())
+    }
+
+    /// Asks a replica about an object in a namespace that no watch can tell of.
+    async fn review_in_unknown_namespace(&self, release: &Release<'_>) -> anyhow::Result<()> {
+        let gvk = json!({"group": "", "version": "v1", "kind": "ConfigMap"});
+        let gvr = json!({"group": "", "version": "v1", "resource": "configmaps"});
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "walk", "kind": gvk, "resource": gvr, "requestKind": gvk, "requestResource": gvr,
+                "name": "a", "namespace": "unheard-of", "operation": "CREATE", "userInfo": {},
+                "object": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "unheard-of"}},
+                "oldObject": null, "dryRun": false, "options": null,
+            },
+        });
+        let client =
+            reqwest::Client::builder().tls_danger_accept_invalid_certs(true).no_proxy().build()?;
+        let port = release.replicas[0].pharos.ports().webhook;
+        let url = format!("https://127.0.0.1:{port}/validate/ignore");
+        client
+            .post(url)
+            .body(review.to_string())
+            .header("content-type", "application/json")
+            .send()
+            .await?
+            .error_for_status()?;
+        Ok(())
+    }
+
+    /// What the replicas of this release asked for, from the start until now.
+    fn requests(&self, release: &Release<'_>) -> anyhow::Result<Vec<AuditRecord>> {
+        let user = release.user();
+        let theirs = |it: &AuditRecord| it.user == user && !it.user_agent.starts_with("kubectl");
+        Ok(self.cluster.audit()?.into_iter().filter(theirs).collect())
+    }
+
+    /// The certificate goes bad, and is replaced.
+    async fn break_the_certificate(&self) -> anyhow::Result<()> {
+        let secret = ["secret", "pharos-webhook-tls", "-n", "one"];
+        let remove = r#"[{"op": "replace", "path": "/data/tls.key", "value": ""}]"#;
+        let patch = [&["patch"][..], &secret, &["--type=json", "-p", remove]].concat();
+        self.cluster.kubectl(&patch).await?;
+        eventually("the certificate to be replaced", PATIENCE, async || {
+            let secret = self.read(&secret).await.map_err(|error| error.to_string())?;
+            let key = secret["data"]["tls.key"].as_str().unwrap_or_default();
+            if key.is_empty() { Err("it is as it was".to_owned()) } else { Ok(()) }
+        })
+        .await
+    }
+
+    /// Waits until both releases have registered their webhooks, or neither.
+    async fn registered(&self, expected: &[&str]) -> anyhow::Result<()> {
+        eventually(&format!("{expected:?} to be registered"), PATIENCE, async || {
+            let get = ["get", "validatingwebhookconfigurations", "-o", "name"];
+            let names = self.cluster.kubectl(&get).await.map_err(|error| error.to_string())?;
+            let names: Vec<_> = names.lines().filter_map(|it| it.split('/').nth(1)).collect();
+            if names == expected { Ok(()) } else { Err(format!("{names:?}")) }
+        })
+        .await
+    }
+}
+
+/// A replica that was broken into cannot speak for another, nor write another Secret.
+async fn a_replica_writes_what_is_its_own(release: &Release<'_>) -> anyhow::Result<()> {
+    let [first, second, ..] = &release.replicas[..] else { bail!("two replicas run") };
+    let label = json!({"telemetry.pharos.dev/heartbeat": "true"});
+    let write = async |kind: &str, version: &str, name: &str| {
+        let metadata = json!({"name": name, "namespace": release.namespace, "labels": label});
+        let object = json!({"apiVersion": version, "kind": kind, "metadata": metadata});
+        let apply = ["apply", "--server-side", "--force-conflicts", "--dry-run=server"];
+        let apply = [&apply[..], &["--validate=false", "-f", "-"]].concat();
+        let output = first.kubectl.output(&apply, &object.to_string()).await?;
+        anyhow::Ok(String::from_utf8([output.stdout, output.stderr].concat())?)
+    };
+    let lease = async |pod: &str| {
+        write("Lease", "coordination.k8s.io/v1", &format!("pharos-replica-{pod}")).await
+    };
+    let own = lease(&first.pod).await?;
+    ensure!(own.contains("serverside-applied"), "its own heartbeat: {own}");
+    for pod in [second.pod.as_str(), "made-up"] {
+        let told = lease(pod).await?;
+        let denied = told.contains("only the heartbeat Lease of the Pod that its token names");
+        ensure!(denied && told.contains(&first.pod), "the heartbeat of {pod}: {told}");
+    }
+    let create = ["create", "secret", "generic", "another", "-n", release.namespace];
+    let told = first.kubectl.run(&create).await.err().context("it makes any Secret")?.to_string();
+    ensure!(told.contains("only the Secret pharos-webhook-tls"), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    let cluster = ControlPlane::builder(&dir.path().join("cluster")).audit().start().await?;
+    let helm = Helm::ensure().await?;
+    cluster.apply(SHOP).await?;
+    let mut one = Release::install(&helm, &cluster, "one", VALUES).await?;
+    let mut two = Release::install(&helm, &cluster, "two", OTHER_VALUES).await?;
+    let walk = Walk { cluster: &cluster, authority: Authority::new("walk")? };
+    walk.materials("first").await?;
+    one.start().await?;
+    one.start().await?;
+    two.start().await?;
+
+    cluster.apply(POLICY).await?;
+    walk.registered(&["pharos-validating-one", "pharos-validating-two"]).await?;
+    walk.policy_in_force().await?;
+    walk.review_in_unknown_namespace(&one).await?;
+    walk.configure(5).await?;
+    walk.programmed("one", "2/2").await?;
+    walk.programmed("two", "1/1").await?;
+    a_replica_writes_what_is_its_own(&one).await?;
+
+    walk.materials("second").await?;
+    walk.configure(6).await?;
+    walk.break_the_certificate().await?;
+    // The first one led; the second one dies, and its heartbeat lapses.
+    one.start().await?;
+    one.stop(PATIENCE).await?;
+    one.start().await?;
+    one.kill();
+    walk.programmed("one", "2/2").await?;
+    walk.condition("one", "Ready", "Ready").await?;
+
+    two.stop(PATIENCE).await?;
+    helm.uninstall(&cluster, "first", "two").await?;
+    walk.configure(7).await?;
+    walk.programmed("one", "2/2").await?;
+    walk.policy_in_force().await?;
+    cluster.kubectl(&["delete", "validatingpolicies", "--all"]).await?;
+    walk.registered(&["pharos-validating-two"]).await?;
+
+    let granted = rights::granted(&cluster, &one).await?;
+    while !one.replicas.is_empty() {
+        one.stop(PATIENCE).await?;
+    }
+    for release in [&one, &two] {
+        let requests = walk.requests(release)?;
+        ensure!(!requests.is_empty(), "nothing was asked for by {}", release.user());
+        for request in &requests {
+            ensure!(!request.forbidden && request.code != 403, "a right is missing: {request:?}");
+            let home = ["", release.namespace, "unheard-of"].contains(&request.namespace.as_str());
+            ensure!(home || request.resource == "namespaces", "not at home: {request:?}");
+        }
+    }
+    let unused = rights::unused(&granted, &walk.requests(&one)?);
+    let unused: Vec<_> = unused.iter().map(ToString::to_string).collect();
+    ensure!(unused.is_empty(), "granted and never used: {unused:#?}");
+    Ok(())
+}
