@@ -38,7 +38,8 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(22);
 const NOT_SCRAPED: &str = "Metrics are not scraped here: the configuration in force has no \
     Prometheus exporter. Add an exporter of type Prometheus to spec.exporters of the \
     TelemetryConfig and name it in spec.metrics.exporters.\n";
-const TELEMETRY_LEASE: &str = "pharos-telemetry-leader";
+/// Whose holder writes the status of TelemetryConfigs.
+pub(crate) const TELEMETRY_LEASE: &str = "pharos-telemetry-leader";
 const ADMISSION_LEASE: &str = "pharos-admission-leader";
 
 /// What is there before anything runs, so that whatever happens can be logged.
