@@ -1,12 +1,14 @@
 //! Several processes behind one Service, as in a cluster.
 //!
-//! Enter at [`Replicas::start`]. Each is named after the Pod that it would run in.
+//! Enter at [`Replicas::start`]. Each has the name and uid of a Pod that exists, though nothing runs
+//! it: owner references are real.
 
 use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
 use pharos_testkit::{Balancer, Pharos, WebhookTarget};
+use serde_json::{Value, json};
 
 use crate::stage::{ENGINE, PATIENCE, Stage};
 
@@ -36,11 +38,13 @@ impl Replicas {
         self.started += count;
         let start = (first..first + count).map(async |number| {
             let name = format!("pharos-{number}");
+            let uid = pod(stage, &name).await?;
             let service = format!("{ENGINE}/pharos");
             let target = WebhookTarget::ServicePort(service, self.balancer.address().port());
             let builder = Pharos::builder(&stage.cluster)
                 .name(&name)
                 .environment("POD_NAME", &name)
+                .environment("POD_UID", &uid)
                 .target(target)
                 .arguments(&["--shutdown-delay", "1"]);
             anyhow::Ok((name, builder.start().await?))
@@ -78,6 +82,19 @@ impl Replicas {
             |(_, pharos): &(_, Pharos)| SocketAddr::from(([127, 0, 0, 1], pharos.ports().webhook));
         self.balancer.set_backends(self.running.iter().map(webhook).collect());
     }
+}
+
+/// The uid of a new Pod that nobody schedules.
+async fn pod(stage: &Stage, name: &str) -> anyhow::Result<String> {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+        "spec": {"containers": [{"name": "pharos", "image": "pharos"}]},
+    });
+    let path = format!("/api/v1/namespaces/{ENGINE}/pods");
+    let (status, answer) = stage.cluster.create(&path, &pod).await?;
+    ensure!(status == 201, "the Pod {name}: {status} {answer}");
+    let created: Value = serde_json::from_str(&answer)?;
+    Ok(created["metadata"]["uid"].as_str().context("a uid")?.to_owned())
 }
 
 /// The replica that leads: that writes status.

@@ -7,5 +7,8 @@ mod chart;
 mod edits;
 mod garbage;
 mod leadership;
+mod materials;
 mod rotation;
+mod scale;
 mod settled;
+mod skew;
