@@ -8,8 +8,8 @@ use kube::Api;
 use pharos_e2e::gateway::{Gateway, rotate};
 use pharos_e2e::stage::{ENGINE, PATIENCE, Stage, telemetryconfig};
 use pharos_testkit::bench::Section;
-use pharos_testkit::pki::{Authority, Pair};
 use pharos_testkit::eventually;
+use pharos_testkit::pki::{Authority, Pair};
 
 const ROTATIONS: usize = 200;
 
@@ -25,10 +25,7 @@ async fn measure() -> anyhow::Result<()> {
     let secrets = Api::namespaced(stage.client().await?, ENGINE);
     rotate(&secrets, &issuer.client("pharos")?).await?;
     // The default period of a minute: what arrives at once is due to the rotation.
-    let spec = format!(
-        "exporters: [{}]\n  metrics: {{exporters: [gateway]}}",
-        gateway.exporter()
-    );
+    let spec = format!("exporters: [{}]\n  metrics: {{exporters: [gateway]}}", gateway.exporter());
     stage.configure(&telemetryconfig(&spec)).await?;
     stage.condition("ExportHealthy", "True", "Healthy").await?;
     let certificates: Vec<Pair> =

@@ -1,5 +1,6 @@
 //! What the end-to-end tests and the demo share. The promises themselves are in `tests/`.
 
+pub mod editions;
 pub mod gateway;
 pub mod guide;
 pub mod history;

@@ -4,11 +4,15 @@
 //! side, each on its own stage, and assert states, counts and order, never times.
 
 mod chart;
+mod crashes;
 mod edits;
 mod garbage;
 mod leadership;
 mod materials;
+mod older_views;
+mod restarts;
 mod rotation;
 mod scale;
 mod settled;
 mod skew;
+mod watches;

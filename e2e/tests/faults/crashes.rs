@@ -1,0 +1,201 @@
+//! `kill -9` between any two steps of a reload: the next process ends where the object asks for.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use pharos_e2e::editions::{arrives, editions, reports, set_token};
+use pharos_e2e::stage::{PATIENCE, Stage, telemetryconfig};
+use pharos_testkit::fault_proxy::Injection;
+use pharos_testkit::ports::loopback;
+use pharos_testkit::{Fault, FaultProxy, Matching, Pharos, eventually};
+use reqwest::Method;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+/// A Lease of a leader lapses after 15 s, one of a replica after 40 s.
+const LAPSE: Duration = Duration::from_secs(120);
+/// The Pod in which the container starts again and again.
+const POD: &str = "pharos-0";
+
+/// A stage, and what stands between it and the processes that die on it.
+struct Setup {
+    stage: Stage,
+    proxy: FaultProxy,
+    /// Accepts connections and says nothing, so that `prepare` takes as long as it may.
+    mute: TcpListener,
+}
+
+// === impl Setup ===
+
+impl Setup {
+    async fn start() -> anyhow::Result<Self> {
+        let stage = Stage::set().await?;
+        set_token(&stage, "any").await?;
+        let proxy = FaultProxy::start(&stage.cluster, "proxied").await?;
+        Ok(Self { stage, proxy, mute: TcpListener::bind(loopback(0)).await? })
+    }
+
+    async fn pharos(&self, pod: &str) -> anyhow::Result<Pharos> {
+        let builder = Pharos::builder(&self.proxy).name(pod).environment("POD_NAME", pod);
+        builder.start().await
+    }
+
+    /// Sends metrics as this edition to the Collector.
+    async fn apply(&self, edition: &str) -> anyhow::Result<()> {
+        let yaml = pharos_e2e::editions::edition(&self.stage.collector.endpoint(), edition);
+        self.stage.cluster.apply(&yaml).await.map(drop)
+    }
+
+    /// The same, and to somebody who never answers.
+    async fn apply_with_mute_exporter(&self, edition: &str) -> anyhow::Result<()> {
+        let (endpoint, mute) = (self.stage.collector.endpoint(), self.mute.local_addr()?);
+        let exporter = |name: &str, endpoint: &str| {
+            format!(
+                "{{name: {name}, type: OTLP, otlp: {{protocol: GRPC, endpoint: '{endpoint}'}}}}"
+            )
+        };
+        let (gateway, mute) =
+            (exporter("gateway", &endpoint), exporter("mute", &format!("http://{mute}")));
+        let yaml = telemetryconfig(&format!(
+            "resource: {{attributes: [{{name: edition, value: {edition}}}]}}\n  \
+             exporters: [{gateway}, {mute}]\n  \
+             metrics: {{exporters: [gateway, mute], exportPeriodSeconds: 1}}"
+        ));
+        self.stage.cluster.apply(&yaml).await.map(drop)
+    }
+
+    /// Holds this replica's reports that say so.
+    fn hold_report(&self, says: &str) -> Injection {
+        let reports = Matching::path("/leases/pharos-replica-").method(Method::PATCH);
+        self.proxy.inject(reports.body(says), Fault::Hold)
+    }
+
+    fn hold_status(&self) -> Injection {
+        let status = Matching::path("/telemetryconfigs/default/status").method(Method::PATCH);
+        self.proxy.inject(status, Fault::Hold)
+    }
+
+    /// Waits until the last spec is in force, reported and published, by `pod` and nobody else.
+    async fn converges(&self, pod: &str, edition: &str) -> anyhow::Result<()> {
+        eventually(&format!("one entry, of {pod}, programmed"), LAPSE, async || {
+            let object = self.stage.telemetryconfig().await.map_err(|error| error.to_string())?;
+            let (status, generation) = (&object["status"], &object["metadata"]["generation"]);
+            let entries = status["replicas"].as_array().cloned().unwrap_or_default();
+            let ours = |entry: &Value| {
+                entry["podName"] == pod
+                    && entry["state"] == "Programmed"
+                    && entry["observedGeneration"] == *generation
+            };
+            let settled = status["programmedReplicas"] == "1/1"
+                && status["programmedGeneration"] == *generation
+                && entries.len() == 1
+                && entries.iter().all(ours);
+            if settled { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await?;
+        self.stage.condition("Ready", "True", "Ready").await?;
+        arrives(&self.stage.collector, edition, PATIENCE).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_killed_between_any_two_steps_is_followed_by_one_that_converges()
+-> anyhow::Result<()> {
+    let setup = Setup::start().await?;
+    let pharos = setup.pharos(POD).await?;
+    setup.apply("first").await?;
+    setup.converges(POD, "first").await?;
+
+    let pharos = killed_before_it_committed(&setup, pharos).await?;
+    let pharos = killed_before_it_reported(&setup, pharos).await?;
+    let pharos = killed_before_status(&setup, pharos).await?;
+    let pharos = killed_while_status_was_on_its_way(&setup, pharos).await?;
+    another_pod_follows(&setup, pharos).await?;
+
+    // No process took up again what had been replaced.
+    let seen = editions(&setup.stage.collector)?;
+    let asked = ["first", "preparing", "unreported", "unwritten", "unanswered", "last"];
+    ensure!(seen == asked, "the Collector received {seen:?}");
+    Ok(())
+}
+
+/// It saw the object and was preparing; nothing of it was in force.
+async fn killed_before_it_committed(setup: &Setup, pharos: Pharos) -> anyhow::Result<Pharos> {
+    let reported = reports(&setup.proxy)?.len();
+    setup.apply_with_mute_exporter("preparing").await?;
+    eventually("the report that it is being applied", PATIENCE, async || {
+        let reports = reports(&setup.proxy).map_err(|error| error.to_string())?;
+        let new = &reports[reported..];
+        let applying = new.iter().any(|report| report["config"]["state"]["state"] == "applying");
+        if applying { Ok(()) } else { Err(format!("{} reports", new.len())) }
+    })
+    .await?;
+    pharos.kill();
+    let seen = editions(&setup.stage.collector)?;
+    ensure!(!seen.iter().any(|edition| edition == "preparing"), "it was in force: {seen:?}");
+    let pharos = setup.pharos(POD).await?;
+    setup.converges(POD, "preparing").await?;
+    Ok(pharos)
+}
+
+/// It was in force, and only the Collector knew.
+async fn killed_before_it_reported(setup: &Setup, pharos: Pharos) -> anyhow::Result<Pharos> {
+    let hold = setup.hold_report("programmed");
+    setup.apply("unreported").await?;
+    arrives(&setup.stage.collector, "unreported", PATIENCE).await?;
+    hold.befell(1, PATIENCE).await?;
+    pharos.kill();
+    hold.end();
+    let object = setup.stage.telemetryconfig().await?;
+    let programmed = &object["status"]["programmedGeneration"];
+    ensure!(*programmed != object["metadata"]["generation"], "nobody reported {programmed}");
+    let pharos = setup.pharos(POD).await?;
+    setup.converges(POD, "unreported").await?;
+    Ok(pharos)
+}
+
+/// It reported that it is applying or has applied it, and wrote nothing about it.
+async fn killed_before_status(setup: &Setup, pharos: Pharos) -> anyhow::Result<Pharos> {
+    let hold = setup.hold_status();
+    let reported = reports(&setup.proxy)?.len();
+    setup.apply("unwritten").await?;
+    eventually("the report that it is programmed", PATIENCE, async || {
+        let reports = reports(&setup.proxy).map_err(|error| error.to_string())?;
+        let last = reports[reported..].last().context("no report").map_err(|it| it.to_string())?;
+        let programmed = last["config"]["state"]["state"] == "programmed";
+        if programmed { Ok(()) } else { Err(last.to_string()) }
+    })
+    .await?;
+    pharos.kill();
+    hold.end();
+    let pharos = setup.pharos(POD).await?;
+    setup.converges(POD, "unwritten").await?;
+    Ok(pharos)
+}
+
+/// Its last write of status never left, or arrived without its knowing.
+async fn killed_while_status_was_on_its_way(
+    setup: &Setup,
+    pharos: Pharos,
+) -> anyhow::Result<Pharos> {
+    let status = Matching::path("/telemetryconfigs/default/status").method(Method::PATCH);
+    let swallow = setup.proxy.inject(status, Fault::Swallow);
+    setup.apply("unanswered").await?;
+    swallow.befell(1, PATIENCE).await?;
+    pharos.kill();
+    swallow.end();
+    let pharos = setup.pharos(POD).await?;
+    setup.converges(POD, "unanswered").await?;
+    Ok(pharos)
+}
+
+/// A Pod that is gone for good, and with it its entry.
+async fn another_pod_follows(setup: &Setup, pharos: Pharos) -> anyhow::Result<()> {
+    let hold = setup.hold_report("programmed");
+    setup.apply("last").await?;
+    arrives(&setup.stage.collector, "last", PATIENCE).await?;
+    pharos.kill();
+    hold.end();
+    let _pharos = setup.pharos("pharos-1").await?;
+    setup.converges("pharos-1", "last").await
+}
