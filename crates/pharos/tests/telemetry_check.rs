@@ -1,9 +1,12 @@
 //! `pharos telemetry check` as CI runs it: exit codes, and what is printed, without a cluster.
 
+#![expect(clippy::print_stdout, reason = "a test says what it goes without")]
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use anyhow::Context;
 use serde_json::Value;
 
 /// What a check came to.
@@ -13,7 +16,7 @@ struct Checked {
     stderr: String,
 }
 
-fn check(arguments: &[&str], input: &str) -> Checked {
+fn check(arguments: &[&str], input: &str) -> anyhow::Result<Checked> {
     let mut child = Command::new(env!("CARGO_BIN_EXE_pharos"))
         .args(["telemetry", "check"])
         .args(arguments)
@@ -21,15 +24,15 @@ fn check(arguments: &[&str], input: &str) -> Checked {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    Checked {
-        code: output.status.code().unwrap(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+        .spawn()?;
+    // One that is wrong about its arguments reads nothing.
+    let _ = child.stdin.take().context("standard input")?.write_all(input.as_bytes());
+    let output = child.wait_with_output()?;
+    Ok(Checked {
+        code: output.status.code().context("it ended by a signal")?,
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8(output.stderr)?,
+    })
 }
 
 fn object(name: &str, spec: &str) -> String {
@@ -42,28 +45,28 @@ fn object(name: &str, spec: &str) -> String {
 const PROMETHEUS: &str = "{exporters: [{name: p, type: Prometheus}], metrics: {exporters: [p]}}";
 
 /// The examples of this kind: the project's own, and the shared ones where they lie beside it.
-fn examples(kind: &str) -> Vec<PathBuf> {
+fn examples(kind: &str) -> anyhow::Result<Vec<PathBuf>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let of = |folder: &str| {
-        let folder = root.join(folder).join("examples/telemetryconfig").join(kind);
-        let files = std::fs::read_dir(&folder)
-            .map(|entries| entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>());
-        files.unwrap_or_else(|_| {
-            eprintln!("skipped: {} is not there", folder.display());
-            Vec::new()
-        })
-    };
-    let mut files = of("docs");
-    assert!(files.len() > 5, "{files:?}");
-    files.extend(of("../shared"));
+    let mut files = Vec::new();
+    for place in ["docs", "../shared"] {
+        let folder = root.join(place).join("examples/telemetryconfig").join(kind);
+        if place != "docs" && !folder.is_dir() {
+            println!("without the shared examples: {} is not there", folder.display());
+            continue;
+        }
+        for entry in std::fs::read_dir(&folder)? {
+            files.push(entry?.path());
+        }
+    }
     files.sort();
-    files
+    anyhow::ensure!(files.len() > 5, "{files:?}");
+    Ok(files)
 }
 
 #[test]
 fn every_good_example_passes() {
-    for file in examples("good") {
-        let checked = check(&["-f", file.to_str().unwrap()], "");
+    for file in examples("good").unwrap() {
+        let checked = check(&["-f", file.to_str().unwrap()], "").unwrap();
         assert_eq!(checked.code, 0, "{}{}", checked.stdout, checked.stderr);
         assert!(checked.stdout.contains("Accepted"), "{}", checked.stdout);
     }
@@ -71,8 +74,8 @@ fn every_good_example_passes() {
 
 #[test]
 fn every_bad_example_is_refused_with_a_field() {
-    for file in examples("bad") {
-        let checked = check(&["-f", file.to_str().unwrap()], "");
+    for file in examples("bad").unwrap() {
+        let checked = check(&["-f", file.to_str().unwrap()], "").unwrap();
         assert_eq!(checked.code, 1, "{}: {}{}", file.display(), checked.stdout, checked.stderr);
         let first = checked.stdout.lines().next().unwrap();
         let named = first.strip_prefix(&format!("{}: ", file.display()));
@@ -86,7 +89,7 @@ fn all_problems_of_all_objects_are_told_at_once() {
         timeoutSeconds: 0, retries: 5}}], metrics: {exporters: [o, nowhere]}}";
     let input =
         object("a", bad) + &object("b", "{metrics: {exporters: 5}}") + "---\nkind: Secret\n";
-    let checked = check(&["-f", "-"], &input);
+    let checked = check(&["-f", "-"], &input).unwrap();
     assert_eq!(checked.code, 1);
     for line in [
         "-: a: spec.exporters[o].otlp.timeoutSeconds: must be at least 1",
@@ -107,7 +110,7 @@ fn programs_get_json() {
     let spec = "{exporters: [{name: o, type: OTLP, otlp: {protocol: GRPC, endpoint: 'https://c:1', \
         headers: [{name: authorization, valueFrom: {secretKeyRef: {name: token, key: value}}}]}}], \
         metrics: {exporters: [o]}}";
-    let checked = check(&["-f", "-", "-o", "json", "-n", "engine"], &object("a", spec));
+    let checked = check(&["-f", "-", "-o", "json", "-n", "engine"], &object("a", spec)).unwrap();
     assert_eq!(checked.code, 0, "{}", checked.stderr);
     let verdicts: Value = serde_json::from_str(&checked.stdout).unwrap();
     assert_eq!(verdicts["outcome"], "Good");
@@ -129,7 +132,7 @@ fn views_are_judged_although_references_are_not_read() {
         {name: nothing, selector: {instrumentName: nowhere}, stream: {cardinalityLimit: 5}}, \
         {name: buckets, selector: {instrumentName: kyverno_admission_requests}, stream: \
         {aggregation: {type: ExplicitBucketHistogram, explicitBucketHistogram: {boundaries: ['1']}}}}]}}";
-    let checked = check(&["-f", "-"], &object("a", spec));
+    let checked = check(&["-f", "-"], &object("a", spec)).unwrap();
     assert_eq!(checked.code, 1, "{}", checked.stdout);
     for line in [
         "-: a: spec.metrics.views[buckets]: ",
@@ -142,16 +145,16 @@ fn views_are_judged_although_references_are_not_read() {
 
 #[test]
 fn what_cannot_be_checked_is_another_exit_code() {
-    let nothing = check(&["-f", "-"], "kind: Secret\nstringData: {a: planted}\n");
+    let nothing = check(&["-f", "-"], "kind: Secret\nstringData: {a: planted}\n").unwrap();
     assert_eq!(nothing.code, 2);
     assert!(nothing.stderr.contains("no TelemetryConfig"), "{}", nothing.stderr);
-    let nowhere = check(&["-f", "/nowhere/telemetry.yaml"], "");
+    let nowhere = check(&["-f", "/nowhere/telemetry.yaml"], "").unwrap();
     assert_eq!(nowhere.code, 2);
     assert!(nowhere.stderr.contains("cannot open /nowhere/telemetry.yaml"), "{}", nowhere.stderr);
-    let usage = check(&[], "");
+    let usage = check(&[], "").unwrap();
     assert_eq!(usage.code, 2);
     let kubeconfig = ["-f", "-", "--cluster", "--kubeconfig", "/nowhere/config"];
-    let cluster = check(&kubeconfig, &object("a", PROMETHEUS));
+    let cluster = check(&kubeconfig, &object("a", PROMETHEUS)).unwrap();
     assert_eq!(cluster.code, 2);
     assert!(cluster.stderr.contains("--kubeconfig"), "{}", cluster.stderr);
 }
@@ -159,7 +162,7 @@ fn what_cannot_be_checked_is_another_exit_code() {
 #[test]
 fn a_broken_document_is_told_by_line_without_a_piece_of_it() {
     let input = object("a", PROMETHEUS) + "---\nkind: Secret\nstringData: {a: planted]\n";
-    let checked = check(&["-f", "-"], &input);
+    let checked = check(&["-f", "-"], &input).unwrap();
     assert_eq!(checked.code, 1, "{}", checked.stdout);
     let first = checked.stdout.lines().next().unwrap();
     assert!(first.starts_with("-:8: "), "{first}");
@@ -182,7 +185,7 @@ fn a_receiver_that_is_not_there_is_a_problem_to_a_probe() {
         otlp("o", ""),
         otlp("s", secret)
     );
-    let checked = check(&["-f", "-", "--probe"], &object("a", &spec));
+    let checked = check(&["-f", "-", "--probe"], &object("a", &spec)).unwrap();
     assert_eq!(checked.code, 1, "{}", checked.stdout);
     for line in [
         "-: a: spec.exporters[o]: Metrics: no connection to the receiver",

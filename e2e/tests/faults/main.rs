@@ -4,6 +4,7 @@
 //! side, each on its own stage, and assert states, counts and order, never times.
 
 mod chart;
+mod command_line;
 mod crashes;
 mod edits;
 mod garbage;

@@ -97,9 +97,8 @@ impl Inquiry {
                 continue;
             }
             let existing = cluster::existing(client, &subject.namespace).await;
-            let existing = existing.unwrap_or_else(|why| {
-                let field = "spec.components";
-                subject.findings.push(Finding::new(Severity::Unchecked, "NotRead", field, why));
+            let existing = existing.unwrap_or_else(|finding| {
+                subject.findings.push(finding);
                 Default::default()
             });
             namespaces.insert(subject.namespace.clone(), existing);

@@ -16,17 +16,23 @@ use super::selection::Existing;
 use super::subject::Subject;
 use super::verdict::{Finding, Severity};
 
-/// The TelemetryConfigs of a namespace by name, or why they cannot be told.
+/// The TelemetryConfigs of a namespace by name, or what is to be said where they cannot be told.
 pub(super) async fn existing(
     client: &Client,
     namespace: &str,
-) -> Result<BTreeMap<String, Existing>, String> {
+) -> Result<BTreeMap<String, Existing>, Finding> {
     let api = Api::<DeserializeGuard<TelemetryConfig>>::namespaced(client.clone(), namespace);
     let listed = match api.list(&kube::api::ListParams::default()).await {
         Ok(listed) => listed,
-        // Then there are none.
-        Err(error) if Trouble::of(&error) == Trouble::UnknownKind => return Ok(BTreeMap::new()),
-        Err(error) => return Err(refused("the TelemetryConfigs", namespace, &error)),
+        Err(error) => {
+            // Without the definition there are none, and none can be applied.
+            let severity = match Trouble::of(&error) {
+                Trouble::UnknownKind => Severity::Warning,
+                _ => Severity::Unchecked,
+            };
+            let message = refused("the TelemetryConfigs", namespace, &error);
+            return Err(Finding::new(severity, "NotRead", "spec.components", message));
+        }
     };
     let existing = |guarded| {
         let observed = Observed::<TelemetryConfig>::from(guarded);

@@ -1,15 +1,18 @@
 //! A [`Picture`] as text for one screen: objects with their conditions, then replicas, then exports.
 //! What needs a look stands first; of the rest a few are shown and the others counted. Pure.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use pharos_api::telemetryconfig::{ComponentState, ComponentStatus, ExporterState, Signal};
+use pharos_api::telemetryconfig::{ComponentState, ComponentStatus};
 
 use super::age::{ago, until};
-use super::picture::{Exporter, Object, Picture, Replica, ReplicaState};
-use crate::telemetry::table::{NOTHING, Table};
+use super::picture::{Object, Picture, Replica, ReplicaState};
+use crate::telemetry::table::Table;
+
+mod exports;
+
+use exports::exports;
 
 /// How many replicas are shown unless all are asked for.
 const FEW: usize = 10;
@@ -23,19 +26,6 @@ pub(super) enum Shown {
     Few,
     /// Every one.
     All,
-}
-
-/// What all replicas together did with one exporter.
-#[derive(Default)]
-struct Sum {
-    replicas: usize,
-    scraped: usize,
-    failing: usize,
-    silent: usize,
-    oldest_success: Option<Timestamp>,
-    sent: u64,
-    failed: u64,
-    dropped: u64,
 }
 
 /// The picture as it was at `now`.
@@ -177,114 +167,6 @@ fn generation(replica: &Replica, picture: &Picture) -> String {
             format!("{generation} of {}", object.generation)
         }
         _ => generation.to_string(),
-    }
-}
-
-/// First what all replicas did together, where there are several; then each that is shown.
-fn exports(picture: &Picture, shown: &[Replica], now: Timestamp) -> Table {
-    let mut table = Table::new(&[
-        "EXPORTER",
-        "SIGNAL",
-        "REPLICA",
-        "STATE",
-        "LAST SUCCESS",
-        "TOOK",
-        "SENT",
-        "FAILED",
-        "DROPPED",
-        "MESSAGE",
-    ]);
-    if picture.replicas.len() > 1 {
-        for ((name, signal), sum) in sums(&picture.replicas) {
-            let success = sum.oldest_success.map(|it| format!("{} ago", ago(it, now)));
-            let success = if sum.silent > 0 { None } else { success };
-            table.row([
-                name.to_owned(),
-                format!("{signal:?}"),
-                format!("all {}", sum.replicas),
-                sum.state(),
-                success.unwrap_or_default(),
-                String::new(),
-                sum.number(sum.sent),
-                sum.number(sum.failed),
-                sum.number(sum.dropped),
-                String::new(),
-            ]);
-        }
-    }
-    for (replica, exporter) in shown.iter().flat_map(|it| it.exporters.iter().map(move |e| (it, e)))
-    {
-        let scraped = exporter.state.is_none();
-        let number = |number: u64| if scraped { String::new() } else { number.to_string() };
-        let success = exporter.last_success.map(|it| format!("{} ago", ago(it, now)));
-        let took = exporter.last_export_milliseconds.map(|it| format!("{it} ms"));
-        table.row([
-            exporter.name.clone(),
-            format!("{:?}", exporter.signal),
-            replica.name.clone(),
-            exporter.state.map_or("Scraped".to_owned(), |state| format!("{state:?}")),
-            success.unwrap_or_default(),
-            took.unwrap_or_default(),
-            number(exporter.sent),
-            number(exporter.failed),
-            number(exporter.dropped),
-            failure(exporter, now),
-        ]);
-    }
-    table
-}
-
-fn failure(exporter: &Exporter, now: Timestamp) -> String {
-    match &exporter.reason {
-        None => String::new(),
-        Some(reason) => {
-            cut(&format!("{reason} for {}: {}", ago(exporter.since, now), exporter.message))
-        }
-    }
-}
-
-fn sums(replicas: &[Replica]) -> BTreeMap<(&str, Signal), Sum> {
-    let mut sums: BTreeMap<_, Sum> = BTreeMap::new();
-    for exporter in replicas.iter().flat_map(|replica| &replica.exporters) {
-        let sum = sums.entry((exporter.name.as_str(), exporter.signal)).or_default();
-        sum.add(exporter);
-    }
-    sums
-}
-
-// === impl Sum ===
-
-impl Sum {
-    fn add(&mut self, exporter: &Exporter) {
-        self.replicas += 1;
-        self.sent += exporter.sent;
-        self.failed += exporter.failed;
-        self.dropped += exporter.dropped;
-        match exporter.state {
-            None => self.scraped += 1,
-            Some(ExporterState::Failing) => self.failing += 1,
-            Some(ExporterState::Healthy | ExporterState::NotYetExported) => {}
-        }
-        self.oldest_success = match (self.oldest_success, exporter.last_success) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        if exporter.state.is_some() && exporter.last_success.is_none() {
-            self.silent += 1;
-        }
-    }
-
-    fn state(&self) -> String {
-        match self {
-            Self { failing: 1.., .. } => format!("{} Failing", self.failing),
-            _ if self.scraped == self.replicas => "Scraped".to_owned(),
-            Self { silent: 1.., .. } => format!("{} NotYetExported", self.silent),
-            _ => "Healthy".to_owned(),
-        }
-    }
-
-    fn number(&self, number: u64) -> String {
-        if self.scraped == self.replicas { NOTHING.to_owned() } else { number.to_string() }
     }
 }
 
