@@ -140,7 +140,10 @@ async fn an_object_that_would_be_refused_today_has_a_status_and_can_be_mended() 
     define(&stage, older, &old).await?;
     stage.cluster.apply(&old).await?;
     stage.condition("Accepted", "False", "Invalid").await?;
-    stage.cluster.install_crds(&repository().join("crds")).await?;
+    let crds = repository().join("crds");
+    let crds = crds.to_str().context("a path in UTF-8")?;
+    let apply = ["apply", "--server-side", "--force-conflicts", "-f", crds];
+    stage.cluster.kubectl(&apply).await?;
     eventually("today's definition to be served", PATIENCE, async || {
         let create = ["create", "--dry-run=server", "-f", "-"];
         let another = old.replace("name: default", "name: another");
