@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use pharos_api::telemetryconfig::Component;
-use pharos_cluster::references::{References, Wanted};
+use pharos_cluster::references::{DataObject, References, Wanted};
 use pharos_cluster::revisions::Revision;
 use pharos_cluster::trouble::Trouble;
 use pharos_cluster::view::Uid;
@@ -164,7 +164,7 @@ impl Reconciler {
         let mut actions = Vec::new();
         actions.extend(self.pursue(decision.next.clone()));
         actions.extend(self.want());
-        actions.extend(self.last_programmed.to_read().map(Action::ReadLastProgrammed));
+        actions.extend(self.last_programmed.request().map(Action::ReadLastProgrammed));
         let waits = self.refusals.wait() || self.last_programmed.waits();
         actions.extend(self.retry_in.take().filter(|_| waits).map(Action::RetryIn));
         actions.extend(self.publish(&decision, now));
@@ -189,6 +189,7 @@ impl Reconciler {
                     self.history.ran(&source.uid, source.generation);
                 }
                 (self.running, self.health) = (committed, health);
+                self.refusals.retain(|it| *it != *candidate);
             }
             Event::Refused { candidate, message } => {
                 if self.under_way.take_if(|it| *it == candidate).is_some() {
@@ -228,10 +229,12 @@ impl Reconciler {
                 Instead::read(identity, &known, &self.history, &facts)
             }
         };
-        let second = instead.candidate();
-        self.refusals.retain(|it| Some(it) == first.as_ref() || Some(it) == second);
-        let mut both = first.as_ref().into_iter().chain(second);
-        let next = both.find(|it| !self.refusals.holds(it)).cloned();
+        // Until anything of an object runs, the defaults do.
+        let defaults = Candidate::without_source(self.defaults.clone());
+        let defaults = in_force.is_none().then_some(&defaults);
+        let all = || first.as_ref().into_iter().chain(instead.candidate()).chain(defaults);
+        self.refusals.retain(|refused| all().any(|it| it == refused));
+        let next = all().find(|it| !self.refusals.holds(it)).cloned();
         Decision { verdict, instead, next }
     }
 
@@ -272,10 +275,9 @@ impl Reconciler {
         if wanted == self.wanted {
             return None;
         }
-        // What was read of an object while it was wanted last says nothing of it now.
-        let kept = wanted.keys().filter(|object| self.wanted.contains_key(object));
-        self.references =
-            kept.map(|object| (object.clone(), self.references.of(object).clone())).collect();
+        // Should it be wanted again, what was read of it now says nothing.
+        let kept = |object: &DataObject| (object.clone(), self.references.of(object).clone());
+        self.references = wanted.keys().map(kept).collect();
         self.wanted.clone_from(&wanted);
         Some(Action::Want(wanted))
     }

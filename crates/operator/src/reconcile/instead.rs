@@ -54,7 +54,7 @@ impl Instead {
         }
         let verdict = judge(Identity { generation, ..identity }, &Ok(spec), None, facts);
         match verdict.outcome {
-            Outcome::Run(candidate) => Self::LastProgrammed(Box::new(candidate)),
+            Outcome::Run(candidate) => Self::LastProgrammed(candidate),
             Outcome::Wait | Outcome::Keep => Self::Awaited,
             Outcome::Refuse(why) => Self::Defaults(neither(generation, &why)),
         }

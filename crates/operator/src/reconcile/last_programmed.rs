@@ -85,7 +85,7 @@ impl LastProgrammed {
     }
 
     /// The object whose revision is to be read now, if any is.
-    pub(super) fn to_read(&mut self) -> Option<Uid> {
+    pub(super) fn request(&mut self) -> Option<Uid> {
         let unread = !self.uid.is_empty() && matches!(self.phase, Phase::Unread);
         unread.then(|| {
             self.phase = Phase::Asked;

@@ -38,6 +38,12 @@ impl Reconciler {
         let state = self.state(verdict, in_force.is_some(), &decision.instead);
         let same =
             before.filter(|it| it.uid == uid && it.generation == generation && it.state == state);
+        if let Some(same) = same.filter(|it| it.state == State::Programmed)
+            && self.under_way.is_some()
+        {
+            // Something that it refers to changed: that is told once it is in force.
+            return Some(ConfigReport { exporters, ..same.clone() });
+        }
         let references = verdict.references.clone().without_certificates();
         Some(ConfigReport {
             uid: uid.to_owned(),
@@ -78,6 +84,7 @@ impl Reconciler {
         let more = match instead {
             Instead::Awaited => return State::Applying,
             Instead::Followed(_) => String::new(),
+            Instead::LastProgrammed(_) if self.running.source.is_some() => String::new(),
             Instead::Defaults(why) => why.clone(),
             Instead::LastProgrammed(candidate) => match self.refusals.of(candidate) {
                 None => return State::Applying,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use pharos_api::telemetryconfig::{TelemetryConfig, TelemetryConfigSpec};
-use pharos_cluster::references::{DataObject, Found, Reading};
+use pharos_cluster::references::{Found, Reading};
 use pharos_cluster::view::Observed;
 use pharos_testkit::pki::{Authority, Leaf, Pair};
 use serde_json::{Value, json};

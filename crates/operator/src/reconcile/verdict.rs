@@ -28,7 +28,7 @@ pub(super) struct Verdict {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {
     /// Put this in force.
-    Run(Candidate),
+    Run(Box<Candidate>),
     /// This generation is in force, and something that it refers to went bad: see [`follow`].
     Keep,
     /// Answers of the API server are missing.
@@ -65,7 +65,12 @@ pub(super) fn judge(
         Ok((spec, resolved, odd)) => Verdict {
             spec: SpecReport::accepted(odd),
             references: ReferencesReport::resolved(&resolved.expiry),
-            outcome: Outcome::Run(Candidate::of(identity, spec, facts.references, resolved)),
+            outcome: Outcome::Run(Box::new(Candidate::of(
+                identity,
+                spec,
+                facts.references,
+                resolved,
+            ))),
         },
         Err(problems) => {
             let references = ReferencesReport::of(&problems);

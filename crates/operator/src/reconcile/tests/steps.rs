@@ -149,7 +149,7 @@ fn a_revision_that_is_no_use_leaves_the_defaults() {
     for (answer, said) in [
         (Ok(None), ""),
         (revision(7, pushed(7)), ""),
-        (revision(6, json!([])), "is no spec"),
+        (revision(6, json!({"metrics": 6})), "is no spec"),
         (revision(6, invalid()), "generation 6, which ran before, cannot be programmed either"),
     ] {
         let mut process = Process::start();
@@ -160,6 +160,24 @@ fn a_revision_that_is_no_use_leaves_the_defaults() {
         let state = format!("{:?}", process.config().state);
         assert!(state.contains(said), "{state}");
     }
+}
+
+#[test]
+fn a_revision_that_asks_for_the_defaults_is_in_force_at_once() {
+    let mut process = Process::start();
+    process.objects([observed("u", 7, Some(invalid()))]);
+    let defaults = revision(6, json!({"traces": {"mode": "Disabled"}}));
+    process.step(Event::LastProgrammed("u".to_owned(), defaults));
+    assert_eq!((&process.to_run, process.instead()), (&None, Some(Running::PreviousConfig)));
+}
+
+#[test]
+fn the_defaults_run_until_anything_else_can() {
+    let mut process = Process { core: reconciler(), ..Process::start() };
+    process.step(Event::Tick);
+    // What was to run is cancelled by nothing that could run in its place.
+    process.objects([observed("u", 1, Some(with_token(1, "s")))]);
+    assert_eq!(process.commit(), Config::prometheus());
 }
 
 #[test]
@@ -264,4 +282,31 @@ fn metadata_alone_changes_the_hash_and_nothing_else() {
     process.commit();
     let certificates = &process.config().references.certificates;
     assert_eq!((certificates.len(), certificates[0].version.as_str()), (1, "3"));
+}
+
+#[test]
+fn an_authority_that_expires_is_trusted_no_longer_though_nobody_edits_anything() {
+    let mut spec = pushed(1);
+    let otlp = &mut spec["exporters"][0]["otlp"];
+    otlp["endpoint"] = json!("https://127.0.0.1:1");
+    otlp["tls"] = json!({"caRef": {"name": "trusted"}});
+    let both = pair(DAY).certificate_pem + &pair(DAY * 90).certificate_pem;
+    let values = [("ca.crt".to_owned(), Some(both.into_bytes().into()))];
+    let read = (DataObject::config_map("trusted"), Reading::Found(Found::new("c", "1", values)));
+
+    let mut process = Process::start();
+    process.objects([observed("u", 1, Some(spec))]);
+    process.read([read]);
+    let both = process.commit();
+    let (state, first) = (&process.config().state, process.config().references.clone());
+    assert_eq!((state, first.reason.as_str()), (&State::Programmed, "ResolvedRefs"));
+    assert_eq!((process.step(Event::Tick), &process.to_run), (vec![], &None));
+
+    process.now += DAY * 2;
+    process.step(Event::Tick);
+    assert_ne!(process.commit(), both);
+    let references = &process.config().references;
+    assert_eq!(references.reason, "ResolvedRefs");
+    assert!(references.next_certificate_expiry > first.next_certificate_expiry);
+    assert_eq!((process.step(Event::Tick), &process.to_run), (vec![], &None));
 }

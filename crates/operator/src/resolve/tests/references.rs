@@ -294,3 +294,34 @@ fn the_first_end_is_told_and_what_ends_soon() {
         }
     }
 }
+
+#[test]
+fn authorities_that_overlap_do_not_expire_soon_while_one_lives_longer() {
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let now = std::time::SystemTime::now();
+    let authority = Authority::new("a").unwrap();
+    let ends = |end| {
+        let leaf = Leaf::client("c").valid(now - hours(48)..end);
+        authority.issue(&leaf).unwrap().certificate_pem
+    };
+    let (gone, going) = (ends(now - hours(24)), ends(now + hours(24)));
+    let (soon, coming) = (ends(now + hours(48)), ends(now + hours(24 * 365)));
+    for (bundle, warns) in [
+        (format!("{gone}{going}{coming}"), false),
+        (format!("{gone}{going}{soon}"), true),
+        (going.clone(), true),
+    ] {
+        let mut cluster = Cluster::good();
+        for pair in ["client", "serving"] {
+            let leaf = Leaf::client("c").valid_for(hours(24 * 365));
+            cluster.pair(pair, &authority.issue(&leaf).unwrap());
+        }
+        cluster.set(DataObject::config_map("trusted"), "ca.crt", &*bundle);
+        let expiry = cluster.resolve().unwrap().expiry;
+        assert_eq!(!expiry.soon.is_empty(), warns, "{expiry:?}");
+        let end = Timestamp::try_from(now + hours(24)).unwrap().as_second();
+        assert_eq!(expiry.next.unwrap().as_second(), end, "and not what is over");
+        let secrets: Vec<_> = expiry.certificates.iter().map(|it| it.secret.as_str()).collect();
+        assert_eq!(secrets, ["client", "serving"]);
+    }
+}

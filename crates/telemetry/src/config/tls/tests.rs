@@ -96,6 +96,10 @@ fn a_chain_follows_its_leaf_and_the_first_to_expire_counts() {
     assert_eq!(chained.not_after(), timestamp("2028-01-01T00:00:00Z"));
     assert_eq!(certified(&end, &key).unwrap().not_after(), timestamp("2030-01-01T00:00:00Z"));
     assert_ne!(certified(&end, &key).unwrap(), chained);
+    // What expired of a chain is over: the leaf is what is to be renewed next.
+    let all = format!("{end}{middle}");
+    let later = CertifiedKey::parse(all.as_bytes(), key.as_bytes(), year(2029)).unwrap();
+    assert_eq!(later.not_after(), timestamp("2030-01-01T00:00:00Z"));
     assert_eq!(certified(&format!("{middle}{end}"), &key), Err(MaterialError::KeyMismatch));
 }
 
@@ -120,11 +124,14 @@ fn an_expired_authority_beside_a_valid_one_is_an_overlap() {
     let all = format!("{}{}{}", old.certificate, current.certificate, next.certificate);
     let overlap = bundle(&all).unwrap();
     assert_eq!(overlap.not_after(), timestamp("2030-01-01T00:00:00Z"));
+    assert_eq!(overlap.trusted_until(), timestamp("2040-01-01T00:00:00Z"));
     assert_eq!(overlap.store().len(), 2, "nobody trusts what expired");
+    let cleaned = bundle(&format!("{}{}", current.certificate, next.certificate)).unwrap();
+    assert_eq!(cleaned, overlap, "what nobody trusts may go");
 
     let later = CaBundle::parse(all.as_bytes(), year(2035)).unwrap();
-    assert_eq!(later, overlap, "the same bundle, whenever somebody looks");
-    assert_eq!(later.store().len(), 1);
+    assert_ne!(later, overlap, "one is trusted no longer");
+    assert_eq!((later.store().len(), later.not_after()), (1, later.trusted_until()));
 
     let material = Material::Authorities;
     let not_after = timestamp("2020-01-01T00:00:00Z");
