@@ -35,7 +35,8 @@ pub async fn newest(client: Client, namespace: &str, uid: &str) -> kube::Result<
     Ok(newest.and_then(|it| Some(Revision { generation: it.revision, spec: it.data?.0 })))
 }
 
-/// Keeps this revision of the object that `owner` refers to, and no older one.
+/// Keeps this revision of the object that `owner` refers to, and no older one. Writes nothing if it is
+/// kept already, or a newer one is: a leader that wakes late does not bring an old one back.
 ///
 /// # Errors
 /// As the API server answers. Whatever was done until then is done.
@@ -47,31 +48,38 @@ pub async fn keep(
 ) -> kube::Result<()> {
     let revisions = Api::<ControllerRevision>::namespaced(client, namespace);
     let (uid, generation) = (owner.uid.clone(), revision.generation);
-    let kept = ControllerRevision {
-        metadata: ObjectMeta {
-            name: Some(format!("pharos-telemetry-{uid}-{generation}")),
-            labels: Some([(LABEL.to_owned(), uid.clone())].into()),
-            owner_references: Some(vec![owner]),
-            ..ObjectMeta::default()
-        },
-        data: Some(RawExtension(revision.spec)),
-        revision: generation,
-    };
-    match revisions.create(&PostParams::default(), &kept).await {
-        // A leader before us kept it.
-        Err(kube::Error::Api(answer)) if answer.code == 409 => {}
-        created => drop(created?),
+    let before = revisions.list(&of(&uid)).await?.items;
+    let newest = before.iter().map(|revision| revision.revision).max();
+    if newest.is_none_or(|newest| newest < generation) {
+        let kept = kept(owner, revision);
+        match revisions.create(&PostParams::default(), &kept).await {
+            // Another leader kept it meanwhile.
+            Err(kube::Error::Api(answer)) if answer.code == 409 => {}
+            created => drop(created?),
+        }
     }
-    for older in revisions.list(&of(&uid)).await?.items {
-        if older.revision < generation {
-            let gone = revisions.delete(&older.name_any(), &DeleteParams::default()).await;
-            match gone {
-                Err(kube::Error::Api(answer)) if answer.code == 404 => {}
-                gone => drop(gone?),
-            }
+    let newest = newest.unwrap_or_default().max(generation);
+    for older in before.iter().filter(|older| older.revision < newest) {
+        match revisions.delete(&older.name_any(), &DeleteParams::default()).await {
+            Err(kube::Error::Api(answer)) if answer.code == 404 => {}
+            gone => drop(gone?),
         }
     }
     Ok(())
+}
+
+fn kept(owner: OwnerReference, revision: Revision) -> ControllerRevision {
+    let Revision { generation, spec } = revision;
+    ControllerRevision {
+        metadata: ObjectMeta {
+            name: Some(format!("pharos-telemetry-{}-{generation}", owner.uid)),
+            labels: Some([(LABEL.to_owned(), owner.uid.clone())].into()),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        data: Some(RawExtension(spec)),
+        revision: generation,
+    }
 }
 
 /// Refers to an object as the owner of its revisions.

@@ -1,5 +1,8 @@
 //! What goes wrong between Pharos and the API server, in words that name the remedy.
 
+use std::borrow::Cow;
+use std::fmt::Display;
+
 use kube::core::Status;
 use kube::runtime::watcher;
 
@@ -79,5 +82,50 @@ impl Trouble {
             Self::Unreachable => "check that the API server runs and that the kubeconfig names it",
             Self::Refused => "see the error",
         }
+    }
+}
+
+/// Something that is tried again and again, and the trouble with it, if there is one.
+#[derive(Debug)]
+pub struct Episode {
+    attempt: Cow<'static, str>,
+    trouble: Option<Trouble>,
+}
+
+// === impl Episode ===
+
+impl Episode {
+    /// No trouble so far with `attempt`, which completes "cannot ..." and "can ... again".
+    pub fn of(attempt: impl Into<Cow<'static, str>>) -> Self {
+        Self { attempt: attempt.into(), trouble: None }
+    }
+
+    /// Notes a failure; whether it is news.
+    pub fn failed(&mut self, trouble: Trouble, error: &dyn Display) -> bool {
+        self.failed_for(trouble, error, trouble.remedy())
+    }
+
+    /// As [`Self::failed`], for a trouble with a remedy of its own.
+    pub fn failed_for(&mut self, trouble: Trouble, error: &dyn Display, remedy: &str) -> bool {
+        let news = self.trouble.replace(trouble) != Some(trouble);
+        if news {
+            let reason = trouble.reason();
+            tracing::warn!(reason, %error, "cannot {}, retrying; {remedy}", self.attempt);
+        }
+        news
+    }
+
+    /// Notes that it worked; whether that ends a trouble.
+    pub fn succeeded(&mut self) -> bool {
+        let news = self.trouble.take().is_some();
+        if news {
+            tracing::info!("can {} again", self.attempt);
+        }
+        news
+    }
+
+    /// The trouble with it, until it works.
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
     }
 }

@@ -21,6 +21,9 @@ use crate::select::{Scope, Winners};
 
 use conditions::Verdict;
 
+/// The longest message of a condition, in bytes: longer than any that this version writes itself.
+const LONGEST_MESSAGE: usize = 16 * 1024;
+
 /// Everything that the status of one object depends on.
 pub struct Scene<'a> {
     /// The object.
@@ -40,9 +43,9 @@ pub struct Scene<'a> {
 }
 
 /// A live replica that should run the object, and what it says about it so far.
-struct Obeying<'a> {
-    replica: &'a LiveReplica,
-    report: Option<&'a ConfigReport>,
+pub(crate) struct Obeying<'a> {
+    pub(crate) replica: &'a LiveReplica,
+    pub(crate) report: Option<&'a ConfigReport>,
 }
 
 /// The status that the object should have.
@@ -69,7 +72,8 @@ pub fn judge(scene: &Scene<'_>) -> TelemetryConfigStatus {
 // === impl Scene ===
 
 impl<'a> Scene<'a> {
-    fn obeying(&self) -> Vec<Obeying<'a>> {
+    /// The live replicas that should run the object.
+    pub(crate) fn obeying(&self) -> Vec<Obeying<'a>> {
         let uid = self.observed.uid();
         self.replicas
             .iter()
@@ -140,7 +144,7 @@ impl<'a> Scene<'a> {
             type_: r#type.to_owned(),
             status: status.to_owned(),
             reason: verdict.reason.to_owned(),
-            message: verdict.message.clone(),
+            message: shortened(&verdict.message),
             observed_generation: Some(self.observed.generation()),
             last_transition_time: before.map_or_else(
                 || whole_seconds(self.now),
@@ -150,15 +154,20 @@ impl<'a> Scene<'a> {
     }
 }
 
+fn shortened(message: &str) -> String {
+    message[..message.floor_char_boundary(LONGEST_MESSAGE)].to_owned()
+}
+
 fn count(number: usize) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-/// The API keeps whole seconds; more would never compare equal to what was stored.
+/// The API keeps whole seconds, more would never compare equal to what was stored, and no years
+/// before Christ, which a broken report may hold.
 fn whole_seconds(time: Timestamp) -> Time {
     let whole = TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc);
-    Time(time.round(whole).unwrap_or(time))
+    Time(time.round(whole).unwrap_or(time).max(Timestamp::UNIX_EPOCH))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,13 +5,14 @@
 //! it refers to, to a pipeline configuration, has the pipeline prepare and commit it and
 //! [`report`]s the outcome in its heartbeat Lease. What to do next is decided in [`reconcile`], for
 //! whatever happens; `apply` does it. The leader alone turns the reports of all replicas into
-//! conditions ([`judge`]) and writes them (`status_writer`).
+//! conditions ([`judge`]) and writes them (`leader`).
 //!
 //! `reconcile`, `select`, `resolve` and `judge` are pure. This crate must not know policies or
 //! webhooks.
 
 mod apply;
 pub mod judge;
+mod leader;
 mod operator;
 pub mod reconcile;
 mod replicas;
@@ -19,6 +20,5 @@ pub mod report;
 pub mod resolve;
 pub mod select;
 pub mod statistics;
-mod status_writer;
 
 pub use operator::{Error, Operator, Replica, Stopped};

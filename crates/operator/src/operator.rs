@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::apply::{Applier, Revisions, Sight};
+use crate::leader::Leader;
 use crate::report::Report;
 use crate::statistics::Statistics;
-use crate::status_writer::StatusWriter;
 
 /// Who this process is among the replicas of its namespace.
 #[derive(Clone, Debug)]
@@ -110,10 +110,10 @@ impl Operator {
         });
 
         let revisions = Revisions { client: client.clone(), namespace: namespace.clone() };
-        let writing = StatusWriter::new(client, &namespace, &name, seen.clone())
-            .run(leadership, stop.clone());
+        let leading =
+            Leader::new(client, &namespace, &name, seen.clone()).run(leadership, stop.clone());
         tasks.spawn(async move {
-            writing.await;
+            leading.await;
             "writes status"
         });
 

@@ -25,6 +25,14 @@ pub struct LiveReplica {
     pub report: Report,
 }
 
+/// A Lease that nobody will renew any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OrphanedLease {
+    pub(crate) name: String,
+    /// As it was when it was last seen to change: a replica that wakes meanwhile keeps its Lease.
+    pub(crate) resource_version: String,
+}
+
 /// The heartbeat Leases as this leader has seen them.
 #[derive(Default)]
 pub(crate) struct Replicas(BTreeMap<Uid, Beat>);
@@ -63,20 +71,25 @@ impl Replicas {
         replicas
     }
 
-    /// The Leases that nobody will renew any more: name and resourceVersion.
-    pub(crate) fn orphans(&self, now: Instant) -> Vec<(String, String)> {
+    /// The Leases that nobody will renew any more.
+    pub(crate) fn orphans(&self, now: Instant) -> Vec<OrphanedLease> {
         let orphaned = |beat: &&Beat| now.duration_since(beat.since) > ORPHANED;
-        self.0
-            .values()
-            .filter(orphaned)
-            .map(|beat| (beat.lease.clone(), beat.resource_version.clone()))
-            .collect()
+        let lease = |beat: &Beat| OrphanedLease {
+            name: beat.lease.clone(),
+            resource_version: beat.resource_version.clone(),
+        };
+        self.0.values().filter(orphaned).map(lease).collect()
     }
 }
 
+/// The replica that a Lease is of. A Lease is named after its replica, so no two are of the same.
 fn replica(observed: &Observed<Lease>) -> Option<LiveReplica> {
     let lease = observed.object.as_ref().ok()?;
     let name = lease.spec.as_ref()?.holder_identity.clone()?;
+    if observed.name() != heartbeat::lease_name(&name) {
+        tracing::debug!(lease = observed.name(), replica = name, "a Lease of another name");
+        return None;
+    }
     let report = Report::decode(heartbeat::report(lease)?)
         .inspect_err(|error| tracing::debug!(replica = name, %error, "a report of another version"))
         .ok()?;
@@ -96,7 +109,8 @@ mod tests {
                 let report = Report { components: [].into(), config: None }.encode();
                 let lease: Lease = serde_json::from_value(json!({
                     "metadata": {
-                        "name": name, "uid": name, "resourceVersion": version,
+                        "name": format!("pharos-replica-{name}"), "uid": name,
+                        "resourceVersion": version,
                         "annotations": {"telemetry.pharos.dev/report": report},
                     },
                     "spec": {"holderIdentity": name, "renewTime": "1970-01-01T00:00:00.000000Z"},
@@ -139,9 +153,21 @@ mod tests {
         let mut replicas = Replicas::default();
         replicas.observe(&leases(&[("a", "1")]), start);
         assert!(replicas.orphans(start + ORPHANED).is_empty());
+        let (name, resource_version) = ("pharos-replica-a".to_owned(), "1".to_owned());
         assert_eq!(
             replicas.orphans(start + ORPHANED + Duration::from_secs(1)),
-            [("a".to_owned(), "1".to_owned())]
+            [OrphanedLease { name, resource_version }]
         );
+    }
+
+    #[test]
+    fn a_lease_speaks_for_the_replica_that_it_is_named_after_and_for_no_other() {
+        let mut leases = leases(&[("a", "1"), ("b", "1")]);
+        let mut impostor = (**leases["b"].object.as_ref().unwrap()).clone();
+        impostor.spec.as_mut().unwrap().holder_identity = Some("a".to_owned());
+        leases.get_mut("b").unwrap().object = Ok(Arc::new(impostor));
+        let mut replicas = Replicas::default();
+        replicas.observe(&leases, Instant::now());
+        assert_eq!(names(&replicas, Instant::now()), ["a"]);
     }
 }

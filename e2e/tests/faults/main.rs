@@ -7,6 +7,7 @@ mod chart;
 mod command_line;
 mod crashes;
 mod edits;
+mod fleet;
 mod garbage;
 mod leadership;
 mod materials;

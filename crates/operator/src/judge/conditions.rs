@@ -187,11 +187,11 @@ pub(super) fn export_healthy(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verd
         _ => None,
     });
     if let Some((exporter, reason, message)) = failing {
-        // A replica of another version may know other reasons.
-        let reason =
-            ExportHealthyReason::parse(reason).unwrap_or(ExportHealthyReason::AllDataDropped);
         let (name, signal) = (&exporter.name, exporter.signal);
-        return Verdict::new(reason, format!("exporter {name:?}, {signal:?}: {message}"));
+        return Verdict::new(
+            export_failure(reason),
+            format!("exporter {name:?}, {signal:?}: {message}"),
+        );
     }
     let any = |wanted| exporters().any(|exporter| exporter.health == wanted);
     if any(ExporterHealth::NotYetExported) {
@@ -201,6 +201,13 @@ pub(super) fn export_healthy(scene: &Scene<'_>, obeying: &[Obeying<'_>]) -> Verd
     } else {
         ExportHealthyReason::NoExporters.into()
     }
+}
+
+/// Why an exporter fails. A replica of another version may know other reasons.
+pub(super) fn export_failure(reason: &str) -> ExportHealthyReason {
+    ExportHealthyReason::parse(reason)
+        .filter(|reason| reason.status() == ConditionStatus::False)
+        .unwrap_or(ExportHealthyReason::AllDataDropped)
 }
 
 /// The reason that says what runs where an object is not in force.

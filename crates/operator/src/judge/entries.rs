@@ -1,18 +1,28 @@
 //! The lists in status: what the object is to each component, and what each replica makes of it.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use pharos_api::telemetryconfig::{
     Component, ComponentState, ComponentStatus, ExporterState, ExporterStatus, OverriddenReason,
     ReplicaState, ReplicaStatus, SHOWN_REPLICAS,
 };
 
-use super::conditions::instead;
+use super::conditions::{export_failure, instead};
 use super::{Obeying, Scene, count, whole_seconds};
 use crate::report::{ConfigReport, ExporterHealth, ExporterReport, State};
 use crate::select::deciding;
 
-/// The longest message that a replica's entry takes, in characters.
+/// The longest message of a replica's entry, and of an exporter's within it. In bytes: the schema
+/// allows as many characters.
 const LONGEST_MESSAGE: usize = 512;
+const LONGEST_EXPORTER_MESSAGE: usize = 256;
+/// As much as the schema takes.
+const LONGEST_NAME: usize = 63;
+const LONGEST_HASH: usize = 64;
+const SHOWN_EXPORTERS: usize = 24;
+/// What all entries take together, encoded: etcd takes 1.5 MiB, and `managedFields` name every field.
+const LARGEST_ENTRIES: usize = 256 * 1024;
 
 // === impl Scene ===
 
@@ -79,7 +89,12 @@ impl Scene<'_> {
         };
         entries
             .sort_by_cached_key(|(runs, entry)| (*runs, !failing(entry), entry.pod_name.clone()));
-        entries.into_iter().map(|(_, entry)| entry).take(SHOWN_REPLICAS).collect()
+        let entries = entries.into_iter().map(|(_, entry)| entry).take(SHOWN_REPLICAS);
+        let room = |taken: &mut usize, entry: &ReplicaStatus| {
+            *taken += serde_json::to_string(entry).map_or(0, |encoded| encoded.len());
+            *taken <= LARGEST_ENTRIES
+        };
+        entries.scan(0, |taken, entry| room(taken, &entry).then_some(entry)).collect()
     }
 
     fn replica_entry(&self, Obeying { replica, report }: &Obeying<'_>) -> ReplicaStatus {
@@ -88,15 +103,15 @@ impl Scene<'_> {
             Some(State::Programmed) => (ReplicaState::Programmed, None, None),
             Some(State::Failed { running, message }) => {
                 let reason = instead(*running).as_str().to_owned();
-                (ReplicaState::Failed, Some(reason), Some(shortened(message)))
+                (ReplicaState::Failed, Some(reason), Some(shortened(message, LONGEST_MESSAGE)))
             }
         };
         ReplicaStatus {
             pod_name: replica.name.clone(),
             components: replica.report.components.iter().copied().collect(),
             state,
-            observed_generation: report.map_or(0, |report| report.generation),
-            config_hash: report.map(|report| report.config_hash.clone()),
+            observed_generation: report.map_or(0, |report| report.generation.max(0)),
+            config_hash: report.map(|report| shortened(&report.config_hash, LONGEST_HASH)),
             reason,
             message,
             last_transition_time: match report {
@@ -121,8 +136,18 @@ impl Scene<'_> {
     }
 }
 
+/// The schema is the measure, not the replica: one that writes nonsense into its Lease must not keep
+/// the API server from taking what is known of the others.
 fn exporter_entries(report: &ConfigReport) -> Vec<ExporterStatus> {
-    report.exporters.iter().map(exporter_entry).collect()
+    let mut named = BTreeSet::new();
+    report
+        .exporters
+        .iter()
+        .filter(|exporter| (1..=LONGEST_NAME).contains(&exporter.name.len()))
+        .filter(|exporter| named.insert((exporter.name.as_str(), exporter.signal)))
+        .take(SHOWN_EXPORTERS)
+        .map(exporter_entry)
+        .collect()
 }
 
 fn exporter_entry(exporter: &ExporterReport) -> ExporterStatus {
@@ -130,7 +155,9 @@ fn exporter_entry(exporter: &ExporterReport) -> ExporterStatus {
         ExporterHealth::NotYetExported => (ExporterState::NotYetExported, None, None),
         ExporterHealth::Healthy | ExporterHealth::Scraped => (ExporterState::Healthy, None, None),
         ExporterHealth::Failing { reason, message } => {
-            (ExporterState::Failing, Some(reason.clone()), Some(shortened(message)))
+            let reason = export_failure(reason).as_str().to_owned();
+            let message = shortened(message, LONGEST_EXPORTER_MESSAGE);
+            (ExporterState::Failing, Some(reason), Some(message))
         }
     };
     ExporterStatus {
@@ -143,6 +170,6 @@ fn exporter_entry(exporter: &ExporterReport) -> ExporterStatus {
     }
 }
 
-fn shortened(message: &str) -> String {
-    message.chars().take(LONGEST_MESSAGE).collect()
+fn shortened(message: &str, longest: usize) -> String {
+    message[..message.floor_char_boundary(longest)].to_owned()
 }

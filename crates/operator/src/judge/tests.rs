@@ -1,116 +1,17 @@
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use pharos_api::telemetryconfig::{
     Component, ComponentState, ExporterState, OverriddenReason, ReplicaState, Signal,
 };
-use pharos_cluster::references::References;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::report::{
-    ExporterHealth, ExporterReport, ReferencesReport, Report, Running, SpecReport, config_hash,
-};
-use crate::resolve::Expiry;
-use crate::select::{Scopes, select};
+use crate::report::{ExporterHealth, ExporterReport, ReferencesReport, Running, SpecReport};
 use Component::{Admission, BackgroundScan};
+use namespace::{Namespace, about, for_components, prometheus};
 
 mod findings;
-
-/// A namespace with objects and replicas, judged one object at a time.
-#[derive(Default)]
-struct Namespace {
-    objects: BTreeMap<Uid, Observed<TelemetryConfig>>,
-    replicas: Vec<LiveReplica>,
-}
-
-impl Namespace {
-    /// An object named like its uid, older than those after it.
-    fn with(mut self, name: &str, generation: i64, spec: Value) -> Self {
-        let second = self.objects.len();
-        let object: TelemetryConfig = serde_json::from_value(json!({
-            "apiVersion": "telemetry.pharos.dev/v1alpha1",
-            "kind": "TelemetryConfig",
-            "metadata": {
-                "name": name, "uid": name, "generation": generation,
-                "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z"),
-            },
-            "spec": spec,
-        }))
-        .unwrap();
-        let metadata = object.metadata.clone();
-        let observed = Observed { metadata, object: Ok(Arc::new(object)) };
-        self.objects.insert(name.to_owned(), observed);
-        self
-    }
-
-    fn broken(mut self, name: &str, error: &str) -> Self {
-        self.objects.get_mut(name).unwrap().object = Err(error.to_owned());
-        self
-    }
-
-    fn replica(
-        mut self,
-        name: &str,
-        components: &[Component],
-        config: Option<ConfigReport>,
-    ) -> Self {
-        let components: BTreeSet<_> = components.iter().copied().collect();
-        let report = Report { components, config };
-        self.replicas.push(LiveReplica { name: name.to_owned(), report });
-        self
-    }
-
-    fn judge(&self, name: &str) -> TelemetryConfigStatus {
-        self.judge_after(name, None, Timestamp::UNIX_EPOCH)
-    }
-
-    fn judge_after(
-        &self,
-        name: &str,
-        before: Option<&TelemetryConfigStatus>,
-        now: Timestamp,
-    ) -> TelemetryConfigStatus {
-        let mut scopes = Scopes::default();
-        scopes.update(&self.objects);
-        judge(&Scene {
-            observed: &self.objects[name],
-            scope: scopes.of(name),
-            objects: &self.objects,
-            winners: &select(&scopes.candidates(&self.objects)),
-            replicas: &self.replicas,
-            before,
-            now,
-        })
-    }
-}
-
-fn prometheus() -> Value {
-    json!({
-        "exporters": [{"name": "prometheus", "type": "Prometheus"}],
-        "metrics": {"exporters": ["prometheus"]},
-    })
-}
-
-fn for_components(components: &[&str]) -> Value {
-    let mut spec = prometheus();
-    spec["components"] = json!(components);
-    spec
-}
-
-fn about(uid: &str, generation: i64, state: State) -> Option<ConfigReport> {
-    Some(ConfigReport {
-        uid: uid.to_owned(),
-        generation,
-        config_hash: config_hash(uid, generation, [], &References::default()),
-        state,
-        since: Timestamp::UNIX_EPOCH,
-        spec: SpecReport::accepted(String::new()),
-        references: ReferencesReport::resolved(&Expiry::default()),
-        restarts: String::new(),
-        exporters: Vec::new(),
-    })
-}
+pub(crate) mod namespace;
+mod selection;
+mod size;
 
 fn exporting(health: ExporterHealth) -> Option<ConfigReport> {
     let mut report = about("a", 1, State::Programmed)?;
