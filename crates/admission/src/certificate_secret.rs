@@ -3,7 +3,8 @@
 //! Enter by [`keep`]. [`decide`] says, purely, what to do with what was found; [`settle`] does it
 //! by compare-and-swap: whoever creates or replaces the Secret first wins, the others read and use
 //! what the winner wrote. The CA's key is not in it (see [`crate::certificate`]). Deleting the
-//! Secret is the way to ask for a new CA that shares nothing with the old one.
+//! Secret is the way to ask for a new CA that shares nothing with the old one. Of the Secret nothing
+//! but its metadata is watched: its key is in memory while it is parsed, and parsed after that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +14,9 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
-use pharos_cluster::trouble::Trouble;
+use kube::core::PartialObjectMeta;
+use pharos_cluster::in_time;
+use pharos_cluster::trouble::{Episode, Trouble};
 use pharos_cluster::view::View;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{ServerName, UnixTime};
@@ -85,14 +88,14 @@ pub(crate) enum SettleError {
 
 impl Store for Api<Secret> {
     async fn read(&self) -> Result<Option<Secret>, kube::Error> {
-        self.get_opt(SECRET_NAME).await
+        in_time(self.get_opt(SECRET_NAME)).await
     }
 
     async fn write(&self, secret: &Secret) -> Result<Write, kube::Error> {
         let written = if secret.metadata.resource_version.is_some() {
-            self.replace(SECRET_NAME, &PostParams::default(), secret).await
+            in_time(self.replace(SECRET_NAME, &PostParams::default(), secret)).await
         } else {
-            self.create(&PostParams::default(), secret).await
+            in_time(self.create(&PostParams::default(), secret)).await
         };
         match written {
             Ok(_) => Ok(Write::Done),
@@ -168,27 +171,19 @@ pub(crate) async fn keep(
     secrets: Api<Secret>,
     names: Vec<ServerName<'static>>,
     provider: Arc<CryptoProvider>,
-    mut seen: watch::Receiver<View<Secret>>,
+    mut seen: watch::Receiver<View<PartialObjectMeta<Secret>>>,
     newest: watch::Sender<Option<Arc<Material>>>,
 ) {
-    let mut failing = false;
+    let mut episode = Episode::of("keep the webhook certificate");
     loop {
         match settle(&secrets, &names, UnixTime::now, &provider).await {
             Ok(material) => {
-                if std::mem::take(&mut failing) {
-                    tracing::info!(secret = SECRET_NAME, "the webhook certificate is back");
-                }
+                episode.succeeded();
                 newest.send_if_modified(|newest| take_in(newest, material));
             }
             Err(error) => {
-                if !std::mem::replace(&mut failing, true) {
-                    tracing::warn!(
-                        secret = SECRET_NAME,
-                        %error,
-                        "cannot keep the webhook certificate, retrying; {}",
-                        remedy(&error)
-                    );
-                }
+                let (trouble, remedy) = trouble(&error);
+                episode.failed_for(trouble, &error, remedy);
                 // Whatever is seen meanwhile: it may be what we wrote ourselves.
                 tokio::time::sleep(RETRY_AFTER).await;
                 continue;
@@ -209,18 +204,18 @@ fn take_in(newest: &mut Option<Arc<Material>>, material: Material) -> bool {
     changed
 }
 
-fn remedy(error: &SettleError) -> &'static str {
-    match error {
-        SettleError::Api(kube::Error::Api(status)) if status.code == 404 => {
-            "create the namespace that --namespace names"
+fn trouble(error: &SettleError) -> (Trouble, &'static str) {
+    let trouble = match error {
+        SettleError::Api(error) => Trouble::of(error),
+        SettleError::Issue(_) | SettleError::Contended(_) => Trouble::Refused,
+    };
+    match trouble {
+        // Secrets are known everywhere.
+        Trouble::UnknownKind => (trouble, Trouble::NoNamespace.remedy()),
+        Trouble::Forbidden => {
+            (trouble, "grant the service account get, list, watch, create and update of it")
         }
-        SettleError::Api(error) => match Trouble::of(error) {
-            Trouble::Forbidden => {
-                "grant the service account get, list, watch, create and update of it"
-            }
-            trouble => trouble.remedy(),
-        },
-        SettleError::Issue(_) | SettleError::Contended(_) => "see the error",
+        trouble => (trouble, trouble.remedy()),
     }
 }
 

@@ -15,7 +15,8 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Resource};
 use pharos_api::policy::{PolicyConditionStatus, ValidatingPolicy};
 use pharos_cluster::election::Leadership;
-use pharos_cluster::trouble::Trouble;
+use pharos_cluster::in_time;
+use pharos_cluster::trouble::{Episode, Trouble};
 use pharos_cluster::view::Uid;
 use serde_json::json;
 use tokio::sync::watch;
@@ -99,26 +100,18 @@ impl StatusWriter {
 
     /// Keeps every status true while this process leads, for as long as it is polled.
     pub(crate) async fn run(mut self) {
-        let mut failing = None;
+        let mut episode = Episode::of("write policy status");
         loop {
-            let leads = *self.leadership.borrow_and_update() == Leadership::Leader;
+            let leads = self.leadership.borrow_and_update().holds();
             let policies = self.policies.borrow_and_update().clone();
             let outcome = match policies {
                 Some(policies) if leads => self.write_all(&policies).await,
                 _ => Ok(()),
             };
             match outcome {
-                Ok(()) => failing = None,
+                Ok(()) => drop(episode.succeeded()),
                 Err(error) => {
-                    let trouble = Trouble::of(&error);
-                    if failing.replace(trouble) != Some(trouble) {
-                        let (reason, remedy) = (trouble.reason(), trouble.remedy());
-                        tracing::warn!(
-                            reason,
-                            %error,
-                            "cannot write policy status, retrying; {remedy}"
-                        );
-                    }
+                    episode.failed(Trouble::of(&error), &error);
                     tokio::time::sleep(RETRY_AFTER).await;
                     continue;
                 }
@@ -138,7 +131,10 @@ impl StatusWriter {
         self.written.retain(|uid, _| policies.entries().contains_key(uid));
         let mut outcome = Ok(());
         for (uid, entry) in policies.entries() {
-            outcome = outcome.and(self.write(uid, entry).await);
+            // With many of them the term may end meanwhile.
+            if self.leadership.borrow().holds() {
+                outcome = outcome.and(self.write(uid, entry).await);
+            }
         }
         outcome
     }
@@ -161,7 +157,7 @@ impl StatusWriter {
             "status": {"conditionStatus": desired},
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        match self.api.patch_status(name, &params, &Patch::Apply(&patch)).await {
+        match in_time(self.api.patch_status(name, &params, &Patch::Apply(&patch))).await {
             Ok(_) => {
                 if entry.object.is_none() {
                     self.written.insert(uid.clone(), desired);

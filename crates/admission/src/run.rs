@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
+use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use pharos_api::policy::ValidatingPolicy;
@@ -57,7 +58,7 @@ pub struct Admission {
 /// What the API server holds, as it is watched.
 #[derive(Clone)]
 struct Views {
-    secret: watch::Receiver<View<Secret>>,
+    secret: watch::Receiver<View<PartialObjectMeta<Secret>>>,
     configuration: watch::Receiver<View<ValidatingWebhookConfiguration>>,
     policies: watch::Receiver<View<ValidatingPolicy>>,
 }
@@ -150,7 +151,8 @@ impl Admission {
         let (secrets, secret) = watch::channel(View::default());
         let api = Api::namespaced(self.client.clone(), &self.options.namespace);
         let what = "the certificate Secret";
-        tasks.spawn("watches the Secret", view::keep(api, named(SECRET_NAME), what, secrets));
+        let keep = view::keep_metadata(api, named(SECRET_NAME), what, secrets);
+        tasks.spawn("watches the Secret", keep);
 
         let (configurations, configuration) = watch::channel(View::default());
         let api = Api::all(self.client.clone());

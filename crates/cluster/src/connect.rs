@@ -73,6 +73,9 @@ where
     // pooled connection is no reason to distrust it, hence the reset.
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
+    // Whoever asks tries again with delays of their own. What was repeated underneath, up to minutes
+    // later, could outlive the leadership that it was written under.
+    config.default_retry = false;
     let client =
         ClientBuilder::try_from(config).map_err(|it| ConnectError::Client(Box::new(it)))?;
     Ok(client.with_layer(around).build())

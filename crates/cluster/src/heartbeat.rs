@@ -2,8 +2,9 @@
 //!
 //! Separate objects, because many writers of one object slow each other down (measured: see
 //! `docs/ARCHITECTURE.md`). [`Heartbeat::run`] renews every 10 s with jitter, and at once when the
-//! report changed. Statistics change all the time, so they never cause a renewal: they go along with
-//! one. Only the leader reads the reports, through [`crate::view::keep`] with [`selection`], and
+//! report changed: the third change within a second waits, and then the last one counts. What fails,
+//! also because the API server has too much to do, is tried again after 0.5 to 5 s. Statistics change
+//! all the time, so they never cause a renewal: they go along with one. Only the leader reads the reports, through [`crate::view::keep`] with [`selection`], and
 //! people read the statistics; [`report`] and [`statistics`] take them out again.
 
 use std::collections::BTreeMap;
@@ -16,10 +17,15 @@ use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::jittered;
-use crate::trouble::Trouble;
+use self::pace::Pace;
+use crate::backoff::{RetryDelay, jittered};
+use crate::in_time;
+use crate::trouble::{Episode, Trouble};
+
+mod pace;
 
 /// How long a replica counts as live after its last sign of life.
 pub const DURATION: Duration = Duration::from_secs(40);
@@ -29,8 +35,6 @@ const STATISTICS: &str = "telemetry.pharos.dev/statistics";
 /// The API server takes 256 KiB of annotations; the report, which the leader needs, goes first.
 const MAX_STATISTICS_BYTES: usize = 64 * 1024;
 const RENEW_PERIOD: Duration = Duration::from_secs(10);
-const RETRY_PERIOD: Duration = Duration::from_secs(1);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// A process that ends does not wait longer than this for an API server that does not answer.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 const FIELD_MANAGER: &str = "pharos-replica";
@@ -78,33 +82,48 @@ impl Heartbeat {
 
     /// Beats until `shutdown`, then takes the Lease away: a replica that left is not a dead one.
     pub async fn run(self, mut report: watch::Receiver<String>, shutdown: CancellationToken) {
-        let mut trouble = None;
+        let mut episode = Episode::of("renew this replica's Lease");
+        let mut delay = RetryDelay::default();
+        let mut pace = Pace::starting(Instant::now());
         while !shutdown.is_cancelled() {
             let current = report.borrow_and_update().clone();
-            let Some(beaten) = shutdown.run_until_cancelled(self.beat(current)).await else {
-                break;
-            };
-            let next = match beaten {
-                Ok(()) => {
-                    trouble = None;
+            pace.count(Instant::now());
+            let mut beat = std::pin::pin!(self.beat(current));
+            let next = match shutdown.run_until_cancelled(beat.as_mut()).await {
+                Some(Ok(())) => {
+                    episode.succeeded();
                     jittered(RENEW_PERIOD)
                 }
-                Err(error) => {
-                    let now = Trouble::of(&error);
-                    if trouble.replace(now) != Some(now) {
-                        tracing::warn!(reason = now.reason(), %error, "cannot renew this replica's Lease, retrying; {}", now.remedy());
-                    }
-                    RETRY_PERIOD
+                Some(Err(error)) => {
+                    episode.failed(Trouble::of(&error), &error);
+                    delay.next()
+                }
+                None => return self.leave(beat).await,
+            };
+            let due = tokio::time::sleep(next);
+            let news = async {
+                match report.changed().await {
+                    Ok(()) => tokio::time::sleep_until(pace.next()).await,
+                    Err(_) => std::future::pending().await,
                 }
             };
             tokio::select! {
-                () = tokio::time::sleep(next) => {}
-                Ok(()) = report.changed(), if trouble.is_none() => {}
+                () = due => {}
+                () = news, if episode.trouble().is_none() => {}
                 () = shutdown.cancelled() => {}
             }
         }
-        let (name, parameters) = (lease_name(&self.replica), DeleteParams::default());
-        let gone = self.leases.delete(&name, &parameters);
+        self.leave(std::future::ready(Ok(()))).await;
+    }
+
+    /// Takes the Lease away, if possible after the beat that is under way: one that arrived later would
+    /// bring it back.
+    async fn leave(&self, beat: impl Future<Output = kube::Result<()>>) {
+        let gone = async {
+            let _ = tokio::time::timeout(FAREWELL_TIMEOUT / 2, beat).await;
+            let (name, parameters) = (lease_name(&self.replica), DeleteParams::default());
+            self.leases.delete(&name, &parameters).await
+        };
         let _ = tokio::time::timeout(FAREWELL_TIMEOUT, gone).await;
     }
 
@@ -113,11 +132,7 @@ impl Heartbeat {
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let name = lease_name(&self.replica);
         let patch = Patch::Apply(&lease);
-        let patched = self.leases.patch(&name, &parameters, &patch);
-        match tokio::time::timeout(REQUEST_TIMEOUT, patched).await {
-            Ok(patched) => patched.map(|_| ()),
-            Err(elapsed) => Err(kube::Error::Service(elapsed.into())),
-        }
+        in_time(self.leases.patch(&name, &parameters, &patch)).await.map(|_| ())
     }
 
     fn lease(&self, report: String, now: Timestamp) -> Lease {
@@ -173,3 +188,6 @@ fn owner(pod: &Pod) -> OwnerReference {
         ..OwnerReference::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

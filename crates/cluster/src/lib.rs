@@ -12,11 +12,16 @@ mod backoff;
 mod connect;
 pub mod election;
 pub mod heartbeat;
+mod in_time;
+mod list_watch;
 pub mod readiness;
 pub mod references;
 pub mod revisions;
+#[cfg(test)]
+mod testing;
 pub mod trouble;
 pub mod view;
 
 pub use connect::{ConnectError, Transport, connect};
+pub use in_time::in_time;
 pub use readiness::Readiness;

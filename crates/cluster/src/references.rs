@@ -4,7 +4,8 @@
 //! Enter at [`keep`], which starts and stops watches with the set that is wanted and publishes
 //! [`References`], what it has read. A watch selects its object by `metadata.name`, so that a Role
 //! may list `resourceNames`. What was read stays while the API server is away; that it refuses, or
-//! that the object is gone, is published. What is to become of a configuration that refers to such
+//! that the object is gone, is published. Nothing older than what was read is read again, whatever
+//! is replayed; see [`crate::list_watch`]. What is to become of a configuration that refers to such
 //! an object is decided elsewhere.
 
 use std::collections::btree_map::Entry;
@@ -256,8 +257,10 @@ impl Found {
         }
     }
 
-    /// The version in which these values were first read. A change of nothing but metadata, or of
-    /// keys that nobody wants, leaves it; other wanted keys, a refusal or a restart may move it.
+    /// The version in which these values were first read: another one tells that they may have
+    /// changed, without a look at them. A change of nothing but metadata, or of keys that nobody
+    /// wants, leaves it; other wanted keys, a refusal or a restart may move it, and replicas may
+    /// have read the same values first in different versions.
     pub fn content_version(&self) -> &str {
         &self.content_version
     }

@@ -1,10 +1,12 @@
 //! What goes wrong between Pharos and the API server, in words that name the remedy.
+//!
+//! Whoever asks the API server for something again and again keeps an [`Episode`] of it, so that a
+//! trouble is logged when it begins and when it ends, not every time.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 
 use kube::core::Status;
-use kube::runtime::watcher;
 
 /// A closed set of troubles with the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +21,19 @@ pub enum Trouble {
     Forbidden,
     /// The API server did not answer.
     Unreachable,
+    /// The API server has too much to do, or is not ready yet.
+    Overloaded,
+    /// It answered with an older state than before.
+    Outdated,
     /// It answered something else that is not a success.
     Refused,
+}
+
+/// Something that is tried again and again, and the trouble with it, if there is one.
+#[derive(Debug)]
+pub struct Episode {
+    attempt: Cow<'static, str>,
+    trouble: Option<Trouble>,
 }
 
 // === impl Trouble ===
@@ -36,17 +49,6 @@ impl Trouble {
         }
     }
 
-    /// Sorts an error of a watch.
-    pub fn of_watch(error: &watcher::Error) -> Self {
-        match error {
-            watcher::Error::InitialListFailed(error)
-            | watcher::Error::WatchStartFailed(error)
-            | watcher::Error::WatchFailed(error) => Self::of(error),
-            watcher::Error::WatchError(status) => Self::of_status(status),
-            watcher::Error::NoResourceVersion => Self::Refused,
-        }
-    }
-
     fn of_status(status: &Status) -> Self {
         let about = status.details.as_ref().map_or("", |details| details.kind.as_str());
         match status.code {
@@ -54,6 +56,7 @@ impl Trouble {
             403 => Self::Forbidden,
             404 if about == "namespaces" => Self::NoNamespace,
             404 => Self::UnknownKind,
+            429 | 503 | 504 => Self::Overloaded,
             _ => Self::Refused,
         }
     }
@@ -66,6 +69,8 @@ impl Trouble {
             Self::Unauthenticated => "Unauthenticated",
             Self::Forbidden => "Forbidden",
             Self::Unreachable => "Unreachable",
+            Self::Overloaded => "Overloaded",
+            Self::Outdated => "Outdated",
             Self::Refused => "Refused",
         }
     }
@@ -80,16 +85,13 @@ impl Trouble {
             Self::Unauthenticated => "check the credentials of the kubeconfig or service account",
             Self::Forbidden => "grant the service account the right to it",
             Self::Unreachable => "check that the API server runs and that the kubeconfig names it",
+            Self::Overloaded => {
+                "give the API server time; if it lasts, see what asks so much of it"
+            }
+            Self::Outdated => "if etcd was restored from a backup, it is believed after a minute",
             Self::Refused => "see the error",
         }
     }
-}
-
-/// Something that is tried again and again, and the trouble with it, if there is one.
-#[derive(Debug)]
-pub struct Episode {
-    attempt: Cow<'static, str>,
-    trouble: Option<Trouble>,
 }
 
 // === impl Episode ===
@@ -127,5 +129,37 @@ impl Episode {
     /// The trouble with it, until it works.
     pub fn trouble(&self) -> Option<Trouble> {
         self.trouble
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overloaded_server_is_told_from_one_that_refuses() {
+        let of = |code| {
+            let status = Status { code, ..Status::default() };
+            Trouble::of(&kube::Error::Api(Box::new(status)))
+        };
+        for code in [429, 503, 504] {
+            assert_eq!(of(code), Trouble::Overloaded, "{code}");
+        }
+        for code in [400, 409, 410, 422, 500] {
+            assert_eq!(of(code), Trouble::Refused, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_trouble_is_news_when_it_begins_when_it_turns_and_when_it_ends() {
+        let mut episode = Episode::of("count");
+        assert!(!episode.succeeded());
+        assert!(episode.failed(Trouble::Unreachable, &"no"));
+        assert!(!episode.failed(Trouble::Unreachable, &"still no"));
+        assert!(episode.failed(Trouble::Forbidden, &"not allowed"));
+        assert_eq!(episode.trouble(), Some(Trouble::Forbidden));
+        assert!(episode.succeeded());
+        assert!(!episode.succeeded());
+        assert!(episode.failed(Trouble::Forbidden, &"again"));
     }
 }

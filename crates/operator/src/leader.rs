@@ -56,6 +56,7 @@ struct Term {
     ledger: Ledger,
     writer: Writer,
     announcements: Announcements,
+    leadership: watch::Receiver<Leadership>,
 }
 
 // === impl Leader ===
@@ -85,11 +86,11 @@ impl Leader {
         while let Some(()) =
             shutdown.run_until_cancelled(self.follow(&mut leadership)).await.flatten()
         {
-            let mut lost = leadership.clone();
+            let (mut lost, term) = (leadership.clone(), leadership.clone());
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = lost.wait_for(|now| *now == Leadership::Follower) => {}
-                () = self.lead() => {}
+                () = self.lead(term) => {}
             }
         }
     }
@@ -99,7 +100,7 @@ impl Leader {
     async fn follow(&mut self, leadership: &mut watch::Receiver<Leadership>) -> Option<()> {
         loop {
             tokio::select! {
-                elected = leadership.wait_for(|now| *now == Leadership::Leader) => {
+                elected = leadership.wait_for(|now| now.holds()) => {
                     return elected.ok().map(|_| ());
                 }
                 changed = self.objects.changed() => changed.ok()?,
@@ -111,7 +112,7 @@ impl Leader {
     }
 
     /// Leads for one term. Holds no state that a cancelled request could leave half done.
-    async fn lead(&mut self) {
+    async fn lead(&mut self, leadership: watch::Receiver<Leadership>) {
         let (client, namespace) = (self.client.clone(), self.namespace.clone());
         let leases: Api<_> = Api::namespaced(client.clone(), &namespace);
         let (beats, heartbeats) = watch::channel(View::<Lease>::default());
@@ -122,6 +123,7 @@ impl Leader {
             ledger: Ledger::default(),
             writer: Writer::new(client, &namespace),
             announcements,
+            leadership,
         };
         tokio::join!(watching, self.serve(term, heartbeats), announcer.run());
     }
@@ -173,6 +175,10 @@ impl Leader {
 
 impl Term {
     async fn carry_out(&mut self, action: Action) {
+        // The process may have been stopped since this was decided. What is not done is decided again.
+        if !self.leadership.borrow().holds() {
+            return;
+        }
         match action {
             Action::WriteStatus(write) => {
                 let Some(version) = self.writer.status(&write).await else { return };

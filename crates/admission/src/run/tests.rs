@@ -75,6 +75,10 @@ fn unnoted(client: Client, options: Options, leadership: watch::Receiver<Leaders
     Admission::recording_to(Arc::new(Unnoted), Spans::default(), client, options, leadership)
 }
 
+fn leading() -> Leadership {
+    Leadership::Leader { until: tokio::time::Instant::now() + Duration::from_secs(3600) }
+}
+
 struct Scene {
     admission: Admission,
     listener: TcpListener,
@@ -98,7 +102,7 @@ fn scene() -> Scene {
         namespace: NAMESPACE.to_owned(),
         shutdown_delay: Duration::ZERO,
     };
-    let (leading, leadership) = watch::channel(Leadership::Leader);
+    let (leading, leadership) = watch::channel(leading());
     let admission = unnoted(client, options, leadership);
     Scene { admission, listener, address, leading, api, applications }
 }
@@ -164,7 +168,7 @@ async fn a_port_in_use_ends_it_before_anything_is_asked_of_the_api_server() {
         namespace: NAMESPACE.to_owned(),
         shutdown_delay: Duration::ZERO,
     };
-    let (_leading, leadership) = watch::channel(Leadership::Leader);
+    let (_leading, leadership) = watch::channel(leading());
     let admission = unnoted(client, options, leadership);
     let error = admission.run(CancellationToken::new()).await.unwrap_err();
     assert_eq!(error.reason(), "Listen");

@@ -11,7 +11,8 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use pharos_cluster::election::Leadership;
-use pharos_cluster::trouble::Trouble;
+use pharos_cluster::in_time;
+use pharos_cluster::trouble::{Episode, Trouble};
 use pharos_cluster::view::{Observed, View};
 use tokio::sync::watch;
 
@@ -48,7 +49,7 @@ pub(super) enum Step {
 impl Sources {
     /// What to do, and about which version of what stands.
     fn step(&mut self, registration: &Registration) -> (Step, Option<String>) {
-        if *self.leadership.borrow_and_update() == Leadership::Follower {
+        if !self.leadership.borrow_and_update().holds() {
             return (Step::Rest, None);
         }
         let policies = self.policies.borrow_and_update().clone();
@@ -111,28 +112,21 @@ pub(crate) async fn keep(
     registration: Registration,
     mut sources: Sources,
 ) {
-    let mut failing = None;
+    let what = format!("write the ValidatingWebhookConfiguration {}", registration.name());
+    let mut episode = Episode::of(what);
     // A watch that lags shows what stood before: the same again would be written in vain.
     let mut last = (Step::Rest, None);
     loop {
         let next = sources.step(&registration);
-        let written = if next == last { Ok(()) } else { write(&api, &registration, &next.0).await };
+        let written =
+            if next == last { Ok(()) } else { in_time(write(&api, &registration, &next.0)).await };
         match written {
             Ok(()) => {
-                failing = None;
+                episode.succeeded();
                 last = next;
             }
             Err(error) => {
-                let trouble = Trouble::of(&error);
-                if failing.replace(trouble) != Some(trouble) {
-                    tracing::warn!(
-                        reason = trouble.reason(),
-                        %error,
-                        "cannot write the ValidatingWebhookConfiguration {}, retrying; {}",
-                        registration.name(),
-                        trouble.remedy(),
-                    );
-                }
+                episode.failed(Trouble::of(&error), &error);
                 last = (Step::Rest, None);
                 tokio::time::sleep(RETRY_AFTER).await;
                 continue;

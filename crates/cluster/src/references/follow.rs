@@ -1,20 +1,23 @@
 //! One object followed by one watch, again and again. See [`follow`].
+//!
+//! An object of which a Role grants the list and not the watch, or the other way round, is refused
+//! until both are granted. A whole object is in memory only between its arrival and the taking out
+//! of the keys that are wanted.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 use super::{Content, DataKind, DataObject, Found, Reading, References};
 use crate::backoff::RetryDelay;
-use crate::trouble::Trouble;
-use crate::view::WATCH_SECONDS;
+use crate::list_watch::{Event, ListWatch};
+use crate::trouble::{Episode, Trouble};
 
 /// A kind that keeps data under keys.
 pub(super) trait Keyed:
@@ -58,59 +61,45 @@ async fn follow_in<K: Keyed>(
     let publish = |reading| {
         readings.send_if_modified(|readings| readings.take(object, reading));
     };
-    let mut trouble = None;
-    let mut delay = RetryDelay::default();
-    loop {
-        let failed = watch_once(api.clone(), object, keys, &mut trouble, &publish).await;
-        let Some(error) = failed else { return };
-        let now = Trouble::of_watch(&error);
-        if trouble.replace(now) != Some(now) {
-            tracing::warn!(
-                reason = now.reason(),
-                %error,
-                "cannot watch {object}, retrying; {}",
-                now.remedy()
-            );
-        }
-        if now == Trouble::Forbidden {
-            publish(Reading::Forbidden);
-        }
-        // A watch that resumes says nothing until something changes. A list always answers: that a
-        // right was granted again is seen at once.
-        if let Some(delay) = delay.next() {
-            tokio::time::sleep(delay).await;
-        }
-    }
-}
-
-/// Lists and watches until something fails.
-async fn watch_once<K: Keyed>(
-    api: Api<K>,
-    object: &DataObject,
-    keys: &BTreeSet<String>,
-    trouble: &mut Option<Trouble>,
-    publish: &impl Fn(Reading),
-) -> Option<watcher::Error> {
     let named = format!("metadata.name={}", object.name);
-    let selection = watcher::Config::default().fields(&named).timeout(WATCH_SECONDS);
-    let mut events = std::pin::pin!(watcher(api, selection));
-    let mut listed = Reading::Missing;
-    while let Some(event) = events.next().await {
-        match event {
-            Ok(Event::Init) => listed = Reading::Missing,
-            Ok(Event::InitApply(found)) => listed = read(found, keys),
-            Ok(Event::InitDone) => {
-                publish(std::mem::replace(&mut listed, Reading::Missing));
-                if trouble.take().is_some() {
-                    tracing::info!("watching {object} again");
+    let events = ListWatch::new(api, watcher::Config::default().fields(&named));
+    let mut events = match readings.borrow().of(object) {
+        Reading::Found(found) => events.not_before(&found.resource_version),
+        _ => events,
+    };
+    let mut delay = RetryDelay::default();
+    let mut episode = Episode::of(format!("watch {object}"));
+    let mut withheld = None;
+    loop {
+        match events.next::<K>().await {
+            Ok(Event::Listed(found)) => {
+                let reading =
+                    found.into_iter().next().map_or(Reading::Missing, |it| read(it, keys));
+                if *readings.borrow().of(object) == Reading::Forbidden {
+                    // May be listed, which says nothing of whether it may be watched.
+                    withheld = Some(reading);
+                } else {
+                    publish(reading);
                 }
             }
-            Ok(Event::Apply(found)) => publish(read(found, keys)),
-            Ok(Event::Delete(_)) => publish(Reading::Missing),
-            Err(error) => return Some(error),
+            Ok(Event::Watching) => {
+                episode.succeeded();
+                if let Some(reading) = withheld.take() {
+                    publish(reading);
+                }
+            }
+            Ok(Event::Applied(found)) => publish(read(found, keys)),
+            Ok(Event::Deleted(_)) => publish(Reading::Missing),
+            Err(failure) => {
+                let trouble = failure.trouble();
+                episode.failed(trouble, &failure);
+                if trouble == Trouble::Forbidden {
+                    publish(Reading::Forbidden);
+                }
+                tokio::time::sleep(delay.next()).await;
+            }
         }
     }
-    None
 }
 
 /// What of an object is kept: the keys that are wanted.

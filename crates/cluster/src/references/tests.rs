@@ -1,36 +1,41 @@
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Mutex;
 
-use kube::client::Body;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio::sync::mpsc;
 
 use super::*;
+use crate::testing::{Answer, client, list, status};
 
-/// An API server that answers lists from a script, the last answer again and again, and each watch
-/// with one change as soon as there is one.
+/// An API server that answers lists from a script, the last answer again and again, and tells
+/// changes to the newest watch; watches that are not allowed are refused.
 #[derive(Clone, Default)]
-struct Server(Arc<Mutex<Script>>, Arc<Notify>);
+struct Server(Arc<Mutex<Script>>);
 
 #[derive(Default)]
 struct Script {
-    lists: VecDeque<(u16, Value)>,
-    changes: VecDeque<Value>,
+    lists: VecDeque<Result<Value, u16>>,
+    changes: Vec<Value>,
+    watch: Option<mpsc::UnboundedSender<Value>>,
+    watches_refused: bool,
     asked: Vec<String>,
 }
 
 impl Server {
-    fn with(lists: impl IntoIterator<Item = (u16, Value)>) -> Self {
+    fn with(lists: impl IntoIterator<Item = Result<Value, u16>>) -> Self {
         let server = Self::default();
         server.0.lock().unwrap().lists = lists.into_iter().collect();
         server
     }
 
     fn change(&self, kind: &str, object: &Value) {
-        let change = json!({"type": kind, "object": object});
-        self.0.lock().unwrap().changes.push_back(change);
-        self.1.notify_one();
+        let mut script = self.0.lock().unwrap();
+        script.changes.push(json!({"type": kind, "object": object}));
+        script.tell();
+    }
+
+    fn refuse_watches(&self, refused: bool) {
+        self.0.lock().unwrap().watches_refused = refused;
     }
 
     fn asked(&self) -> Vec<String> {
@@ -39,48 +44,41 @@ impl Server {
 
     fn client(&self) -> Client {
         let server = self.clone();
-        let answer = move |request: http::Request<Body>| {
-            let uri = request.uri().to_string();
-            server.0.lock().unwrap().asked.push(uri.clone());
-            let server = server.clone();
-            async move {
-                let (status, body) = loop {
-                    let next = server.0.lock().unwrap().answer(&uri);
-                    match next {
-                        Some(next) => break next,
-                        None => server.1.notified().await,
-                    }
-                };
-                let response = http::Response::builder().status(status);
-                Ok::<_, Infallible>(response.body(Body::from(body.into_bytes())).unwrap())
-            }
-        };
-        Client::new(tower::service_fn(answer), "default")
+        client(move |asked| {
+            let mut script = server.0.lock().unwrap();
+            script.asked.push(format!("{}?{}", asked.path, asked.query));
+            let answer = if asked.watches() { script.watch() } else { script.list() };
+            std::future::ready(answer)
+        })
     }
 }
 
 impl Script {
-    fn answer(&mut self, uri: &str) -> Option<(u16, String)> {
-        if uri.contains("watch=true") {
-            return self.changes.pop_front().map(|change| (200, format!("{change}\n")));
-        }
+    fn list(&mut self) -> Answer {
         let last = self.lists.len() == 1;
         let next = if last { self.lists.front().cloned() } else { self.lists.pop_front() };
-        next.map(|(status, body)| (status, body.to_string()))
+        next.unwrap().map_or_else(Answer::Refused, Answer::Object)
+    }
+
+    fn watch(&mut self) -> Answer {
+        if self.watches_refused {
+            return Answer::Refused(403);
+        }
+        let (watch, changes) = mpsc::unbounded_channel();
+        self.watch = Some(watch);
+        self.tell();
+        Answer::Watch(changes)
+    }
+
+    fn tell(&mut self) {
+        if let Some(watch) = &self.watch {
+            self.changes.drain(..).for_each(|change| watch.send(change).unwrap());
+        }
     }
 }
 
-fn list(items: &[Value]) -> (u16, Value) {
-    let metadata = json!({"resourceVersion": "1"});
-    (200, json!({"kind": "SecretList", "apiVersion": "v1", "metadata": metadata, "items": items}))
-}
-
-fn forbidden() -> (u16, Value) {
-    let status = json!({
-        "kind": "Status", "apiVersion": "v1", "status": "Failure",
-        "code": 403, "reason": "Forbidden", "message": "no",
-    });
-    (403, status)
+fn listing(items: &[Value]) -> Result<Value, u16> {
+    Ok(list("1", items))
 }
 
 fn secret(uid: &str, version: &str, data: Value) -> Value {
@@ -121,7 +119,7 @@ fn kept(server: &Server, wanted: Wanted) -> Kept {
 #[tokio::test(start_paused = true)]
 async fn only_the_keys_that_are_wanted_are_kept_and_each_watch_selects_one_name() {
     let object = DataObject::secret("s");
-    let server = Server::with([list(&[secret("u", "7", json!({"a": "QQ==", "b": "Qg=="}))])]);
+    let server = Server::with([listing(&[secret("u", "7", json!({"a": "QQ==", "b": "Qg=="}))])]);
     let mut kept = kept(&server, wanting(&object, &["a", "c"]));
     let seen = kept.seen.wait_for(|seen| *seen.of(&object) != Reading::NotRead).await.unwrap();
     let Reading::Found(found) = seen.of(&object) else { panic!("{seen:?}") };
@@ -138,7 +136,7 @@ async fn only_the_keys_that_are_wanted_are_kept_and_each_watch_selects_one_name(
 #[tokio::test(start_paused = true)]
 async fn a_change_a_deletion_and_a_recreation_are_seen() {
     let object = DataObject::secret("s");
-    let server = Server::with([list(&[])]);
+    let server = Server::with([listing(&[])]);
     let mut kept = kept(&server, wanting(&object, &["a"]));
     kept.seen.wait_for(|seen| *seen.of(&object) == Reading::Missing).await.unwrap();
     for (kind, uid, version, data, expected) in [
@@ -161,8 +159,8 @@ async fn a_change_a_deletion_and_a_recreation_are_seen() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_told_and_a_right_that_is_granted_is_seen_without_a_change() {
     let object = DataObject::secret("s");
-    let there = list(&[secret("u", "7", json!({"a": "QQ=="}))]);
-    let server = Server::with([forbidden(), forbidden(), there]);
+    let there = listing(&[secret("u", "7", json!({"a": "QQ=="}))]);
+    let server = Server::with([Err(403), Err(403), there]);
     let mut kept = kept(&server, wanting(&object, &["a"]));
     kept.seen.wait_for(|seen| *seen.of(&object) == Reading::Forbidden).await.unwrap();
     let found = |seen: &References| value(seen, &object, "a").is_some();
@@ -170,15 +168,59 @@ async fn a_refusal_is_told_and_a_right_that_is_granted_is_seen_without_a_change(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_be_listed_and_not_watched_stays_refused_until_both_are_granted() {
+    let object = DataObject::secret("s");
+    let server = Server::with([listing(&[secret("u", "7", json!({"a": "QQ=="}))])]);
+    server.refuse_watches(true);
+    let mut kept = kept(&server, wanting(&object, &["a"]));
+    kept.seen.wait_for(|seen| *seen.of(&object) == Reading::Forbidden).await.unwrap();
+    let other = kept.seen.wait_for(|seen| *seen.of(&object) != Reading::Forbidden);
+    let minute = std::time::Duration::from_secs(60);
+    assert!(tokio::time::timeout(minute, other).await.is_err(), "lists alone change nothing");
+    server.refuse_watches(false);
+    let found = |seen: &References| value(seen, &object, "a").is_some();
+    kept.seen.wait_for(found).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_not_taken_back_by_an_older_list() {
+    let object = DataObject::secret("s");
+    let rotated = |value: &str, version: &str| secret("u", version, json!({"a": value}));
+    let server = Server::with([
+        Ok(list("7", &[rotated("QQ==", "7")])),
+        Ok(list("7", &[rotated("QQ==", "7")])),
+        Ok(list("9", &[rotated("Qg==", "8")])),
+    ]);
+    let mut kept = kept(&server, wanting(&object, &["a"]));
+    server.change("MODIFIED", &rotated("Qg==", "8"));
+    let told = |expected: &'static str| {
+        let object = object.clone();
+        move |seen: &References| value(seen, &object, "a").as_deref() == Some(expected)
+    };
+    kept.seen.wait_for(told("B")).await.unwrap();
+    // Another set of keys needs another list, which is an older one first.
+    kept.wanted.send_replace(wanting(&object, &["a", "b"]));
+    loop {
+        kept.seen.changed().await.unwrap();
+        let seen = kept.seen.borrow_and_update();
+        assert_eq!(value(&seen, &object, "a").as_deref(), Some("B"));
+        let Reading::Found(found) = seen.of(&object) else { panic!("{seen:?}") };
+        if found.key("b") == KeyReading::Missing {
+            break;
+        }
+    }
+    assert_eq!(server.asked().iter().filter(|asked| !asked.contains("watch=true")).count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_read_stays_while_the_api_server_fails() {
     let object = DataObject::secret("s");
     let server = Server::with([
-        list(&[secret("u", "7", json!({"a": "QQ=="}))]),
-        (500, json!({"kind": "Status", "status": "Failure", "code": 500})),
-        list(&[secret("u", "8", json!({"a": "Qg=="}))]),
+        listing(&[secret("u", "7", json!({"a": "QQ=="}))]),
+        Err(500),
+        listing(&[secret("u", "8", json!({"a": "Qg=="}))]),
     ]);
-    let failure = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 500});
-    server.change("ERROR", &failure);
+    server.change("ERROR", &status(500));
     let mut kept = kept(&server, wanting(&object, &["a"]));
     let mut versions = Vec::new();
     while versions.len() < 2 {
@@ -196,7 +238,7 @@ async fn what_was_read_stays_while_the_api_server_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_new_key_is_not_read_yet_and_the_old_ones_stay_meanwhile() {
     let object = DataObject::secret("s");
-    let there = list(&[secret("u", "7", json!({"a": "QQ==", "b": "Qg=="}))]);
+    let there = listing(&[secret("u", "7", json!({"a": "QQ==", "b": "Qg=="}))]);
     let server = Server::with([there]);
     let mut kept = kept(&server, wanting(&object, &["a"]));
     kept.seen.wait_for(|seen| value(seen, &object, "a").is_some()).await.unwrap();
@@ -213,7 +255,7 @@ async fn what_is_not_wanted_any_more_is_forgotten_and_not_asked_for() {
     let object = DataObject::config_map("c");
     let metadata = json!({"name": "c", "uid": "u", "resourceVersion": "1"});
     let item = json!({"metadata": metadata, "data": {"a": "A"}, "binaryData": {"b": "Qg=="}});
-    let server = Server::with([list(&[item])]);
+    let server = Server::with([listing(&[item])]);
     let mut kept = kept(&server, wanting(&object, &["a", "b"]));
     let seen = kept.seen.wait_for(|seen| value(seen, &object, "b").is_some()).await.unwrap();
     assert_eq!(value(&seen, &object, "a").as_deref(), Some("A"));

@@ -36,7 +36,12 @@ impl Stage {
     }
 
     fn lead(&self) {
-        self.leadership.send_replace(Leadership::Leader);
+        self.lead_for(3600);
+    }
+
+    fn lead_for(&self, seconds: u64) {
+        let until = Instant::now() + Duration::from_secs(seconds);
+        self.leadership.send_replace(Leadership::Leader { until });
     }
 
     /// Virtual time goes by. Stays below what makes a silent Lease of a dead replica.
@@ -149,6 +154,23 @@ async fn a_leader_that_wakes_late_changes_nothing() {
     assert_eq!(server.status(), written);
     let late = server.answers(Kind::Status).split_off(before);
     assert!(!late.is_empty() && late.iter().all(|code| *code == 409), "{late:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_whose_term_is_over_writes_nothing_before_it_is_told_so() {
+    let stage = Stage::set();
+    stage.lead_for(5);
+    stage.pass(4).await;
+    let before = stage.server.count(Kind::Status);
+    assert_eq!(before, 1);
+    stage.pass(2).await;
+    stage.server.report("me", 1, State::Applying);
+    stage.pass(10).await;
+    assert_eq!(stage.server.count(Kind::Status), before);
+    stage.lead();
+    stage.pass(5).await;
+    let server = stage.end().await;
+    assert!(server.count(Kind::Status) > before, "a new term goes on");
 }
 
 #[tokio::test(start_paused = true)]
