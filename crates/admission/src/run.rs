@@ -41,6 +41,9 @@ pub struct Options {
     pub target: WebhookTarget,
     /// The engine's own namespace: where its Secret is, and what no policy sees.
     pub namespace: String,
+    /// The ClusterRole that owns what is registered with the API server, so that garbage collection
+    /// removes it when Pharos is uninstalled.
+    pub owner: Option<String>,
     /// How long reviews are still accepted after it was told to end.
     pub shutdown_delay: Duration,
 }
@@ -232,6 +235,7 @@ impl Admission {
         let registration = Registration {
             target: self.options.target.clone(),
             namespace: self.options.namespace.clone(),
+            owner: self.options.owner.clone(),
         };
         let api = Api::all(self.client.clone());
         let keep = webhook_configuration::keep(api, registration, sources);

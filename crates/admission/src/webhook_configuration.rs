@@ -50,6 +50,9 @@ pub(crate) struct Registration {
     pub(crate) target: WebhookTarget,
     /// The engine's own namespace, which no policy sees: Pharos must be able to start again.
     pub(crate) namespace: String,
+    /// The ClusterRole that goes when Pharos is uninstalled, and the configuration with it: a webhook
+    /// that nobody answers any more must not stay.
+    pub(crate) owner: Option<String>,
 }
 
 /// What stands in the API server, as far as trust in us goes.

@@ -170,7 +170,7 @@ impl DataObject {
     /// The rule that a Role of ours lacks where the object cannot be read.
     pub fn rule(&self) -> String {
         format!(
-            "{{apiGroups: [\"\"], resources: [{}], resourceNames: [{:?}], verbs: [get, list, watch]}}",
+            "{{apiGroups: [\"\"], resources: [{}], resourceNames: [{:?}], verbs: [list, watch]}}",
             self.kind.resource(),
             self.name
         )

@@ -62,6 +62,11 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "URL")]
     webhook_url: Option<WebhookUrl>,
 
+    /// The ClusterRole that owns the webhook's registration: where it is deleted, Pharos is being
+    /// uninstalled, and the API server must not call it any more.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) owner_cluster_role: Option<String>,
+
     /// Where /metrics is served for Prometheus to scrape (HTTP).
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000")]
     pub(crate) metrics_listen: SocketAddr,

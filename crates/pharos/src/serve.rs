@@ -138,6 +138,7 @@ impl Process {
                 .webhook_target()
                 .context("--namespace cannot be that of the webhook's Service")?,
             namespace: arguments.namespace.clone(),
+            owner: arguments.owner_cluster_role.clone(),
             shutdown_delay: arguments.shutdown_delay(),
         };
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

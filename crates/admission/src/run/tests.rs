@@ -100,6 +100,7 @@ fn scene() -> Scene {
         listen: address,
         target: "pharos/webhook:443".parse().unwrap(),
         namespace: NAMESPACE.to_owned(),
+        owner: None,
         shutdown_delay: Duration::ZERO,
     };
     let (leading, leadership) = watch::channel(leading());
@@ -166,6 +167,7 @@ async fn a_port_in_use_ends_it_before_anything_is_asked_of_the_api_server() {
         listen: taken.local_addr().unwrap(),
         target: "pharos/webhook:443".parse().unwrap(),
         namespace: NAMESPACE.to_owned(),
+        owner: None,
         shutdown_delay: Duration::ZERO,
     };
     let (_leading, leadership) = watch::channel(leading());

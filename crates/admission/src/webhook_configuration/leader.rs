@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use kube::Api;
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::{Api, Resource};
 use pharos_cluster::election::Leadership;
 use pharos_cluster::in_time;
 use pharos_cluster::trouble::{Episode, Trouble};
@@ -148,6 +150,11 @@ async fn write(
         Step::Rest => Ok(()),
         Step::Apply(desired) => {
             let params = PatchParams::apply(FIELD_MANAGER).force();
+            let mut desired = desired.clone();
+            desired.metadata.owner_references = match &registration.owner {
+                Some(owner) => Some(vec![owned_by(api, owner).await?]),
+                None => None,
+            };
             api.patch(&name, &params, &Patch::Apply(desired)).await?;
             tracing::info!(name, "registered the webhook");
             Ok(())
@@ -164,4 +171,21 @@ async fn write(
             Ok(())
         }
     }
+}
+
+/// Refers to the ClusterRole of this name. Without it nothing is registered: Pharos is being
+/// uninstalled, and nobody would take the registration away again.
+async fn owned_by(
+    api: &Api<ValidatingWebhookConfiguration>,
+    name: &str,
+) -> kube::Result<OwnerReference> {
+    let roles = Api::<ClusterRole>::all(api.clone().into_client());
+    let found = roles.get_metadata(name).await?;
+    Ok(OwnerReference {
+        api_version: ClusterRole::api_version(&()).into_owned(),
+        kind: ClusterRole::kind(&()).into_owned(),
+        name: name.to_owned(),
+        uid: found.metadata.uid.unwrap_or_default(),
+        ..OwnerReference::default()
+    })
 }

@@ -10,7 +10,8 @@ use super::*;
 use crate::testing::{material, policy};
 
 fn registration() -> Registration {
-    Registration { target: "pharos/webhook:443".parse().unwrap(), namespace: "pharos".to_owned() }
+    let target = "pharos/webhook:443".parse().unwrap();
+    Registration { target, namespace: "pharos".to_owned(), owner: None }
 }
 
 fn desired(specs: &[Value]) -> Option<ValidatingWebhookConfiguration> {

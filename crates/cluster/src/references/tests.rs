@@ -316,6 +316,6 @@ fn no_debug_output_shows_a_value() {
 fn the_rule_that_is_missing_is_one_that_can_be_pasted() {
     assert_eq!(
         DataObject::secret("token").rule(),
-        "{apiGroups: [\"\"], resources: [secrets], resourceNames: [\"token\"], verbs: [get, list, watch]}"
+        "{apiGroups: [\"\"], resources: [secrets], resourceNames: [\"token\"], verbs: [list, watch]}"
     );
 }

@@ -169,7 +169,9 @@ impl<'a> Reader<'a> {
             }
             Reading::Forbidden => {
                 let message = format!(
-                    "Pharos may not read {object}; add this rule to a Role of its ServiceAccount: {}",
+                    "Pharos may not read {object}; add it to `{}` in the values of the Helm chart, or \
+                     add this rule to a Role of its ServiceAccount: {}",
+                    chart_value(object.kind),
                     object.rule()
                 );
                 (ReferenceProblem::NotPermitted, message)
@@ -177,6 +179,14 @@ impl<'a> Reader<'a> {
         };
         findings.reference(field, problem, object, message);
         None
+    }
+}
+
+/// Where the chart lists what Pharos may read.
+fn chart_value(kind: DataKind) -> &'static str {
+    match kind {
+        DataKind::Secret => "telemetry.secretNames",
+        DataKind::ConfigMap => "telemetry.configMapNames",
     }
 }
 

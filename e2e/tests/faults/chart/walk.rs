@@ -145,6 +145,29 @@ impl Walk<'_> {
         Ok(self.cluster.audit()?.into_iter().filter(theirs).collect())
     }
 
+    /// Waits until the revision of this generation is kept, and no other one.
+    async fn revision_kept(&self, generation: i64) -> anyhow::Result<()> {
+        eventually(&format!("generation {generation} to be kept"), PATIENCE * 2, async || {
+            let list = self.read(&["controllerrevisions", "-n", "one"]).await;
+            let list = list.map_err(|error| error.to_string())?;
+            let kept = list["items"].as_array().into_iter().flatten().map(|it| &it["revision"]);
+            let kept: Vec<_> = kept.collect();
+            if kept == [&json!(generation)] { Ok(()) } else { Err(format!("{kept:?}")) }
+        })
+        .await
+    }
+
+    /// Waits for such an Event.
+    async fn event(&self, what: &str, is: impl Fn(&Value) -> bool) -> anyhow::Result<()> {
+        eventually(&format!("an Event {what}"), PATIENCE, async || {
+            let list = self.read(&["events.events.k8s.io", "-n", "one"]).await;
+            let list = list.map_err(|error| error.to_string())?;
+            let found = list["items"].as_array().into_iter().flatten().any(&is);
+            if found { Ok(()) } else { Err(list.to_string()) }
+        })
+        .await
+    }
+
     /// The certificate goes bad, and is replaced.
     async fn break_the_certificate(&self) -> anyhow::Result<()> {
         let secret = ["secret", "pharos-webhook-tls", "-n", "one"];
@@ -203,6 +226,7 @@ async fn a_replica_writes_what_is_its_own(release: &Release<'_>) -> anyhow::Resu
 async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let cluster = ControlPlane::builder(&dir.path().join("cluster")).audit().start().await?;
+    let _controllers = cluster.start_controller_manager().await?;
     let helm = Helm::ensure().await?;
     cluster.apply(SHOP).await?;
     let mut one = Release::install(&helm, &cluster, "one", VALUES).await?;
@@ -222,8 +246,15 @@ async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()
     walk.programmed("two", "1/1").await?;
     a_replica_writes_what_is_its_own(&one).await?;
 
+    // Twice alike is one Event, changed.
+    walk.revision_kept(1).await?;
     walk.materials("second").await?;
+    walk.event("to be told of the rotation", |event| event["reason"] == "CertificateRotated")
+        .await?;
+    walk.materials("third").await?;
+    walk.event("to be one of a series", |event| event["series"].is_object()).await?;
     walk.configure(6).await?;
+    walk.revision_kept(2).await?;
     walk.break_the_certificate().await?;
     // The first one led; the second one dies, and its heartbeat lapses.
     one.start().await?;
@@ -233,28 +264,31 @@ async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()
     walk.programmed("one", "2/2").await?;
     walk.condition("one", "Ready", "Ready").await?;
 
-    two.stop(PATIENCE).await?;
+    // The other one goes while it runs; what it registered goes with it, and nothing else.
+    let of_two = walk.requests(&two)?;
     helm.uninstall(&cluster, "first", "two").await?;
+    walk.registered(&["pharos-validating-one"]).await?;
+    two.kill();
     walk.configure(7).await?;
     walk.programmed("one", "2/2").await?;
     walk.policy_in_force().await?;
     cluster.kubectl(&["delete", "validatingpolicies", "--all"]).await?;
-    walk.registered(&["pharos-validating-two"]).await?;
+    walk.registered(&[]).await?;
 
     let granted = rights::granted(&cluster, &one).await?;
     while !one.replicas.is_empty() {
         one.stop(PATIENCE).await?;
     }
-    for release in [&one, &two] {
-        let requests = walk.requests(release)?;
+    let of_one = walk.requests(&one)?;
+    for (release, requests) in [(&one, &of_one), (&two, &of_two)] {
         ensure!(!requests.is_empty(), "nothing was asked for by {}", release.user());
-        for request in &requests {
+        for request in requests {
             ensure!(!request.forbidden && request.code != 403, "a right is missing: {request:?}");
             let home = ["", release.namespace, "unheard-of"].contains(&request.namespace.as_str());
             ensure!(home || request.resource == "namespaces", "not at home: {request:?}");
         }
     }
-    let unused = rights::unused(&granted, &walk.requests(&one)?);
+    let unused = rights::unused(&granted, &of_one);
     let unused: Vec<_> = unused.iter().map(ToString::to_string).collect();
     ensure!(unused.is_empty(), "granted and never used: {unused:#?}");
     Ok(())

@@ -52,10 +52,9 @@ pub(super) async fn references(client: &Client, subject: &Subject) -> (Reference
     for (object, keys) in &wanted {
         let read = references::read(client, &subject.namespace, object, keys).await;
         let message = match read {
-            Ok(Reading::Forbidden) => format!(
-                "you may not read {object}; whether it is right cannot be told without this rule: {}",
-                object.rule()
-            ),
+            Ok(Reading::Forbidden) => {
+                format!("you may not get {object}, so whether it is right cannot be told")
+            }
             Ok(reading) => {
                 readings.push((object.clone(), reading));
                 continue;
