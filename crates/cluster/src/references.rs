@@ -110,7 +110,9 @@ pub async fn keep(
             }
             goes_on
         });
-        readings.send_if_modified(|readings| readings.restrict(&now));
+        // Told again even if nothing changed: who wanted something else for a moment, too short to be
+        // seen here, may have forgotten what was read.
+        readings.send_modify(|readings| readings.restrict(&now));
         for (object, keys) in now {
             if let Entry::Vacant(vacant) = running.entry(object) {
                 let (client, object) = (client.clone(), vacant.key().clone());
@@ -217,8 +219,8 @@ impl References {
         changed
     }
 
-    /// Forgets what is not wanted any more, keys included; whether anything changed.
-    fn restrict(&mut self, wanted: &Wanted) -> bool {
+    /// Forgets what is not wanted any more, keys included.
+    fn restrict(&mut self, wanted: &Wanted) {
         let mut restricted = BTreeMap::new();
         for (object, keys) in wanted {
             let mut reading = self.of(object).clone();
@@ -227,9 +229,7 @@ impl References {
             }
             restricted.insert(object.clone(), reading);
         }
-        let changed = self.0 != restricted;
         self.0 = restricted;
-        changed
     }
 }
 

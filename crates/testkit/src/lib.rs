@@ -4,7 +4,8 @@
 //! Owns building those parts from the Go modules in `e2e/tools`, starting them on loopback ports,
 //! reading what they say, and leaving nothing behind. Enter at [`ControlPlane::start`],
 //! [`Collector::start`], [`PrometheusServer::start`], [`Jaeger::start`], [`Helm::ensure`] and
-//! [`Pharos::builder`]; certificates come from [`pki`]. Wait with [`eventually`], never by sleeping.
+//! [`Pharos::builder`]; certificates come from [`pki`], faults of the API server
+//! from a [`FaultProxy`]. Wait with [`eventually`], never by sleeping.
 //!
 //! It knows Pharos by its command line and its endpoints only, so that a test cannot see more than
 //! a user can.

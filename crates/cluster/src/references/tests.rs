@@ -270,6 +270,24 @@ async fn what_is_not_wanted_any_more_is_forgotten_and_not_asked_for() {
     kept.keeping.await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_wants_the_same_again_at_once_is_told_again_what_was_read() {
+    let object = DataObject::secret("s");
+    let silent = |_: http::Request<kube::client::Body>| {
+        std::future::pending::<kube::Result<http::Response<kube::client::Body>>>()
+    };
+    let client = Client::new(tower::service_fn(silent), "default");
+    let (wanted, receiver) = watch::channel(wanting(&object, &["a"]));
+    let (readings, mut seen) = watch::channel(References::default());
+    let keeping = tokio::spawn(async move { keep(client, "ns", receiver, readings).await });
+    seen.changed().await.unwrap();
+    // Nobody sees that nothing was wanted in between.
+    wanted.send_replace(Wanted::new());
+    wanted.send_replace(wanting(&object, &["a"]));
+    seen.changed().await.unwrap();
+    keeping.abort();
+}
+
 #[test]
 fn only_other_values_or_another_object_move_the_content_version() {
     let object = DataObject::secret("s");
