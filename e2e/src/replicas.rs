@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
-use pharos_testkit::{Balancer, Pharos, WebhookTarget};
+use pharos_testkit::{Balancer, Kubectl, Pharos, WebhookTarget};
 use serde_json::{Value, json};
 
 use crate::stage::{ENGINE, PATIENCE, Stage};
@@ -25,15 +25,30 @@ pub struct Replicas {
 impl Replicas {
     /// Starts so many at once and waits until their webhook is called.
     pub async fn start(stage: &Stage, count: usize) -> anyhow::Result<Self> {
-        let balancer = Balancer::start(Vec::new()).await?;
-        let mut replicas = Self { balancer, running: Vec::new(), started: 0 };
+        let mut replicas = Self::none().await?;
         replicas.add(stage, count).await?;
         stage.webhook_in_force().await?;
         Ok(replicas)
     }
 
+    /// The Service, without anybody behind it.
+    pub async fn none() -> anyhow::Result<Self> {
+        let balancer = Balancer::start(Vec::new()).await?;
+        Ok(Self { balancer, running: Vec::new(), started: 0 })
+    }
+
     /// Starts so many more at once, and waits until they are ready.
     pub async fn add(&mut self, stage: &Stage, count: usize) -> anyhow::Result<()> {
+        self.add_through(stage, stage.kubectl(), count).await
+    }
+
+    /// The same for replicas that reach the API server like this.
+    pub async fn add_through(
+        &mut self,
+        stage: &Stage,
+        cluster: &impl AsRef<Kubectl>,
+        count: usize,
+    ) -> anyhow::Result<()> {
         let first = self.started + 1;
         self.started += count;
         let start = (first..first + count).map(async |number| {
@@ -41,7 +56,7 @@ impl Replicas {
             let uid = pod(stage, &name).await?;
             let service = format!("{ENGINE}/pharos");
             let target = WebhookTarget::ServicePort(service, self.balancer.address().port());
-            let builder = Pharos::builder(&stage.cluster)
+            let builder = Pharos::builder(cluster)
                 .name(&name)
                 .environment("POD_NAME", &name)
                 .environment("POD_UID", &uid)

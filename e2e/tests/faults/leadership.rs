@@ -8,7 +8,7 @@ use pharos_e2e::history::{self, History};
 use pharos_e2e::manifests::{TELEMETRYCONFIG_PROMETHEUS, telemetryconfig_otlp};
 use pharos_e2e::replicas::{Replicas, leader};
 use pharos_e2e::stage::{PATIENCE, Stage};
-use pharos_testkit::eventually;
+use pharos_testkit::{Fault, FaultProxy, Matching, eventually};
 use serde_json::Value;
 
 /// A Lease of a leader lapses after 15 s, an entry of a replica after 40 s.
@@ -85,43 +85,58 @@ async fn a_killed_leader_is_replaced_and_its_entry_goes() -> anyhow::Result<()> 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_wakes_up_late_changes_nothing() -> anyhow::Result<()> {
     let stage = Stage::audited().await?;
-    let mut replicas = Replicas::start(&stage, 3).await?;
+    let proxy = FaultProxy::start(&stage.cluster, "first").await?;
+    let mut replicas = Replicas::none().await?;
+    replicas.add_through(&stage, &proxy, 1).await?;
+    stage.webhook_in_force().await?;
     stage.configure(&telemetryconfig_otlp(&stage.collector.endpoint())).await?;
+    replicas.add(&stage, 2).await?;
     stage.condition("ExportHealthy", "True", "Healthy").await?;
     entries(&stage, &replicas).await?;
-
     let late = leader(&stage).await?;
-    let (_, paused) = replicas.take(replicas.position(&late)?)?;
-    paused.pause()?;
-    // What it will have to say something about when it wakes up.
+    ensure!(late == replicas.running[0].0, "{late} leads");
+
+    // It is stopped while what it writes is on its way.
+    let on_its_way = proxy.inject(Matching::path("/default/status"), Fault::Hold);
     stage.cluster.apply(TELEMETRYCONFIG_PROMETHEUS).await?;
+    on_its_way.befell(1, PATIENCE).await?;
+    let (_, stopped) = replicas.take(0)?;
+    stopped.pause()?;
     let next = another_leader(&stage, &late).await?;
     stage.condition("Ready", "True", "Ready").await?;
     entries(&stage, &replicas).await?;
 
-    let (history, written) = (History::start(&stage).await?, stage.cluster.audit()?.len());
-    paused.resume()?;
+    let (history, audited) = (History::start(&stage).await?, stage.cluster.audit()?.len());
+    on_its_way.end();
+    eventually("the late write to be refused", PATIENCE, async || {
+        let codes = status_writes(&stage, audited).map_err(|error| error.to_string())?;
+        if codes.contains(&409) { Ok(()) } else { Err(format!("{codes:?}")) }
+    })
+    .await?;
+    stopped.resume()?;
     let live: BTreeSet<_> = replicas.running.iter().map(|(name, _)| name.clone()).collect();
-    replicas.running.push((late.clone(), paused));
+    replicas.running.push((late.clone(), stopped));
     entries(&stage, &replicas).await?;
     let last = stage.telemetryconfig().await?["metadata"]["resourceVersion"].clone();
     tokio::time::sleep(SILENCE).await;
-    ensure!(
-        stage.telemetryconfig().await?["metadata"]["resourceVersion"] == last,
-        "status does not come to rest: {:?}",
-        history.versions()?
-    );
     let versions = history.versions()?;
+    let now = stage.telemetryconfig().await?["metadata"]["resourceVersion"].clone();
+    ensure!(now == last, "status does not come to rest: {versions:?}");
     for version in &versions {
         let shown = history::replicas(version);
         ensure!(live.iter().all(|name| shown.contains(&**name)), "an old view: {version}");
         ensure!(version["status"]["observedGeneration"] == 2, "an old view: {version}");
     }
     ensure!(leader(&stage).await? == next, "leadership came back");
-    let audit = stage.cluster.audit()?;
-    let writes = audit[written..].iter().filter(|record| record.subresource == "status");
-    let codes: Vec<_> = writes.map(|record| record.code).collect();
+    let codes = status_writes(&stage, audited)?;
     ensure!(codes.iter().all(|code| matches!(code, 200 | 409)), "{codes:?}");
     println!("{late} woke up after {next} led; {} versions, writes {codes:?}", versions.len());
     Ok(())
+}
+
+/// How writes of status were answered, from this record of the audit log on.
+fn status_writes(stage: &Stage, from: usize) -> anyhow::Result<Vec<u16>> {
+    let audit = stage.cluster.audit()?;
+    let writes = audit.iter().skip(from).filter(|record| record.subresource == "status");
+    Ok(writes.filter(|record| record.resource == "telemetryconfigs").map(|it| it.code).collect())
 }

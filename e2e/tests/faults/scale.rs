@@ -40,7 +40,8 @@ async fn thirty_reload_at_once_and_fifty_rounds_leave_nothing_behind() -> anyhow
     stage.cluster.apply(TELEMETRYCONFIG_PROMETHEUS).await?;
     programmed(&stage, REPLICAS).await?;
     for apply in 0..APPLIES {
-        reload_at_once(&stage, apply).await?;
+        let (took, writes) = reload_at_once(&stage, apply).await?;
+        println!("apply {apply}: {REPLICAS} replicas after {took:?}: {writes}");
     }
 
     let pods: Api<Pod> = Api::namespaced(stage.client().await?, ENGINE);
@@ -65,8 +66,8 @@ async fn thirty_reload_at_once_and_fifty_rounds_leave_nothing_behind() -> anyhow
     Ok(())
 }
 
-/// Applies another generation, and counts what it costs until everybody runs it.
-async fn reload_at_once(stage: &Stage, apply: usize) -> anyhow::Result<()> {
+/// Applies another generation: when everybody ran it, and what was written until it was exported.
+async fn reload_at_once(stage: &Stage, apply: usize) -> anyhow::Result<(Duration, Writes)> {
     let period = 3600 - apply;
     let endpoint = stage.collector.endpoint();
     let spec = format!(
@@ -79,12 +80,11 @@ async fn reload_at_once(stage: &Stage, apply: usize) -> anyhow::Result<()> {
     let took = began.elapsed();
     stage.condition("ExportHealthy", "True", "Healthy").await?;
     let writes = Writes::so_far(stage).await?.since(&before);
-    println!("apply {apply}: {REPLICAS} replicas after {took:?}: {writes}");
     let status = writes.to("telemetryconfigs/status");
     ensure!(status <= WRITES, "status was written {status} times");
     let failed = writes.only(|kind| kind.code >= 500);
     ensure!(failed == Writes::default(), "{failed}");
-    Ok(())
+    Ok((took, writes))
 }
 
 async fn programmed(stage: &Stage, count: usize) -> anyhow::Result<()> {
