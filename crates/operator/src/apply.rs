@@ -11,7 +11,7 @@ use pharos_api::telemetryconfig::{Component, TelemetryConfig};
 use pharos_cluster::references::{References, Wanted};
 use pharos_cluster::view::View;
 use pharos_telemetry::config::MetricShape;
-use pharos_telemetry::{Config, Health, Pipeline, Reloader, StreamReset, ViewFinding};
+use pharos_telemetry::{Config, Health, Pipeline, Reloader, StreamReset};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,7 +66,9 @@ impl Applier {
         reports: watch::Sender<String>,
     ) -> Self {
         let health = pipeline.health();
-        let inspect: Inspect = Box::new(move |shape: &MetricShape| remarks(&pipeline.check(shape)));
+        let inspect: Inspect = Box::new(move |shape: &MetricShape| {
+            pipeline.check(shape).iter().map(ViewRemark::from).collect()
+        });
         let core = Reconciler::new(components, defaults, inspect);
         Self { reloader, health, core, reports, drains: TaskTracker::new() }
     }
@@ -130,15 +132,6 @@ async fn reload(
         }
     });
     Ok(Committed { restarts, in_force })
-}
-
-fn remarks(findings: &[ViewFinding]) -> Vec<ViewRemark> {
-    let remark = |finding: &ViewFinding| ViewRemark {
-        view: finding.view().to_owned(),
-        refuses: finding.refuses(),
-        message: finding.to_string(),
-    };
-    findings.iter().map(remark).collect()
 }
 
 fn restarts(resets: &[StreamReset]) -> String {

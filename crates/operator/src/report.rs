@@ -242,6 +242,15 @@ impl ReferencesReport {
     }
 }
 
+/// The pipeline's signal, as the API names it.
+pub fn signal(signal: pharos_telemetry::Signal) -> Signal {
+    match signal {
+        pharos_telemetry::Signal::Metrics => Signal::Metrics,
+        pharos_telemetry::Signal::Traces => Signal::Traces,
+        pharos_telemetry::Signal::Logs => Signal::Logs,
+    }
+}
+
 /// A short name for one generation of one object with certain versions of what it refers to: equal
 /// on all replicas, and telling nothing. FNV-1a, 64 bits.
 pub fn config_hash<'a>(

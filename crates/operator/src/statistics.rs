@@ -11,6 +11,8 @@ use pharos_api::telemetryconfig::Signal;
 use pharos_telemetry::{SinkId, SinkStats};
 use serde::{Deserialize, Serialize};
 
+use crate::report::signal;
+
 /// More than a TelemetryConfig can ask for: four exporters for each of three signals.
 const MOST_EXPORTERS: usize = 24;
 
@@ -80,11 +82,7 @@ impl ExporterStatistics {
     fn of(id: &SinkId, stats: &SinkStats) -> Self {
         Self {
             name: id.name.as_str().to_owned(),
-            signal: match id.signal {
-                pharos_telemetry::Signal::Metrics => Signal::Metrics,
-                pharos_telemetry::Signal::Traces => Signal::Traces,
-                pharos_telemetry::Signal::Logs => Signal::Logs,
-            },
+            signal: signal(id.signal),
             last_success: stats.last_success,
             last_export_milliseconds: stats
                 .last_export_seconds

@@ -5,7 +5,7 @@ use pharos_api::telemetryconfig::Signal;
 use pharos_telemetry::config::{Config, MetricSink};
 use pharos_telemetry::{Health, SinkHealth, SinkId};
 
-use crate::report::{ExporterHealth, ExporterReport};
+use crate::report::{ExporterHealth, ExporterReport, signal};
 
 /// The health of every sink of `running`; what did not change since `before` keeps its time.
 pub(super) fn exporters(
@@ -41,13 +41,5 @@ fn pushed(id: &SinkId, health: &Health) -> ExporterHealth {
         Some(SinkHealth::Failing { reason, message }) => {
             ExporterHealth::Failing { reason: reason.as_str().to_owned(), message: message.clone() }
         }
-    }
-}
-
-fn signal(signal: pharos_telemetry::Signal) -> Signal {
-    match signal {
-        pharos_telemetry::Signal::Metrics => Signal::Metrics,
-        pharos_telemetry::Signal::Traces => Signal::Traces,
-        pharos_telemetry::Signal::Logs => Signal::Logs,
     }
 }

@@ -41,7 +41,11 @@ pub(super) fn destination(
             receiver(&path, otlp, reader, findings).map(Destination::Receiver)
         }
         (r#type, ..) => {
-            findings.invalid(path, format!("the settings do not fit type {type:?}"));
+            let r#type = match r#type {
+                ExporterType::Otlp => "OTLP",
+                ExporterType::Prometheus => "Prometheus",
+            };
+            findings.invalid(path, format!("the settings do not fit type {type}"));
             None
         }
     }

@@ -7,8 +7,8 @@ use pharos_api::telemetryconfig::{
     Aggregation, AggregationType, AttributeKeys, Base2ExponentialHistogram,
     ExplicitBucketHistogram, InstrumentType, View, ViewSelector, ViewStream,
 };
-use pharos_telemetry::InstrumentKind;
 use pharos_telemetry::config::{self, Glob, MetricSink, Metrics, Selector};
+use pharos_telemetry::{InstrumentKind, ViewFinding};
 
 use super::metrics::limit;
 use super::problem::{Findings, Problems};
@@ -22,6 +22,16 @@ pub struct ViewRemark {
     pub refuses: bool,
     /// What is odd or impossible about it.
     pub message: String,
+}
+
+impl From<&ViewFinding> for ViewRemark {
+    fn from(finding: &ViewFinding) -> Self {
+        Self {
+            view: finding.view().to_owned(),
+            refuses: finding.refuses(),
+            message: finding.to_string(),
+        }
+    }
 }
 
 /// What is odd about views, in one message; or that some of them cannot be.

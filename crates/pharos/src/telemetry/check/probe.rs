@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use pharos_api::telemetryconfig::Signal;
+use pharos_operator::report::signal;
 use pharos_telemetry::config::{Config, OtlpReceiver};
 use pharos_telemetry::{Proxies, SinkHealth, SinkId, probe};
 
@@ -33,11 +33,6 @@ pub(super) async fn probes(
 }
 
 async fn probed(id: SinkId, receiver: &OtlpReceiver, proxies: &Proxies) -> Probed {
-    let signal = match id.signal {
-        pharos_telemetry::Signal::Metrics => Signal::Metrics,
-        pharos_telemetry::Signal::Traces => Signal::Traces,
-        pharos_telemetry::Signal::Logs => Signal::Logs,
-    };
     let bound = receiver.timeout.min(LONGEST);
     let report = tokio::time::timeout(bound, probe(receiver, id.signal, proxies)).await;
     let (reason, message, took) = match report {
@@ -48,23 +43,18 @@ async fn probed(id: SinkId, receiver: &OtlpReceiver, proxies: &Proxies) -> Probe
                 (HEALTHY, String::new(), report.took)
             }
         },
-        Ok(Err(error)) => ("NoClient", described(&error), Duration::ZERO),
+        Ok(Err(error)) => ("NoClient", format!("{:#}", anyhow::Error::new(error)), Duration::ZERO),
         Err(_) => {
             let message = format!("the receiver does not answer within {} s", bound.as_secs());
             ("EndpointUnreachable", message, bound)
         }
     };
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    Probed { exporter: id.name.as_str().to_owned(), signal, reason, message, milliseconds }
-}
-
-fn described(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        message.push_str(": ");
-        message.push_str(&error.to_string());
-        cause = error.source();
+    Probed {
+        exporter: id.name.as_str().to_owned(),
+        signal: signal(id.signal),
+        reason,
+        message,
+        milliseconds,
     }
-    message
 }

@@ -82,12 +82,7 @@ impl Inspector {
 
     fn remarks(&self, config: &Config) -> Vec<ViewRemark> {
         let findings = self.pipeline.check(&config.metrics.shape);
-        let remark = |finding: &pharos_telemetry::ViewFinding| ViewRemark {
-            view: finding.view().to_owned(),
-            refuses: finding.refuses(),
-            message: finding.to_string(),
-        };
-        let mut remarks: Vec<_> = findings.iter().map(remark).collect();
+        let mut remarks: Vec<_> = findings.iter().map(ViewRemark::from).collect();
         remarks.extend(scraped_views(&config.metrics));
         remarks
     }
