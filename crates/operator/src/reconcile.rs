@@ -171,6 +171,11 @@ impl Reconciler {
         actions
     }
 
+    /// What this process should run.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
     fn observe(&mut self, event: Event) {
         match event {
             Event::Objects(objects) => {

@@ -133,7 +133,7 @@ impl Edge {
                 self.retry = Some(self.retry.map_or(due, |before| before.min(due)));
             }
             Action::Publish(report) => {
-                log::report(self.said.as_ref(), &report);
+                log::report(self.core.target(), self.said.as_ref(), &report);
                 self.reports.send_replace(report.encode());
                 self.said = Some(*report);
             }

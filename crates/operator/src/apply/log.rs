@@ -1,6 +1,6 @@
 //! What a person who reads the log should know of reloads. Nothing is said twice.
 
-use crate::reconcile::{Candidate, Event};
+use crate::reconcile::{Candidate, Event, Target};
 use crate::report::{ConfigReport, Report, State};
 
 /// Says what the reports do not: what became of the defaults.
@@ -17,25 +17,29 @@ pub(super) fn event(event: &Event) {
     }
 }
 
-/// Says how far an object is, if that changed since `before`.
-pub(super) fn report(before: Option<&Report>, now: &Report) {
+/// Says how far the target is, if that changed since `before`.
+pub(super) fn report(target: &Target, before: Option<&Report>, now: &Report) {
     let before = before.and_then(|before| before.config.as_ref());
-    let Some(config) = &now.config else { return };
+    let (Target::Object { name, .. }, Some(config)) = (target, &now.config) else { return };
     if before.map(about) == Some(about(config)) {
         return;
     }
-    let ConfigReport { uid, generation, state, references, .. } = config;
+    let ConfigReport { generation, state, references, .. } = config;
     match state {
         State::Applying => {}
         State::Programmed if references.is_resolved() => {
-            tracing::info!(uid, generation, "programmed");
+            tracing::info!(telemetryconfig = name, generation, "programmed");
         }
         State::Programmed => {
             let (reason, message) = (&references.reason, &references.message);
-            tracing::warn!(uid, generation, reason, "{message}");
+            tracing::warn!(telemetryconfig = name, generation, reason, "{message}");
         }
         State::Failed { message, .. } => {
-            tracing::warn!(uid, generation, "refused, what ran before runs on: {message}");
+            tracing::warn!(
+                telemetryconfig = name,
+                generation,
+                "refused, what ran before runs on: {message}"
+            );
         }
     }
 }
