@@ -2,6 +2,7 @@
 //! both statuses say.
 
 use super::*;
+use crate::reconcile::{Target, choose};
 use crate::select::{Scopes, Winners, select};
 
 const ALL: &[&str] = &[];
@@ -30,10 +31,14 @@ fn winners(namespace: &Namespace) -> Winners {
 /// These processes, each running what it has to obey.
 fn run_by(mut namespace: Namespace, processes: &[&[Component]]) -> Namespace {
     namespace.replicas.clear();
-    let winners = winners(&namespace);
+    let mut scopes = Scopes::default();
+    scopes.update(&namespace.objects);
     processes.iter().enumerate().fold(namespace, |namespace, (n, components)| {
-        let obeyed = winners.for_process(&components.iter().copied().collect());
-        let report = obeyed.and_then(|uid| about(uid, 1, State::Programmed));
+        let of_process = components.iter().copied().collect();
+        let report = match choose(&namespace.objects, &scopes, &of_process) {
+            Target::Object { uid, .. } => about(&uid, 1, State::Programmed),
+            Target::Defaults => None,
+        };
         namespace.replica(&format!("r{n}"), components, report)
     })
 }
