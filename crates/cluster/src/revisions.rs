@@ -12,6 +12,8 @@ use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::Value;
 
+use crate::in_time;
+
 /// Names the object that a revision is of, by its uid.
 const LABEL: &str = "telemetry.pharos.dev/telemetryconfig-uid";
 
@@ -27,10 +29,10 @@ pub struct Revision {
 /// The newest revision of the object with this uid.
 ///
 /// # Errors
-/// As the API server answers; a refusal is no absence.
+/// As the API server answers, or if it does not within 5 s; a refusal is no absence.
 pub async fn newest(client: Client, namespace: &str, uid: &str) -> kube::Result<Option<Revision>> {
     let revisions = Api::<ControllerRevision>::namespaced(client, namespace);
-    let all = revisions.list(&of(uid)).await?.items;
+    let all = in_time(revisions.list(&of(uid))).await?.items;
     let newest = all.into_iter().max_by_key(|revision| revision.revision);
     Ok(newest.and_then(|it| Some(Revision { generation: it.revision, spec: it.data?.0 })))
 }
@@ -39,7 +41,7 @@ pub async fn newest(client: Client, namespace: &str, uid: &str) -> kube::Result<
 /// kept already, or a newer one is: a leader that wakes late does not bring an old one back.
 ///
 /// # Errors
-/// As the API server answers. Whatever was done until then is done.
+/// As the API server answers, or if it does not within 5 s. Whatever was done until then is done.
 pub async fn keep(
     client: Client,
     namespace: &str,
@@ -48,11 +50,11 @@ pub async fn keep(
 ) -> kube::Result<()> {
     let revisions = Api::<ControllerRevision>::namespaced(client, namespace);
     let (uid, generation) = (owner.uid.clone(), revision.generation);
-    let before = revisions.list(&of(&uid)).await?.items;
+    let before = in_time(revisions.list(&of(&uid))).await?.items;
     let newest = before.iter().map(|revision| revision.revision).max();
     if newest.is_none_or(|newest| newest < generation) {
         let kept = kept(owner, revision);
-        match revisions.create(&PostParams::default(), &kept).await {
+        match in_time(revisions.create(&PostParams::default(), &kept)).await {
             // Another leader kept it meanwhile.
             Err(kube::Error::Api(answer)) if answer.code == 409 => {}
             created => drop(created?),
@@ -60,7 +62,8 @@ pub async fn keep(
     }
     let newest = newest.unwrap_or_default().max(generation);
     for older in before.iter().filter(|older| older.revision < newest) {
-        match revisions.delete(&older.name_any(), &DeleteParams::default()).await {
+        let (name, parameters) = (older.name_any(), DeleteParams::default());
+        match in_time(revisions.delete(&name, &parameters)).await {
             Err(kube::Error::Api(answer)) if answer.code == 404 => {}
             gone => drop(gone?),
         }
@@ -96,3 +99,6 @@ pub fn owner<K: Resource<DynamicType = ()>>(name: &str, uid: &str) -> OwnerRefer
 fn of(uid: &str) -> ListParams {
     ListParams::default().labels(&format!("{LABEL}={uid}"))
 }
+
+#[cfg(test)]
+mod tests;
