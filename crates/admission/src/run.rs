@@ -1,5 +1,6 @@
 //! The whole of the component: wired, run, and ended in order.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,8 @@ pub struct Options {
     pub target: WebhookTarget,
     /// The engine's own namespace: where its Secret is, and what no policy sees.
     pub namespace: String,
+    /// Other namespaces that no policy sees.
+    pub exempt_namespaces: BTreeSet<String>,
     /// The ClusterRole that owns what is registered with the API server, so that garbage collection
     /// removes it when Pharos is uninstalled.
     pub owner: Option<String>,
@@ -235,6 +238,7 @@ impl Admission {
         let registration = Registration {
             target: self.options.target.clone(),
             namespace: self.options.namespace.clone(),
+            exempt_namespaces: self.options.exempt_namespaces.clone(),
             owner: self.options.owner.clone(),
         };
         let api = Api::all(self.client.clone());

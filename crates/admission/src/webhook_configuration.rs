@@ -3,7 +3,7 @@
 //! [`Registration::desired`] derives it, purely, from the policies in force; [`keep`] makes it so
 //! while this process leads. [`Published`] is what others make of it: whom callers trust.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
@@ -50,6 +50,9 @@ pub(crate) struct Registration {
     pub(crate) target: WebhookTarget,
     /// The engine's own namespace, which no policy sees: Pharos must be able to start again.
     pub(crate) namespace: String,
+    /// Others that no policy sees, such as those of other engines: two that judge each other could
+    /// not start again after both are away.
+    pub(crate) exempt_namespaces: BTreeSet<String>,
     /// The ClusterRole that goes when Pharos is uninstalled, and the configuration with it: a webhook
     /// that nobody answers any more must not stay.
     pub(crate) owner: Option<String>,
@@ -112,6 +115,12 @@ impl Registration {
         Self::name_in(&self.namespace)
     }
 
+    /// Our own first.
+    fn unseen_namespaces(&self) -> Vec<String> {
+        let others = self.exempt_namespaces.iter().filter(|it| **it != self.namespace);
+        std::iter::once(&self.namespace).chain(others).cloned().collect()
+    }
+
     /// What should stand in the API server; nothing without a policy that matches anything.
     pub(crate) fn desired(
         &self,
@@ -157,7 +166,7 @@ impl Registration {
                 match_expressions: Some(vec![LabelSelectorRequirement {
                     key: "kubernetes.io/metadata.name".to_owned(),
                     operator: "NotIn".to_owned(),
-                    values: Some(vec![self.namespace.clone()]),
+                    values: Some(self.unseen_namespaces()),
                 }]),
                 match_labels: None,
             }),

@@ -62,6 +62,11 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "URL")]
     webhook_url: Option<WebhookUrl>,
 
+    /// Namespaces that no policy sees, beside this engine's own: those of other engines above all,
+    /// which could otherwise keep each other from starting.
+    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
+    pub(crate) exempt_namespaces: Vec<String>,
+
     /// The ClusterRole that owns the webhook's registration: where it is deleted, Pharos is being
     /// uninstalled, and the API server must not call it any more.
     #[arg(long, value_name = "NAME")]

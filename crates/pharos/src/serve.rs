@@ -138,6 +138,7 @@ impl Process {
                 .webhook_target()
                 .context("--namespace cannot be that of the webhook's Service")?,
             namespace: arguments.namespace.clone(),
+            exempt_namespaces: arguments.exempt_namespaces.iter().cloned().collect(),
             owner: arguments.owner_cluster_role.clone(),
             shutdown_delay: arguments.shutdown_delay(),
         };

@@ -22,6 +22,7 @@ imagePullSecrets: [{name: pull}]
 serviceAccount: {name: engine, annotations: {a: b}}
 admission:
   replicas: 3
+  exemptNamespaces: [other, another]
   shutdownDelaySeconds: 20
   logFormat: text
   extraArgs: [--log-level=debug]
@@ -79,6 +80,7 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "resourceNames: [\"ca\"]",
         "system:serviceaccount:there:engine'",
         "maxUnavailable: 50%",
+        "--exempt-namespaces=other,another",
     ] {
         ensure!(rich.contains(part), "not rendered: {part}");
     }

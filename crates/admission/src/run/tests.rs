@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Mutex;
 
@@ -100,6 +100,7 @@ fn scene() -> Scene {
         listen: address,
         target: "pharos/webhook:443".parse().unwrap(),
         namespace: NAMESPACE.to_owned(),
+        exempt_namespaces: BTreeSet::new(),
         owner: None,
         shutdown_delay: Duration::ZERO,
     };
@@ -167,6 +168,7 @@ async fn a_port_in_use_ends_it_before_anything_is_asked_of_the_api_server() {
         listen: taken.local_addr().unwrap(),
         target: "pharos/webhook:443".parse().unwrap(),
         namespace: NAMESPACE.to_owned(),
+        exempt_namespaces: BTreeSet::new(),
         owner: None,
         shutdown_delay: Duration::ZERO,
     };

@@ -11,7 +11,8 @@ use crate::testing::{material, policy};
 
 fn registration() -> Registration {
     let target = "pharos/webhook:443".parse().unwrap();
-    Registration { target, namespace: "pharos".to_owned(), owner: None }
+    let exempt_namespaces = ["other", "pharos"].map(str::to_owned).into();
+    Registration { target, namespace: "pharos".to_owned(), exempt_namespaces, owner: None }
 }
 
 fn desired(specs: &[Value]) -> Option<ValidatingWebhookConfiguration> {
@@ -211,7 +212,7 @@ fn what_keeps_the_cluster_alive_is_never_matched() {
     assert_eq!(
         selector,
         json!({"matchExpressions": [{
-            "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["pharos"],
+            "key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["pharos", "other"],
         }]})
     );
     assert_eq!(webhook.timeout_seconds, Some(10));

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SHOP: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
 const VALUES: &str =
     "telemetry: {secretNames: [token, client], configMapNames: [ca], createDefault: false}";
-const OTHER_VALUES: &str = "crds: {enabled: false}";
+const OTHER_VALUES: &str = "{crds: {enabled: false}, admission: {exemptNamespaces: [one]}}";
 
 /// A walk on one control plane.
 struct Walk<'a> {
@@ -240,6 +240,9 @@ async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()
     cluster.apply(POLICY).await?;
     walk.registered(&["pharos-validating-one", "pharos-validating-two"]).await?;
     walk.policy_in_force().await?;
+    let two_sees = walk.read(&["validatingwebhookconfiguration", "pharos-validating-two"]).await?;
+    let selector = &two_sees["webhooks"][0]["namespaceSelector"]["matchExpressions"][0];
+    ensure!(selector["values"] == json!(["two", "one"]), "it judges the other: {selector}");
     walk.review_in_unknown_namespace(&one).await?;
     walk.configure(5).await?;
     walk.programmed("one", "2/2").await?;
