@@ -24,10 +24,10 @@ pub fn edition(endpoint: &str, name: &str) -> String {
     ))
 }
 
-/// Writes the Secret `token`.
-pub async fn set_token(stage: &Stage, token: &str) -> anyhow::Result<()> {
+/// Writes this token into the Secret `name`; an edition refers to the Secret `token`.
+pub async fn set_token(stage: &Stage, name: &str, token: &str) -> anyhow::Result<()> {
     let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token", "namespace": ENGINE},
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": ENGINE},
         "stringData": {"value": format!("Bearer {token}")},
     });
     stage.cluster.apply(&secret.to_string()).await?;

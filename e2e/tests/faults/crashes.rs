@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use pharos_e2e::editions::{arrives, editions, reports, set_token};
-use pharos_e2e::stage::{PATIENCE, Stage, telemetryconfig};
+use pharos_e2e::editions::{arrives, edition, editions, reports, set_token};
+use pharos_e2e::stage::{PATIENCE, Stage};
 use pharos_testkit::fault_proxy::Injection;
-use pharos_testkit::ports::loopback;
 use pharos_testkit::{Fault, FaultProxy, Matching, Pharos, eventually};
 use reqwest::Method;
 use serde_json::Value;
-use tokio::net::TcpListener;
 
 /// A Lease of a leader lapses after 15 s, one of a replica after 40 s.
 const LAPSE: Duration = Duration::from_secs(120);
@@ -21,8 +19,6 @@ const POD: &str = "pharos-0";
 struct Setup {
     stage: Stage,
     proxy: FaultProxy,
-    /// Accepts connections and says nothing, so that `prepare` takes as long as it may.
-    mute: TcpListener,
 }
 
 // === impl Setup ===
@@ -30,9 +26,9 @@ struct Setup {
 impl Setup {
     async fn start() -> anyhow::Result<Self> {
         let stage = Stage::set().await?;
-        set_token(&stage, "any").await?;
+        set_token(&stage, "token", "any").await?;
         let proxy = FaultProxy::start(&stage.cluster, "proxied").await?;
-        Ok(Self { stage, proxy, mute: TcpListener::bind(loopback(0)).await? })
+        Ok(Self { stage, proxy })
     }
 
     async fn pharos(&self, pod: &str) -> anyhow::Result<Pharos> {
@@ -41,27 +37,23 @@ impl Setup {
     }
 
     /// Sends metrics as this edition to the Collector.
-    async fn apply(&self, edition: &str) -> anyhow::Result<()> {
-        let yaml = pharos_e2e::editions::edition(&self.stage.collector.endpoint(), edition);
+    async fn apply(&self, name: &str) -> anyhow::Result<()> {
+        let yaml = edition(&self.stage.collector.endpoint(), name);
         self.stage.cluster.apply(&yaml).await.map(drop)
     }
 
-    /// The same, and to somebody who never answers.
-    async fn apply_with_mute_exporter(&self, edition: &str) -> anyhow::Result<()> {
-        let (endpoint, mute) = (self.stage.collector.endpoint(), self.mute.local_addr()?);
-        let exporter = |name: &str, endpoint: &str| {
-            format!(
-                "{{name: {name}, type: OTLP, otlp: {{protocol: GRPC, endpoint: '{endpoint}'}}}}"
-            )
-        };
-        let (gateway, mute) =
-            (exporter("gateway", &endpoint), exporter("mute", &format!("http://{mute}")));
-        let yaml = telemetryconfig(&format!(
-            "resource: {{attributes: [{{name: edition, value: {edition}}}]}}\n  \
-             exporters: [{gateway}, {mute}]\n  \
-             metrics: {{exporters: [gateway, mute], exportPeriodSeconds: 1}}"
-        ));
-        self.stage.cluster.apply(&yaml).await.map(drop)
+    /// Waits until the report that the newest generation is being applied has reached the proxy.
+    async fn reports_applying(&self) -> anyhow::Result<()> {
+        let generation = &self.stage.telemetryconfig().await?["metadata"]["generation"];
+        eventually("the report that it is being applied", PATIENCE, async || {
+            let reports = reports(&self.proxy).map_err(|error| error.to_string())?;
+            let applying = |config: &Value| {
+                config["generation"] == *generation && config["state"]["state"] == "applying"
+            };
+            let any = reports.iter().any(|report| applying(&report["config"]));
+            if any { Ok(()) } else { Err(format!("{:?}", reports.last())) }
+        })
+        .await
     }
 
     /// Holds this replica's reports that say so.
@@ -106,7 +98,8 @@ async fn a_process_killed_between_any_two_steps_is_followed_by_one_that_converge
     setup.apply("first").await?;
     setup.converges(POD, "first").await?;
 
-    let pharos = killed_before_it_committed(&setup, pharos).await?;
+    let pharos = killed_before_it_prepared(&setup, pharos).await?;
+    let pharos = killed_around_the_commit(&setup, pharos).await?;
     let pharos = killed_before_it_reported(&setup, pharos).await?;
     let pharos = killed_before_status(&setup, pharos).await?;
     let pharos = killed_while_status_was_on_its_way(&setup, pharos).await?;
@@ -114,27 +107,35 @@ async fn a_process_killed_between_any_two_steps_is_followed_by_one_that_converge
 
     // No process took up again what had been replaced.
     let seen = editions(&setup.stage.collector)?;
-    let asked = ["first", "preparing", "unreported", "unwritten", "unanswered", "last"];
+    let asked = ["first", "waiting", "committing", "unreported", "unwritten", "unanswered", "last"];
     ensure!(seen == asked, "the Collector received {seen:?}");
     Ok(())
 }
 
-/// It saw the object and was preparing; nothing of it was in force.
-async fn killed_before_it_committed(setup: &Setup, pharos: Pharos) -> anyhow::Result<Pharos> {
-    let reported = reports(&setup.proxy)?.len();
-    setup.apply_with_mute_exporter("preparing").await?;
-    eventually("the report that it is being applied", PATIENCE, async || {
-        let reports = reports(&setup.proxy).map_err(|error| error.to_string())?;
-        let new = &reports[reported..];
-        let applying = new.iter().any(|report| report["config"]["state"]["state"] == "applying");
-        if applying { Ok(()) } else { Err(format!("{} reports", new.len())) }
-    })
-    .await?;
+/// It saw the object and waited for a Secret: nothing of it was in force.
+async fn killed_before_it_prepared(setup: &Setup, pharos: Pharos) -> anyhow::Result<Pharos> {
+    let hold = setup.proxy.inject(Matching::path("/secrets").method(Method::GET), Fault::Hold);
+    let yaml = edition(&setup.stage.collector.endpoint(), "waiting");
+    setup.stage.cluster.apply(&yaml.replace("{name: token,", "{name: other,")).await?;
+    setup.reports_applying().await?;
+    hold.befell(1, PATIENCE).await?;
     pharos.kill();
     let seen = editions(&setup.stage.collector)?;
-    ensure!(!seen.iter().any(|edition| edition == "preparing"), "it was in force: {seen:?}");
+    ensure!(!seen.iter().any(|edition| edition == "waiting"), "it was in force: {seen:?}");
+    hold.end();
+    set_token(&setup.stage, "other", "any").await?;
     let pharos = setup.pharos(POD).await?;
-    setup.converges(POD, "preparing").await?;
+    setup.converges(POD, "waiting").await?;
+    Ok(pharos)
+}
+
+/// Within milliseconds of the commit, before or after it.
+async fn killed_around_the_commit(setup: &Setup, pharos: Pharos) -> anyhow::Result<Pharos> {
+    setup.apply("committing").await?;
+    setup.reports_applying().await?;
+    pharos.kill();
+    let pharos = setup.pharos(POD).await?;
+    setup.converges(POD, "committing").await?;
     Ok(pharos)
 }
 

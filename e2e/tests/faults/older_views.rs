@@ -69,7 +69,7 @@ async fn an_older_view_after_a_newer_one_changes_nothing() -> anyhow::Result<()>
     let proxy = FaultProxy::start(&stage.cluster, "proxied").await?;
     let pharos = Pharos::builder(&proxy).start().await?;
     let endpoint = stage.collector.endpoint();
-    set_token(&stage, "first").await?;
+    set_token(&stage, "token", "first").await?;
     stage.configure(&edition(&endpoint, "first")).await?;
     arrives(&stage.collector, "first", PATIENCE).await?;
     let first_hash = config_hash(&stage).await?;
@@ -77,7 +77,7 @@ async fn an_older_view_after_a_newer_one_changes_nothing() -> anyhow::Result<()>
 
     stage.configure(&edition(&endpoint, "second")).await?;
     let second_hash = config_hash(&stage).await?;
-    set_token(&stage, "second").await?;
+    set_token(&stage, "token", "second").await?;
     let hash = eventually("the rotated Secret to be published", PATIENCE, async || {
         let now = config_hash(&stage).await.map_err(|error| error.to_string())?;
         if now == second_hash { Err(now) } else { Ok(now) }

@@ -9,7 +9,7 @@ use pharos_testkit::eventually;
 async fn a_restarted_api_server_and_a_restarted_etcd_are_found_again() -> anyhow::Result<()> {
     let mut stage = Stage::set().await?;
     let endpoint = stage.collector.endpoint();
-    set_token(&stage, "any").await?;
+    set_token(&stage, "token", "any").await?;
     let mut pharos = stage.pharos().await?;
     stage.configure(&edition(&endpoint, "first")).await?;
     arrives(&stage.collector, "first", PATIENCE).await?;

@@ -35,7 +35,7 @@ impl Setup {
         let collector = Collector::builder(dir.path()).bearer_token(TOKEN).start().await?;
         let proxy = FaultProxy::start(&stage.cluster, "proxied").await?;
         let pharos = Pharos::builder(&proxy).start().await?;
-        set_token(&stage, WRONG[0]).await?;
+        set_token(&stage, "token", WRONG[0]).await?;
         let setup = Self { stage, proxy, collector, pharos, _dir: dir };
         setup.stage.configure(&setup.edition("first")).await?;
         Ok(setup)
@@ -75,8 +75,8 @@ async fn secrets_change_meanwhile(setup: &Setup) -> anyhow::Result<()> {
     let stage = &setup.stage;
     stage.condition("ExportHealthy", "False", "Unauthenticated").await?;
     let outage = setup.outage("/secrets");
-    set_token(stage, WRONG[1]).await?;
-    set_token(stage, TOKEN).await?;
+    set_token(stage, "token", WRONG[1]).await?;
+    set_token(stage, "token", TOKEN).await?;
     outage.befell(1, PATIENCE).await?;
     outage.end();
     stage.condition("ExportHealthy", "True", "Healthy").await?;
@@ -84,12 +84,12 @@ async fn secrets_change_meanwhile(setup: &Setup) -> anyhow::Result<()> {
 
     let outage = setup.outage("/secrets");
     stage.cluster.kubectl(&["delete", "secret", "token", "-n", ENGINE]).await?;
-    set_token(stage, WRONG[0]).await?;
+    set_token(stage, "token", WRONG[0]).await?;
     outage.befell(1, PATIENCE).await?;
     outage.end();
     stage.condition("ExportHealthy", "False", "Unauthenticated").await?;
     stage.condition("Ready", "True", "Ready").await?;
-    set_token(stage, TOKEN).await?;
+    set_token(stage, "token", TOKEN).await?;
     stage.condition("ExportHealthy", "True", "Healthy").await?;
     Ok(())
 }
@@ -158,11 +158,11 @@ async fn another_object_takes_the_name(setup: &Setup) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_only_seems_open_is_noticed() -> anyhow::Result<()> {
     let setup = Setup::start().await?;
-    set_token(&setup.stage, TOKEN).await?;
+    set_token(&setup.stage, "token", TOKEN).await?;
     setup.settles("first").await?;
     let silenced = setup.proxy.silence(&Matching::any().watches());
     ensure!(silenced >= 4, "TelemetryConfigs, Leases, the Secret, policies: not {silenced}");
-    set_token(&setup.stage, WRONG[0]).await?;
+    set_token(&setup.stage, "token", WRONG[0]).await?;
     setup.stage.cluster.apply(&setup.edition("second")).await?;
     let changed = Instant::now();
     eventually("the wrong token to be noticed", SILENCE, async || {
@@ -178,7 +178,7 @@ async fn a_watch_that_only_seems_open_is_noticed() -> anyhow::Result<()> {
     })
     .await?;
     let noticed = changed.elapsed();
-    set_token(&setup.stage, TOKEN).await?;
+    set_token(&setup.stage, "token", TOKEN).await?;
     setup.settles("second").await?;
     println!("{silenced} half-open watches; a Secret and a spec were noticed after {noticed:?}");
     Ok(())
