@@ -46,15 +46,28 @@ const METADATA: [&str; 15] = [
 /// A DNS subdomain, of which an API server makes names.
 const NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// What makes an expression of the schema hold, by its message: those that `resolve` has no problem
-/// with, because to the controller the rest of the object says enough.
-const EXPRESSIONS: [(&str, fn(&Value) -> bool); 2] = [
-    ("at least one of metrics, traces or logs must be set", |spec| {
-        ["metrics", "traces", "logs"].iter().any(|signal| has(spec, signal))
-    }),
-    ("exporters must be set if and only if mode is Enabled", |signal| {
-        (signal["mode"].as_str().unwrap_or("Enabled") == "Enabled") == has(signal, "exporters")
-    }),
+/// An expression of the schema, as code.
+struct Expression {
+    /// The message of its rule.
+    message: &'static str,
+    /// Whether a value satisfies it.
+    holds: fn(&Value) -> bool,
+}
+
+/// The expressions that `resolve` has no problem with where they do not hold: to the controller the
+/// rest of the object says enough.
+const EXPRESSIONS: [Expression; 2] = [
+    Expression {
+        message: "at least one of metrics, traces or logs must be set",
+        holds: |spec| ["metrics", "traces", "logs"].iter().any(|signal| has(spec, signal)),
+    },
+    Expression {
+        message: "exporters must be set if and only if mode is Enabled",
+        holds: |signal| {
+            let mode = signal["mode"].as_str().unwrap_or("Enabled");
+            (mode == "Enabled") == has(signal, "exporters")
+        },
+    },
 ];
 
 /// Walks a value along a schema.
@@ -227,8 +240,8 @@ impl Walk {
     fn expressions(&mut self, schema: &JSONSchemaProps, value: &Value, path: &str) {
         for rule in schema.x_kubernetes_validations.iter().flatten() {
             let message = rule.message.as_deref().unwrap_or_default();
-            let known = EXPRESSIONS.iter().find(|(expression, _)| *expression == message);
-            if known.is_some_and(|(_, holds)| !holds(value)) {
+            let known = EXPRESSIONS.iter().find(|expression| expression.message == message);
+            if known.is_some_and(|expression| !(expression.holds)(value)) {
                 let field = rule.field_path.as_deref().unwrap_or_default();
                 self.add(format!("{path}{field}"), message);
             }

@@ -1,4 +1,7 @@
+use super::super::documents::Document;
+use super::super::subject::{Inspector, Readings, Subject};
 use super::*;
+use jiff::Timestamp;
 use serde_json::json;
 
 fn object(spec: Value) -> Value {
@@ -85,7 +88,7 @@ fn the_expressions_are_those_of_the_schema() {
     let rules =
         schemas().into_iter().flat_map(|it| it.x_kubernetes_validations.unwrap_or_default());
     let messages: BTreeSet<_> = rules.map(|rule| rule.message.unwrap()).collect();
-    for (message, _) in EXPRESSIONS {
+    for Expression { message, .. } in EXPRESSIONS {
         assert!(messages.contains(message), "{message}");
     }
 }
@@ -181,4 +184,107 @@ fn every_object_needs_a_name_a_version_and_a_spec() {
     assert_eq!(found(&named)[0].0, "metadata.name");
     named["metadata"] = json!({"generateName": "x-"});
     assert_eq!(found(&named), []);
+}
+
+/// A spec with this exporter, to which metrics go.
+fn exporter(exporter: Value) -> Value {
+    let name = exporter["name"].clone();
+    json!({"exporters": [exporter], "metrics": {"exporters": [name]}})
+}
+
+/// A spec with this view, whose settings are `stream`.
+fn view(stream: Value) -> Value {
+    let view = json!({"name": "v", "selector": {"instrumentName": "*"}, "stream": stream});
+    let mut spec = exporter(json!({"name": "p", "type": "Prometheus"}));
+    spec["metrics"]["views"] = json!([view]);
+    spec
+}
+
+/// A spec that breaks each rule, by the message of the rule.
+fn broken_rules() -> Vec<(&'static str, Value)> {
+    let of = |otlp: Value| exporter(json!({"name": "o", "type": "OTLP", "otlp": otlp}));
+    let to = |endpoint: &str| of(json!({"protocol": "GRPC", "endpoint": endpoint}));
+    let headers = |header: Value| {
+        of(json!({"protocol": "GRPC", "endpoint": "http://c:1", "headers": [header]}))
+    };
+    let prometheus = json!({"name": "p", "type": "Prometheus"});
+    let other = json!({"name": "q", "type": "Prometheus"});
+    let good = || of(json!({"protocol": "GRPC", "endpoint": "http://c:1"}));
+    let with = |signal: &str, value: Value| {
+        let mut spec = good();
+        spec[signal] = value;
+        spec
+    };
+    let tls = json!({"protocol": "GRPC", "endpoint": "http://c:1", "tls": {}});
+    let both = json!({"name": "p", "type": "Prometheus", "prometheus": {}, "otlp": tls});
+    let foreign = json!({"exporters": [prometheus, other], "metrics": {"exporters": ["p"]}});
+    let scraped = json!({"exporters": ["p"]});
+    let to_scraped =
+        |signal: &str| json!({"exporters": [{"name": "p", "type": "Prometheus"}], signal: scraped});
+    let batch = json!({"exporters": ["o"], "batch": {"maxQueueSize": 5, "maxExportBatchSize": 6}});
+    let sampler = json!({"exporters": ["o"], "sampler": {"type": "TraceIDRatio"}});
+    let attribute = json!({"attributes": [{"name": "service.name", "value": "x"}]});
+    let boundaries = json!({"type": "ExplicitBucketHistogram",
+        "explicitBucketHistogram": {"boundaries": ["2", "1"]}});
+    let exponential = json!({"type": "Drop", "base2ExponentialHistogram": {}});
+    let mut settings = good();
+    settings["exporters"][0]["prometheus"] = json!({});
+    vec![
+        ("endpoint must be an absolute http:// or https:// URL", to("c:1")),
+        ("endpoint must not contain credentials, a query or a fragment", to("http://u:p@c:1")),
+        (
+            "this header name is reserved for the protocol",
+            headers(json!({"name": "host", "value": "x"})),
+        ),
+        ("exactly one of value and valueFrom must be set", headers(json!({"name": "a"}))),
+        ("an endpoint for GRPC needs an explicit port and no path", to("http://c")),
+        ("tls requires an https:// endpoint", of(tls)),
+        ("otlp must be set if and only if type is OTLP", exporter(both)),
+        ("prometheus may be set only if type is Prometheus", settings),
+        ("at most one exporter may have type Prometheus", foreign),
+        ("maxExportBatchSize must not exceed maxQueueSize", with("logs", batch)),
+        ("exporters must be set if and only if mode is Enabled", with("logs", json!({}))),
+        ("boundaries must be increasing", view(json!({"aggregation": boundaries}))),
+        (
+            "explicitBucketHistogram must be set if and only if type is ExplicitBucketHistogram",
+            view(json!({"aggregation": {"type": "ExplicitBucketHistogram"}})),
+        ),
+        (
+            "base2ExponentialHistogram may be set only if type is Base2ExponentialHistogram",
+            view(json!({"aggregation": exponential})),
+        ),
+        ("exactly one of included and excluded must be set", view(json!({"attributeKeys": {}}))),
+        ("this resource attribute is set by Pharos itself", with("resource", attribute)),
+        (
+            "ratioPerMillion must be set if and only if type ends in TraceIDRatio",
+            with("traces", sampler),
+        ),
+        ("at least one of metrics, traces or logs must be set", json!({})),
+        ("metrics.exporters must name entries of spec.exporters", with("metrics", scraped.clone())),
+        (
+            "traces.exporters must name entries of spec.exporters that have type OTLP",
+            to_scraped("traces"),
+        ),
+        (
+            "logs.exporters must name entries of spec.exporters that have type OTLP",
+            to_scraped("logs"),
+        ),
+    ]
+}
+
+#[test]
+fn every_rule_of_the_schema_is_a_problem_to_a_check() {
+    let rules =
+        schemas().into_iter().flat_map(|it| it.x_kubernetes_validations.unwrap_or_default());
+    let rules: BTreeSet<_> = rules.map(|rule| rule.message.unwrap()).collect();
+    let broken = broken_rules();
+    let named: BTreeSet<_> = broken.iter().map(|(message, _)| (*message).to_owned()).collect();
+    assert_eq!(named, rules, "a new rule needs a spec that breaks it");
+    let inspector = Inspector::start().unwrap();
+    for (message, spec) in broken {
+        let document = Document { file: "f".to_owned(), value: object(spec) };
+        let mut subject = Subject::of(document, "engine");
+        subject.judge(Readings::Offline, &inspector, Timestamp::now());
+        assert_eq!(subject.findings.len(), 1, "{message}: {:?}", subject.findings);
+    }
 }
