@@ -151,7 +151,7 @@ where
         };
         let mut objects = Vec::new();
         let version = loop {
-            let page = self.api.list(&asked).await?;
+            let page = Box::pin(self.api.list(&asked)).await?;
             objects.extend(page.items.into_iter().map(T::from));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => asked.continue_token = Some(token),
@@ -170,7 +170,7 @@ where
             timeout: Some(WATCH_SECONDS),
             ..WatchParams::default()
         };
-        match self.api.watch(&asked, self.progress.newest()).await {
+        match Box::pin(self.api.watch(&asked, self.progress.newest())).await {
             Ok(events) => {
                 let events = events.boxed();
                 self.state = State::Watching(Watch { events, since: Instant::now(), told: false });

@@ -29,7 +29,7 @@ pub(crate) enum Answer {
     Object(Value),
     Refused(u16),
     /// A watch with these events, until their sender is dropped.
-    Watch(mpsc::UnboundedReceiver<Value>),
+    Watch(mpsc::Receiver<Value>),
     /// A watch that tells nothing and does not end.
     Quiet,
     /// None.

@@ -41,7 +41,8 @@ type Objects = watch::Receiver<View<TelemetryConfig>>;
 /// The simulated replicas, and the one watch that they share.
 struct Fleet {
     objects: Objects,
-    tasks: JoinSet<()>,
+    /// Ended on drop.
+    _tasks: JoinSet<()>,
     replicas: Vec<AbortHandle>,
     leaving: CancellationToken,
 }
@@ -62,7 +63,7 @@ impl Fleet {
                 tasks.spawn(simulate(number, client, objects.clone(), leaving.clone()))
             })
             .collect();
-        Ok(Self { objects, tasks, replicas, leaving })
+        Ok(Self { objects, _tasks: tasks, replicas, leaving })
     }
 
     /// Waits for a status, and says how long that took.

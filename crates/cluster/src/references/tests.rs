@@ -16,7 +16,7 @@ struct Server(Arc<Mutex<Script>>);
 struct Script {
     lists: VecDeque<Result<Value, u16>>,
     changes: Vec<Value>,
-    watch: Option<mpsc::UnboundedSender<Value>>,
+    watch: Option<mpsc::Sender<Value>>,
     watches_refused: bool,
     asked: Vec<String>,
 }
@@ -64,7 +64,7 @@ impl Script {
         if self.watches_refused {
             return Answer::Refused(403);
         }
-        let (watch, changes) = mpsc::unbounded_channel();
+        let (watch, changes) = mpsc::channel(64);
         self.watch = Some(watch);
         self.tell();
         Answer::Watch(changes)
@@ -72,7 +72,7 @@ impl Script {
 
     fn tell(&mut self) {
         if let Some(watch) = &self.watch {
-            self.changes.drain(..).for_each(|change| watch.send(change).unwrap());
+            self.changes.drain(..).for_each(|change| watch.try_send(change).unwrap());
         }
     }
 }
