@@ -185,7 +185,7 @@ impl Term {
                 for announcement in &write.announcements {
                     self.announcements.announce(write.subject.clone(), announcement.clone());
                 }
-                self.ledger.wrote(write, version);
+                self.ledger.wrote(*write, version);
             }
             Action::Announce(subject, announcement) => {
                 self.announcements.announce(subject, announcement);

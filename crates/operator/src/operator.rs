@@ -113,7 +113,7 @@ impl Operator {
         let leading =
             Leader::new(client, &namespace, &name, seen.clone()).run(leadership, stop.clone());
         tasks.spawn(async move {
-            leading.await;
+            Box::pin(leading).await;
             "writes status"
         });
 

@@ -44,7 +44,7 @@ pub(super) struct Now {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
     /// Write a status, then announce what changed with it.
-    WriteStatus(StatusWrite),
+    WriteStatus(Box<StatusWrite>),
     /// Publish an Event.
     Announce(Subject, Announcement),
     /// Keep what every replica runs, for those that start onto something else.
@@ -208,7 +208,7 @@ impl Page {
                 let (seen, over) =
                     (observed.metadata.resource_version.clone(), self.over(observed));
                 let write = StatusWrite { subject, seen, over, status, announcements };
-                next.actions.push(Action::WriteStatus(write));
+                next.actions.push(Action::WriteStatus(Box::new(write)));
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pharos_api::telemetryconfig::Component::Admission;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::*;

@@ -110,11 +110,13 @@ fn programmed(generation: i64) -> Option<ConfigReport> {
 }
 
 fn writes(next: &Next) -> Vec<&StatusWrite> {
-    let write = |action| match action {
-        &Action::WriteStatus(ref write) => Some(write),
-        _ => None,
-    };
-    next.actions.iter().filter_map(write).collect()
+    let mut writes = Vec::new();
+    for action in &next.actions {
+        if let Action::WriteStatus(write) = action {
+            writes.push(&**write);
+        }
+    }
+    writes
 }
 
 fn revisions(next: &Next) -> Vec<i64> {
