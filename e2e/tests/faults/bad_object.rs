@@ -65,7 +65,7 @@ async fn what_runs_instead_of_a_bad_object_rotates_before_and_after_a_restart() 
     stage.condition("Programmed", "False", "RunningPreviousConfig").await?;
     rotate(&stage, &pharos, "two").await?;
 
-    pharos.kill();
+    pharos.terminate(PATIENCE).await?;
     let pharos = stage.pharos().await?;
     rotate(&stage, &pharos, "three").await?;
     stage.condition("Programmed", "False", "RunningPreviousConfig").await?;
