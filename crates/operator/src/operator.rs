@@ -110,8 +110,8 @@ impl Operator {
         });
 
         let revisions = Revisions { client: client.clone(), namespace: namespace.clone() };
-        let leading =
-            Leader::new(client, &namespace, &name, seen.clone()).run(leadership, stop.clone());
+        let leader = Leader::new(client, &namespace, &name, seen.clone());
+        let leading = Box::pin(leader.run(leadership, stop.clone()));
         tasks.spawn(async move {
             Box::pin(leading).await;
             "writes status"

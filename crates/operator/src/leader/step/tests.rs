@@ -110,13 +110,11 @@ fn programmed(generation: i64) -> Option<ConfigReport> {
 }
 
 fn writes(next: &Next) -> Vec<&StatusWrite> {
-    let mut writes = Vec::new();
-    for action in &next.actions {
-        if let Action::WriteStatus(write) = action {
-            writes.push(&**write);
-        }
-    }
-    writes
+    let writes = next.actions.iter().filter_map(|action| match action {
+        Action::WriteStatus(write) => Some(&**write),
+        _ => None,
+    });
+    writes.collect()
 }
 
 fn revisions(next: &Next) -> Vec<i64> {
