@@ -1,4 +1,4 @@
-//! `kill -9` between any two steps of a reload: the next process ends where the object asks for.
+//! `kill -9` at every step of a reload: the next process ends where the object asks for.
 
 use std::time::Duration;
 
@@ -91,8 +91,8 @@ impl Setup {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_killed_between_any_two_steps_is_followed_by_one_that_converges()
--> anyhow::Result<()> {
+async fn whoever_follows_a_process_killed_at_any_step_of_a_reload_converges() -> anyhow::Result<()>
+{
     let setup = Setup::start().await?;
     let pharos = setup.pharos(POD).await?;
     setup.apply("first").await?;
