@@ -15,10 +15,10 @@ use tokio::time::Instant;
 
 const EDITS: usize = 1000;
 const MINUTE: Duration = Duration::from_secs(60);
-/// Two writes of status for each second.
-const STATUS_WRITES: f64 = 120.0;
-/// Two reports of each replica for each second.
-const LEASE_WRITES_OF_ONE: f64 = 120.0;
+/// One write of status for each second, answered by 409 or not.
+const STATUS_WRITES: f64 = 60.0;
+/// Three reports of each replica for two seconds.
+const LEASE_WRITES_OF_ONE: f64 = 90.0;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_thousand_edits_the_last_one_wins_and_the_api_server_is_not_flooded()

@@ -60,6 +60,7 @@ async fn collected_once(stage: &Stage, name: &str) -> anyhow::Result<()> {
         });
         if kind == "ControllerRevision" {
             orphan["revision"] = json!(1);
+            orphan["data"] = json!({});
         }
         create(stage, &orphan).await?;
     }
