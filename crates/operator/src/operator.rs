@@ -113,7 +113,7 @@ impl Operator {
         let leader = Leader::new(client, &namespace, &name, seen.clone());
         let leading = Box::pin(leader.run(leadership, stop.clone()));
         tasks.spawn(async move {
-            Box::pin(leading).await;
+            leading.await;
             "writes status"
         });
 
