@@ -117,7 +117,7 @@ async fn a_check_tells_beforehand_what_status_would_say() -> anyhow::Result<()> 
     let token = ["create", "token", "without-secrets", "-n", ENGINE];
     let token = stage.cluster.kubectl(&token).await?;
     let user = stage.kubectl().with_token("without-secrets", token.trim())?;
-    let refused = ["not checked: -: default: ", "you may not read Secret \"token\"", "NotRead"];
+    let refused = ["not checked: -: default: ", "you may not get Secret \"token\"", "NotRead"];
     checked(&user, &yaml, 2, &refused).await?;
 
     // The words of the condition, once it is applied without the Secret.

@@ -8,7 +8,6 @@ mod chart;
 mod command_line;
 mod crashes;
 mod edits;
-mod fleet;
 mod garbage;
 mod leadership;
 mod materials;

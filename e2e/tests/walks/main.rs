@@ -8,6 +8,7 @@ mod collector_guide;
 mod control_plane;
 mod custom_resource_definition;
 mod environment;
+mod fleet;
 mod invalid_change;
 mod kyverno_telemetry;
 mod leaving;

@@ -19,8 +19,8 @@ use crate::judge::{Scene, judge};
 use crate::replicas::{LiveReplica, OrphanedLease};
 use crate::select::{Scopes, Winners, select};
 
-/// Revisions are for replicas that restart: the last of many edits is soon enough.
-const REVISIONS: Rate = Rate { burst: 1, period: Duration::from_secs(10) };
+/// A few edits are kept at once, for a replica may restart any time; of many the last is enough.
+const REVISIONS: Rate = Rate { burst: 3, period: Duration::from_secs(10) };
 /// A hundred replicas that died together are no reason to hurry.
 const BURIALS: Rate = Rate { burst: 10, period: Duration::from_secs(2) };
 
@@ -94,6 +94,8 @@ struct Page {
     written: Option<Written>,
     pace: Pace,
     certificates: Certificates,
+    /// The newest spec that every replica ran; the object may have moved on since.
+    programmed: Option<Revision>,
     /// The generation whose revision is kept.
     kept: Option<i64>,
     revisions: Allowance,
@@ -166,6 +168,7 @@ impl Default for Page {
             written: None,
             pace: Pace::default(),
             certificates: Certificates::default(),
+            programmed: None,
             kept: None,
             revisions: Allowance::of(REVISIONS),
         }
@@ -221,7 +224,7 @@ impl Page {
         }
     }
 
-    /// The spec as every replica runs it, unless it is kept or was tried just now.
+    /// The spec as every replica ran it last, unless it is kept or was tried just now.
     fn revision(
         &mut self,
         observed: &Observed<TelemetryConfig>,
@@ -230,18 +233,30 @@ impl Page {
         now: Now,
         next: &mut Next,
     ) -> Option<Action> {
-        let generation = observed.generation();
-        let spec = &observed.object.as_ref().ok()?.spec;
-        if status.programmed_generation != Some(generation) || self.kept == Some(generation) {
-            return None;
-        }
+        self.note_programmed(observed, status);
+        let revision = self.programmed.as_ref().filter(|it| self.kept != Some(it.generation))?;
         if !self.revisions.is_due(now.instant) {
             next.look_again(self.revisions.due());
             return None;
         }
         self.revisions.spend(now.instant);
-        let spec = serde_json::to_value(spec).ok()?;
-        Some(Action::KeepRevision(subject.clone(), Revision { generation, spec }))
+        Some(Action::KeepRevision(subject.clone(), revision.clone()))
+    }
+
+    fn note_programmed(
+        &mut self,
+        observed: &Observed<TelemetryConfig>,
+        status: &TelemetryConfigStatus,
+    ) {
+        let generation = observed.generation();
+        let noted = self.programmed.as_ref().map(|revision| revision.generation);
+        if status.programmed_generation == Some(generation)
+            && noted != Some(generation)
+            && let Ok(object) = &observed.object
+            && let Ok(spec) = serde_json::to_value(&object.spec)
+        {
+            self.programmed = Some(Revision { generation, spec });
+        }
     }
 }
 

@@ -217,10 +217,8 @@ fn a_revision_is_kept_once_per_generation_and_not_for_every_edit() {
         stage.report(0, programmed(generation));
         kept.extend(revisions(&stage.settle(Duration::from_millis(60) * edit)));
     }
-    assert_eq!(kept.len(), 6, "one per 10 s of a minute");
-    let next = stage.settle(seconds(60));
-    let again = next.again.unwrap_or(stage.start) - stage.start;
-    kept.extend(revisions(&stage.settle(again.max(seconds(70)))));
+    assert_eq!(kept.len(), 8, "three at once, then one per 10 s of a minute");
+    kept.extend(revisions(&stage.settle(seconds(60))));
     assert_eq!(kept.last(), Some(&1_000));
 }
 
@@ -231,9 +229,26 @@ fn a_revision_that_could_not_be_kept_is_tried_again_later() {
     let first = stage.step(seconds(0));
     assert_eq!(revisions(&first), [1]);
     stage.take(writes(&first)[0]);
+    assert_eq!(revisions(&stage.step(seconds(1))), [1]);
+    assert_eq!(revisions(&stage.step(seconds(2))), [1]);
     let early = stage.step(seconds(9));
     assert_eq!((revisions(&early), early.again), (vec![], Some(stage.start + seconds(10))));
     assert_eq!(revisions(&stage.step(seconds(10))), [1]);
+}
+
+#[test]
+fn what_every_replica_ran_is_kept_though_the_object_has_moved_on() {
+    let mut stage = Stage::of(one_object());
+    for generation in 1..=4 {
+        stage.edit("a", generation);
+        stage.report(0, programmed(generation));
+        stage.settle(seconds(0));
+    }
+    // Nobody runs the fifth.
+    stage.edit("a", 5);
+    assert_eq!(revisions(&stage.settle(seconds(9))), [0; 0]);
+    assert_eq!(revisions(&stage.settle(seconds(10))), [4]);
+    assert_eq!(revisions(&stage.settle(seconds(60))), [0; 0]);
 }
 
 #[test]
