@@ -151,7 +151,8 @@ where
         };
         let mut objects = Vec::new();
         let version = loop {
-            let page = Box::pin(self.api.list(&asked)).await?;
+            let page = Box::pin(self.api.list(&asked)).await;
+            let page = page.inspect_err(|_| self.progress.interrupted())?;
             objects.extend(page.items.into_iter().map(T::from));
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => asked.continue_token = Some(token),

@@ -44,15 +44,16 @@ const TOGETHER: Duration = Duration::from_millis(100);
 pub(crate) struct Leader {
     client: Client,
     namespace: String,
-    /// This replica's name: while its own Lease is not seen live, the view of Leases is too old.
+    /// This replica's name, for Events.
     replica: String,
     objects: watch::Receiver<View<TelemetryConfig>>,
     scopes: Scopes,
+    /// Over terms: who was dead when the last one ended does not live again in the next.
+    replicas: Replicas,
 }
 
 /// One term of leadership: what was seen and done in it.
 struct Term {
-    replicas: Replicas,
     ledger: Ledger,
     writer: Writer,
     announcements: Announcements,
@@ -74,6 +75,7 @@ impl Leader {
             replica: replica.to_owned(),
             objects,
             scopes: Scopes::default(),
+            replicas: Replicas::default(),
         }
     }
 
@@ -119,7 +121,6 @@ impl Leader {
         let watching = view::keep(leases, heartbeat::selection(), "heartbeat Leases", beats);
         let (announcements, announcer) = announcer(client.clone(), &namespace, &self.replica);
         let term = Term {
-            replicas: Replicas::default(),
             ledger: Ledger::default(),
             writer: Writer::new(client, &namespace),
             announcements,
@@ -141,7 +142,7 @@ impl Leader {
             let beats = heartbeats.borrow_and_update().objects.clone();
             let objects = self.objects.borrow_and_update().objects.clone();
             if let (Some(beats), Some(objects)) = (beats, objects) {
-                term.replicas.observe(&beats, Instant::now());
+                self.replicas.observe(&beats, Instant::now());
                 again = self.act(&mut term, &objects).await.map_or(again, |at| again.min(at));
             }
         }
@@ -155,12 +156,12 @@ impl Leader {
     ) -> Option<Instant> {
         self.scopes.update(objects);
         let now = Now { instant: Instant::now(), timestamp: Timestamp::now() };
-        let replicas = term.replicas.live(now.instant);
-        if !replicas.iter().any(|replica| replica.name == self.replica) {
-            // We live, so a view in which we do not says nothing of the others either.
+        if !self.replicas.is_current(now.instant) {
+            // A view in which nobody beats is too old to say who lives.
             return None;
         }
-        let orphans = term.replicas.orphans(now.instant);
+        let replicas = self.replicas.live(now.instant);
+        let orphans = self.replicas.orphans(now.instant);
         let (scopes, replicas, orphans) = (&self.scopes, &*replicas, &*orphans);
         let next = term.ledger.step(Namespace { objects, scopes, replicas, orphans }, now);
         term.writer.forget_all_but(objects);
@@ -181,11 +182,11 @@ impl Term {
         }
         match action {
             Action::WriteStatus(write) => {
-                let Some(version) = self.writer.status(&write).await else { return };
+                let Some(metadata) = self.writer.status(&write).await else { return };
                 for announcement in &write.announcements {
                     self.announcements.announce(write.subject.clone(), announcement.clone());
                 }
-                self.ledger.wrote(*write, version);
+                self.ledger.wrote(*write, metadata.resource_version);
             }
             Action::Announce(subject, announcement) => {
                 self.announcements.announce(subject, announcement);

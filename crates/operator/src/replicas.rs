@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 use crate::report::Report;
 
+/// Longer than a replica takes from one renewal to the next, with a failed one between them.
+const CURRENT: Duration = Duration::from_secs(20);
 /// After this long without a change a Lease is an orphan, and the leader deletes it.
 const ORPHANED: Duration = Duration::from_secs(600);
 
@@ -60,6 +62,12 @@ impl Replicas {
                 self.0.insert(uid.clone(), Beat { lease, resource_version, since: now, replica });
             }
         }
+    }
+
+    /// Whether the Leases are as they are now, as far as can be told: somebody was seen to renew one
+    /// within the time in which every live replica does.
+    pub(crate) fn is_current(&self, now: Instant) -> bool {
+        self.0.values().any(|beat| now.duration_since(beat.since) <= CURRENT)
     }
 
     /// The live replicas, by name.

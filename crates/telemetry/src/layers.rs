@@ -21,9 +21,19 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::logs::Logs;
 
-/// Crates that speak about exporting, or about how.
-const EXPORTING: [&str; 7] =
-    ["h2", "hyper", "hyper_util", "pharos_telemetry", "rustls", "tonic", "tower"];
+/// Crates that speak about exporting, or about requests of any kind: a client of Kubernetes shows
+/// the whole answer that it cannot decode, with whatever is in it.
+const EXPORTING: [&str; 9] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "kube_client",
+    "kube_runtime",
+    "pharos_telemetry",
+    "rustls",
+    "tonic",
+    "tower",
+];
 
 /// A level that can change at any time.
 #[derive(Clone, Debug)]
@@ -142,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_is_about_exporting_is_told_by_the_crate_that_says_it() {
-        for target in ["h2", "h2::codec", "hyper_util::client", "opentelemetry_sdk", "rustls::x"] {
+        for target in ["h2", "h2::codec", "kube_client::client", "opentelemetry_sdk", "rustls::x"] {
             assert!(is_about_exporting(target), "{target}");
         }
         for target in ["", "h2o", "tower_http::trace", "pharos_admission::review", "towering"] {

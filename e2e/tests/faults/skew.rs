@@ -3,6 +3,7 @@
 use anyhow::{Context, ensure};
 use pharos_e2e::manifests::{repository, telemetryconfig_otlp};
 use pharos_e2e::stage::{ENGINE, PATIENCE, Stage, telemetryconfig};
+use pharos_e2e::writes::Writes;
 use pharos_testkit::{Pharos, eventually};
 use serde_json::{Value, json};
 
@@ -99,7 +100,12 @@ async fn what_a_newer_definition_adds_harms_no_older_engine() -> anyhow::Result<
     ensure!(message.contains("Brotli"), "{message}");
     stage.condition("Ready", "False", "Invalid").await?;
     stage.condition("Programmed", "False", "RunningPreviousConfig").await?;
-    exports_go_on(&stage, "second").await?;
+    let before = Writes::so_far(&stage).await?;
+    for _ in 0..8 {
+        exports_go_on(&stage, "second").await?;
+    }
+    let writes = Writes::so_far(&stage).await?.since(&before);
+    ensure!(writes.to("telemetryconfigs/status") <= 1.0, "the same again: {writes}");
 
     // And so it does for a replica that never saw it: the last spec that everybody programmed.
     pharos.terminate(PATIENCE).await?;

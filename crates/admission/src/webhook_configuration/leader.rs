@@ -63,7 +63,7 @@ impl Sources {
                 let desired = registration.desired(&policies, newest.bundle());
                 let found = objects.values().next();
                 let version = found.and_then(|found| found.metadata.resource_version.clone());
-                (step(desired, found), version)
+                (step(desired, found, registration.owner.as_deref()), version)
             }
             _ => (Step::Rest, None),
         }
@@ -85,13 +85,23 @@ impl Sources {
 pub(super) fn step(
     desired: Option<ValidatingWebhookConfiguration>,
     found: Option<&Observed<ValidatingWebhookConfiguration>>,
+    owner: Option<&str>,
 ) -> Step {
     match (desired, found) {
         (None, None) => Step::Rest,
         (None, Some(found)) => Step::Delete { uid: found.uid().to_owned() },
-        (Some(desired), Some(found)) if stands(&desired, found) => Step::Rest,
+        (Some(desired), Some(found)) if stands(&desired, found) && is_owned(owner, found) => {
+            Step::Rest
+        }
         (Some(desired), _) => Step::Apply(Box::new(desired)),
     }
+}
+
+/// Whether it belongs to the ClusterRole that it is to go with, if there is one.
+fn is_owned(owner: Option<&str>, found: &Observed<ValidatingWebhookConfiguration>) -> bool {
+    let kind = ClusterRole::kind(&());
+    let mut owners = found.metadata.owner_references.iter().flatten();
+    owner.is_none_or(|name| owners.any(|it| it.kind == kind && it.name == name))
 }
 
 /// Whether all that we would apply stands there. Labels that others add are theirs; webhooks that

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use pharos_api::policy::NamedRuleWithOperations;
 use pharos_cluster::view::Observed;
 use serde_json::{Value, json};
@@ -334,11 +335,20 @@ fn what_stands_is_written_only_if_it_differs() {
         ),
     ];
     for (what, found, expected) in cases {
-        assert_eq!(&step(Some(registered.clone()), found.as_ref()), expected, "{what}");
+        assert_eq!(&step(Some(registered.clone()), found.as_ref(), None), expected, "{what}");
     }
-    assert_eq!(step(None, None), Step::Rest);
+    let unowned = observed(&registered);
+    assert_eq!(step(Some(registered.clone()), Some(&unowned), Some("role")), apply);
+    let owned = edited(|it| {
+        let (kind, name) = ("ClusterRole".to_owned(), "role".to_owned());
+        let owner = OwnerReference { kind, name, ..OwnerReference::default() };
+        it.metadata.owner_references = Some(vec![owner]);
+    });
+    assert_eq!(step(Some(registered.clone()), Some(&owned), Some("role")), Step::Rest);
+    assert_eq!(step(Some(registered.clone()), Some(&owned), Some("another")), apply);
+    assert_eq!(step(None, None, None), Step::Rest);
     let found = observed(&registered);
-    assert_eq!(step(None, Some(&found)), Step::Delete { uid: "u".to_owned() });
+    assert_eq!(step(None, Some(&found), None), Step::Delete { uid: "u".to_owned() });
 }
 
 #[test]

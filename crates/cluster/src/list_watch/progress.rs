@@ -41,6 +41,11 @@ impl Progress {
         news
     }
 
+    /// A list failed: what was older before it has not stayed so.
+    pub(super) fn interrupted(&mut self) {
+        self.outdated_since = None;
+    }
+
     /// Takes in the version of a list, unless it is older than what was told.
     pub(super) fn listed(&mut self, version: &str, now: Instant) -> Result<(), Outdated> {
         if version != self.newest && is_known(version, &self.newest) {

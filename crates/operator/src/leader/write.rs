@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, Preconditions};
+use kube::core::DeserializeGuard;
 use kube::{Api, Client, Resource};
 use pharos_api::telemetryconfig::TelemetryConfig;
 use pharos_cluster::revisions::{self, Revision};
@@ -56,10 +57,12 @@ impl Writer {
         self.revisions.retain(|uid, _| objects.contains_key(uid));
     }
 
-    /// Writes a status, and returns the resourceVersion that the object has then.
-    pub(super) async fn status(&mut self, write: &StatusWrite) -> Option<Option<String>> {
+    /// Writes a status, and returns the metadata that the object has then.
+    pub(super) async fn status(&mut self, write: &StatusWrite) -> Option<ObjectMeta> {
         let StatusWrite { subject, over, status, .. } = write;
-        let api: Api<TelemetryConfig> = Api::namespaced(self.client.clone(), &self.namespace);
+        // Guarded, because the answer to a write is the object, decodable or not.
+        let api: Api<DeserializeGuard<TelemetryConfig>> =
+            Api::namespaced(self.client.clone(), &self.namespace);
         let patch = Patch::Apply(json!({
             "apiVersion": TelemetryConfig::api_version(&()),
             "kind": TelemetryConfig::kind(&()),
@@ -72,7 +75,7 @@ impl Writer {
         let episode = self.statuses.entry(subject.uid.clone()).or_insert_with(|| {
             Episode::of(format!("write the status of TelemetryConfig {:?}", subject.name))
         });
-        settled(episode, answer).map(|object| object.metadata.resource_version)
+        settled(episode, answer).map(|object| object.meta().clone())
     }
 
     /// Keeps a revision; whether it is kept.
