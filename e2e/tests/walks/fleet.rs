@@ -176,6 +176,7 @@ async fn three_hundred_replicas_are_few_writes_and_a_bounded_status() -> anyhow:
     let before = Writes::so_far(&stage).await?;
     apply(&stage, 3000).await?;
     let settled = fleet.programmed(2, FLEET + 1).await?;
+    they_are_told_of_once(&stage).await?;
     let rest = at_rest(&stage, &mut fleet).await?;
     let written = Writes::so_far(&stage).await?.since(&before);
     let object = stage.telemetryconfig().await?;
@@ -190,7 +191,6 @@ async fn three_hundred_replicas_are_few_writes_and_a_bounded_status() -> anyhow:
     let shown = object["status"]["replicas"].as_array().context("entries")?.len();
     ensure!(shown == 64, "{shown} entries");
 
-    they_are_told_of_once(&stage).await?;
     let before = Writes::so_far(&stage).await?;
     die_and_leave(&mut fleet).await?;
     let written = Writes::so_far(&stage).await?.since(&before);
@@ -219,8 +219,15 @@ async fn at_rest(stage: &Stage, fleet: &mut Fleet) -> anyhow::Result<f64> {
     Ok(used / began.elapsed().as_secs_f64())
 }
 
-/// One Event for what happened to all, and one revision for what all run.
+/// One Event for what happened to all, and one revision for what all run. Both come after the status.
 async fn they_are_told_of_once(stage: &Stage) -> anyhow::Result<()> {
+    eventually("an Event and a revision of it", PATIENCE, async || {
+        told(stage).await.map_err(|error| error.to_string())
+    })
+    .await
+}
+
+async fn told(stage: &Stage) -> anyhow::Result<()> {
     let events = list(stage, "events").await?;
     let about = |event: &&Value| event["involvedObject"]["kind"] == "TelemetryConfig";
     let reasons: Vec<_> = events.iter().filter(about).map(|it| it["reason"].as_str()).collect();

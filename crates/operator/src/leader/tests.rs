@@ -44,9 +44,14 @@ impl Stage {
         self.leadership.send_replace(Leadership::Leader { until });
     }
 
-    /// Virtual time goes by. Stays below what makes a silent Lease of a dead replica.
+    /// Virtual time goes by, in which replicas renew their Leases.
     async fn pass(&self, seconds: u64) {
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        for second in 0..seconds {
+            if second % 10 == 9 {
+                self.server.renew();
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     async fn end(self) -> Arc<ApiServer> {
@@ -191,15 +196,16 @@ async fn a_new_leader_keeps_the_times_that_it_finds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_view_without_ourselves_is_believed_in_nothing() {
+async fn a_view_in_which_nobody_renews_is_believed_in_nothing() {
     let stage = Stage::set();
     stage.lead();
     stage.pass(5).await;
-    // Our own Lease was last seen to change when the term began.
-    stage.pass(60).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     let before = stage.server.count(Kind::Status);
     stage.server.edit();
-    stage.pass(10).await;
+    stage.pass(5).await;
+    assert_eq!(stage.server.count(Kind::Status), before);
+    stage.pass(20).await;
     let server = stage.end().await;
-    assert_eq!(server.count(Kind::Status), before);
+    assert_eq!(server.count(Kind::Status), before + 1, "it is current again");
 }

@@ -117,6 +117,18 @@ impl ApiServer {
         self.publish(&state);
     }
 
+    /// Every replica renews its Lease, and says the same.
+    pub(super) fn renew(&self) {
+        let mut state = self.state();
+        for index in 0..state.leases.len() {
+            state.version += 1;
+            state.leases[index]["metadata"]["resourceVersion"] = json!(state.version.to_string());
+            let lease = &state.leases[index];
+            let _ =
+                self.beats.send(json!({"type": "MODIFIED", "object": lease}).to_string() + "\n");
+        }
+    }
+
     /// A replica says something else.
     pub(super) fn report(&self, replica: &str, generation: i64, said: State) {
         let config = about("a", generation, said);
