@@ -68,7 +68,12 @@ fn definition(crd: &CustomResourceDefinition) -> anyhow::Result<String> {
     let yaml = pharos_api::yaml(crd)?.replace("{{", r#"{{ "{{" }}"#);
     let (before, after) = yaml.split_once(METADATA).context("a definition has no metadata")?;
     let body = [before, ADDED, after].concat();
-    Ok(format!("{HEADER}{{{{- if .Values.crds.enabled }}}}\n{body}{{{{- end }}}}\n"))
+    // Not Pharos's own: a cluster with Kyverno has it already.
+    let condition = match crd.spec.group.as_str() {
+        "policies.kyverno.io" => "and .Values.crds.enabled .Values.crds.policies",
+        _ => ".Values.crds.enabled",
+    };
+    Ok(format!("{HEADER}{{{{- if {condition} }}}}\n{body}{{{{- end }}}}\n"))
 }
 
 #[cfg(test)]

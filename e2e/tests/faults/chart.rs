@@ -63,7 +63,10 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "helm.sh/resource-policy: keep",
         "name: pharos-secret-access.there.first",
         "name: pharos-admission.there.first",
+        "name: pharos-revision.there.first",
+        "name: validatingpolicies.policies.kyverno.io",
         "--webhook-service=there/first-pharos:443",
+        "--exempt-namespaces=kube-system\n",
     ] {
         ensure!(plain.contains(part), "not rendered by default: {part}");
     }
@@ -89,6 +92,9 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
     for part in ["CustomResourceDefinition", "ValidatingAdmissionPolicy", "kind: TelemetryConfig"] {
         ensure!(!without.contains(part), "rendered where it is switched off: {part}");
     }
+    let with_kyverno = helm.template("first", &chart, "there", "crds: {policies: false}").await?;
+    ensure!(!with_kyverno.contains("name: validatingpolicies.policies.kyverno.io"));
+    ensure!(with_kyverno.contains("name: telemetryconfigs.telemetry.pharos.dev"));
 
     for (values, complaint) in [
         ("telemetry: {secretName: [token]}", "secretName"),

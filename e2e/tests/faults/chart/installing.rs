@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use pharos_testkit::{ControlPlane, Helm, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::folder;
 
@@ -64,5 +64,20 @@ async fn the_default_telemetryconfig_follows_the_values_and_the_definitions_stay
         ],
         "uninstalled, and left: {ours:?}"
     );
+
+    // Made by the hook of a release that was uninstalled without any upgrade.
+    let left = json!({
+        "apiVersion": "telemetry.pharos.dev/v1alpha1", "kind": "TelemetryConfig",
+        "metadata": {
+            "name": "default", "namespace": "pharos",
+            "annotations": {"helm.sh/hook": "post-install,post-upgrade,post-rollback"},
+        },
+        "spec": third["spec"],
+    });
+    cluster.apply(&left.to_string()).await?;
+    let none = "telemetry: {createDefault: false}";
+    helm.upgrade(&cluster, "first", &chart, "pharos", none).await?;
+    let left = cluster.kubectl(&["get", "telcfg", "-n", "pharos", "-o", "name"]).await?;
+    ensure!(left.is_empty(), "nobody asked for it: {left}");
     Ok(())
 }

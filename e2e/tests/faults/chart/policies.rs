@@ -21,6 +21,7 @@ kind: ClusterRole
 metadata: {name: writer}
 rules:
 - {apiGroups: [telemetry.pharos.dev], resources: [telemetryconfigs, telemetryconfigs/status], verbs: ['*']}
+- {apiGroups: [apps], resources: [controllerrevisions], verbs: ['*']}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -150,7 +151,58 @@ async fn a_writer_names_only_secrets_that_they_may_get() -> anyhow::Result<()> {
     let many: Vec<_> = (0..256).map(|index| format!("many-{index}")).collect();
     let many: Vec<_> = many.iter().map(|name| (name.as_str(), "https")).collect();
     scene.is_told(&config(ENGINE, &many), "created").await?;
+    only_pharos_writes_what_it_falls_back_to(&scene).await
+}
+
+/// A ControllerRevision with a spec in it, of this object.
+fn revision(name: &str, labels: &Value) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "ControllerRevision", "revision": 1,
+        "metadata": {"name": name, "namespace": ENGINE, "labels": labels},
+        "data": config(ENGINE, &[("theirs", "https")])["spec"],
+    })
+}
+
+/// Whoever forges the last spec that every replica ran would have Pharos read any Secret, too.
+async fn only_pharos_writes_what_it_falls_back_to(scene: &Scene) -> anyhow::Result<()> {
+    const REFUSED: &str = "only Pharos itself writes ControllerRevisions";
+    const LABEL: &str = "telemetry.pharos.dev/telemetryconfig-uid";
+    let label = json!({LABEL: "uid"});
+    scene.is_told(&revision("forged", &label), REFUSED).await?;
+    let admin: &Kubectl = scene.cluster.as_ref();
+    let pharos = ["create", "--as=system:serviceaccount:pharos:first-pharos", "-f", "-"];
+    let kept = admin.output(&pharos, &revision("kept", &label).to_string()).await?;
+    ensure!(kept.status.success(), "{}", String::from_utf8_lossy(&kept.stderr));
+    // As those that belong to a StatefulSet.
+    scene.is_told(&revision("other", &json!({"app": "a"})), "created").await?;
+    scene.cluster.apply(&revision("other", &json!({"app": "a"})).to_string()).await?;
+
+    for (name, patch) in [
+        ("kept", json!({"revision": 2})),
+        ("kept", json!({"metadata": {"labels": {LABEL: "another"}}})),
+        ("other", json!({"metadata": {"labels": {LABEL: "uid"}}})),
+    ] {
+        let patch = patch.to_string();
+        let told = scene.writer.run(&patch_of(name, &patch)).await.err();
+        let told = told.with_context(|| format!("{name} takes {patch}"))?.to_string();
+        ensure!(told.contains(REFUSED), "{name}, {patch}: {told}");
+    }
+    let data = patch_of("kept", r#"{"data": {"exporters": []}}"#);
+    let told = scene.writer.run(&data).await.err().context("data can be changed")?.to_string();
+    ensure!(told.contains("immutable"), "{told}");
+    // As the garbage collector does.
+    for (name, patch) in [
+        ("kept", r#"{"metadata": {"finalizers": ["example.com/a"]}}"#),
+        ("kept", r#"{"metadata": {"finalizers": null}}"#),
+        ("other", r#"{"revision": 2}"#),
+    ] {
+        scene.writer.run(&patch_of(name, patch)).await?;
+    }
     Ok(())
+}
+
+fn patch_of<'a>(name: &'a str, patch: &'a str) -> [&'a str; 8] {
+    ["patch", "controllerrevision", name, "-n", ENGINE, "--type=merge", "-p", patch]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +247,7 @@ async fn only_a_changed_spec_is_judged_and_only_where_an_engine_is() -> anyhow::
         let policies = list["items"].as_array().cloned().unwrap_or_default();
         let checked = |policy: &&Value| policy["status"]["typeChecking"] == json!({});
         match policies.iter().filter(checked).count() {
-            4 => Ok(()),
+            5 => Ok(()),
             _ => Err(policies.iter().map(|it| it["status"].to_string()).collect::<String>()),
         }
     })

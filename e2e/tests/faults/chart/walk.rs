@@ -216,6 +216,21 @@ async fn a_replica_writes_what_is_its_own(release: &Release<'_>) -> anyhow::Resu
         let denied = told.contains("only the heartbeat Lease of the Pod that its token names");
         ensure!(denied && told.contains(&first.pod), "the heartbeat of {pod}: {told}");
     }
+    let others = ["delete", "lease", "pharos-admission-leader", "--dry-run=server"];
+    let others = [&others[..], &["--wait=false", "-n", release.namespace]].concat();
+    let told = first.kubectl.run(&others).await.err().context("it deletes any Lease")?.to_string();
+    ensure!(told.contains("may delete only heartbeat Leases"), "{told}");
+    let token = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+        "metadata": {
+            "name": "pharos-webhook-tls", "namespace": release.namespace,
+            "annotations": {"kubernetes.io/service-account.name": "default"},
+        },
+    });
+    let create = ["create", "--dry-run=server", "--validate=false", "-f", "-"];
+    let output = first.kubectl.output(&create, &token.to_string()).await?;
+    let told = String::from_utf8(output.stderr)?;
+    ensure!(told.contains("no Secret of type kubernetes.io/service-account-token"), "{told}");
     let create = ["create", "secret", "generic", "another", "-n", release.namespace];
     let told = first.kubectl.run(&create).await.err().context("it makes any Secret")?.to_string();
     ensure!(told.contains("only the Secret pharos-webhook-tls"), "{told}");
