@@ -107,16 +107,21 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+// === impl ComponentArgument ===
+
+impl From<ComponentArgument> for Component {
+    fn from(argument: ComponentArgument) -> Self {
+        match argument {
+            ComponentArgument::Admission => Self::Admission,
+        }
+    }
+}
+
 // === impl ServeArguments ===
 
 impl ServeArguments {
     pub(crate) fn components(&self) -> BTreeSet<Component> {
-        self.components
-            .iter()
-            .map(|component| match component {
-                ComponentArgument::Admission => Component::Admission,
-            })
-            .collect()
+        self.components.iter().copied().map(Component::from).collect()
     }
 
     pub(crate) fn webhook_target(&self) -> Result<WebhookTarget, TargetError> {

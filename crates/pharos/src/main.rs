@@ -6,6 +6,7 @@ mod crds;
 mod logging;
 mod serve;
 mod telemetry;
+mod tls;
 
 use std::process::ExitCode;
 

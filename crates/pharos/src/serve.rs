@@ -77,9 +77,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let identity = Identity::from_environment(VERSION, &environment);
     let foundation = Foundation::lay(arguments, identity)?;
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
+    crate::tls::install_provider()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve(arguments, foundation));
     runtime.shutdown_background();

@@ -12,7 +12,7 @@ use kube::Client;
 use tower::layer::util::Identity;
 
 use crate::arguments::telemetry::TelemetryCommand;
-use crate::logging;
+use crate::{logging, tls};
 
 mod check;
 mod status;
@@ -35,10 +35,7 @@ pub(crate) fn run(command: &TelemetryCommand) -> ExitCode {
 
 /// A client of the API server, with which nothing was asked yet.
 async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
-    // Two in one process would be a bug; this process makes one.
-    rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider was installed before ours"))?;
+    tls::install_provider()?;
     Ok(pharos_cluster::connect(kubeconfig, &Identity::new()).await?)
 }
 

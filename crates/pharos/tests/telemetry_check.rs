@@ -160,6 +160,31 @@ fn what_cannot_be_checked_is_another_exit_code() {
 }
 
 #[test]
+fn what_was_found_is_printed_although_the_api_server_is_not_there() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = dir.path().join("kubeconfig");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+         clusters: [{{name: c, cluster: {{server: 'http://{address}'}}}}]\n\
+         users: [{{name: c, user: {{}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: c}}}}]\n"
+    );
+    std::fs::write(&kubeconfig, text).unwrap();
+    let arguments = ["-f", "-", "--cluster", "--kubeconfig", kubeconfig.to_str().unwrap()];
+    let good = check(&arguments, &object("a", PROMETHEUS)).unwrap();
+    assert_eq!(good.code, 2, "{}{}", good.stdout, good.stderr);
+    let unread = "not checked: -: a: spec.components: cannot read the TelemetryConfigs";
+    assert!(good.stdout.contains(unread), "{}", good.stdout);
+    let bad = check(&arguments, &object("a", "{metrics: {exporters: 5}}")).unwrap();
+    assert_eq!(bad.code, 1, "{}{}", bad.stdout, bad.stderr);
+    for line in ["-: a: spec.metrics.exporters: must be an array", unread] {
+        assert!(bad.stdout.contains(line), "{line} is missing:\n{}", bad.stdout);
+    }
+}
+
+#[test]
 fn a_broken_document_is_told_by_line_without_a_piece_of_it() {
     let input = object("a", PROMETHEUS) + "---\nkind: Secret\nstringData: {a: planted]\n";
     let checked = check(&["-f", "-"], &input).unwrap();

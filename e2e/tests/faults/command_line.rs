@@ -249,7 +249,7 @@ async fn whoever_may_not_read_is_told_why(stage: &Stage) -> anyhow::Result<()> {
     let role = format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
          metadata: {{name: reader, namespace: {ENGINE}}}\nrules:\n\
-         - {{apiGroups: [telemetry.pharos.dev], resources: [telemetryconfigs], verbs: [get, list]}}\n\
+         - {{apiGroups: [telemetry.pharos.dev], resources: [telemetryconfigs], verbs: [list]}}\n\
          - {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list]}}\n"
     );
     stage.cluster.apply(&role).await?;

@@ -27,7 +27,7 @@ rights and judged as the controller judges them, and the TelemetryConfigs that a
   pharos telemetry check -f telemetry.yaml --cluster --probe";
 
 const STATUS_AFTER: &str = "\
-Needs the rights to get and list telemetryconfigs and leases in the namespace, no other.
+Needs the rights to list telemetryconfigs and to get and list leases in the namespace, no other.
 
 Exit code: 0 it was shown, whatever it says; 2 it could not be read.";
 

@@ -5,10 +5,10 @@
 //!       -> judge: resolve and views, the controller's own -> probe, if asked for -> verdicts -> render
 //! ```
 //!
-//! Every problem is found at once. Nothing is written anywhere, and no byte of a Secret shows.
+//! Every problem is found at once, and printed even if others stay silent. Nothing is written
+//! anywhere, and no byte of a Secret shows.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
@@ -19,11 +19,13 @@ use pharos_telemetry::Proxies;
 
 use crate::arguments::telemetry::CheckArguments;
 
+use deadline::Deadline;
 use selection::{Namespaces, Standing, standings};
 use subject::{Inspector, Judged, Readings, Subject};
 use verdict::{Finding, Severity, Verdict, Verdicts};
 
 mod cluster;
+mod deadline;
 mod documents;
 mod probe;
 mod render;
@@ -32,11 +34,9 @@ mod selection;
 mod subject;
 mod verdict;
 
-/// How long everything that is asked of others may take.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// What is asked of others, and of whom.
+/// What is asked of others, of whom, and how long.
 struct Inquiry {
+    deadline: Deadline,
     client: Option<Client>,
     proxies: Option<Proxies>,
 }
@@ -55,11 +55,7 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         let inquiry = Inquiry::of(arguments).await?;
         anyhow::Ok(inquiry.verdicts(subjects, &inspector).await)
     };
-    let objects = super::runtime()?.block_on(async {
-        tokio::time::timeout(DEADLINE, judging)
-            .await
-            .with_context(|| format!("no answer within {} s", DEADLINE.as_secs()))?
-    })?;
+    let objects = super::runtime()?.block_on(judging)?;
     let verdicts = Verdicts::of(objects, broken, skipped);
     super::print(&render::rendered(&verdicts, arguments.output)?)?;
     Ok(verdicts.outcome.into())
@@ -75,7 +71,7 @@ impl Inquiry {
         };
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let proxies = arguments.probe.then(|| Proxies::from_environment(&environment));
-        Ok(Self { client, proxies })
+        Ok(Self { deadline: Deadline::start(), client, proxies })
     }
 
     async fn verdicts(&self, mut subjects: Vec<Subject>, inspector: &Inspector) -> Vec<Verdict> {
@@ -96,7 +92,7 @@ impl Inquiry {
             if namespaces.contains_key(&subject.namespace) {
                 continue;
             }
-            let existing = cluster::existing(client, &subject.namespace).await;
+            let existing = cluster::existing(client, &subject.namespace, self.deadline).await;
             let existing = existing.unwrap_or_else(|finding| {
                 subject.findings.push(finding);
                 Default::default()
@@ -118,20 +114,23 @@ impl Inquiry {
                 subject.judge(Readings::Offline, inspector, Timestamp::now())
             }
             Some(client) => {
-                let (read, findings): (References, _) = cluster::references(client, &subject).await;
+                let (read, findings): (References, _) =
+                    cluster::references(client, &subject, self.deadline).await;
                 subject.findings.extend(findings);
                 subject.judge(Readings::Read(&read), inspector, Timestamp::now())
             }
         };
         let accepted = match subject.accepted() {
-            AcceptedReason::Accepted if standing.wins.is_empty() => AcceptedReason::Conflicted,
-            accepted => accepted,
+            AcceptedReason::Accepted => standing.accepted,
+            invalid => invalid,
         };
         let mut probes = Vec::new();
         if let Some(proxies) = &self.proxies {
             let left_out = |name: &str| unresolved.contains(name);
             match &config {
-                Some(config) => probes = probe::probes(config, &left_out, proxies).await,
+                Some(config) => {
+                    probes = probe::probes(config, &left_out, proxies, self.deadline).await;
+                }
                 None => subject.findings.push(Finding::new(
                     Severity::Unchecked,
                     "NotProbed",
@@ -166,3 +165,6 @@ impl Inquiry {
         Finding::new(Severity::Unchecked, "NotProbed", field, format!("not probed: {remedy}"))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,5 @@
-//! Rows of text with their columns under each other.
+//! Rows of text with their columns under each other. What others wrote stays in its cell: no control
+//! character reaches the terminal.
 
 /// Cells of text; the last column is as wide as it likes.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl Table {
 
     /// Adds a row.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
     }
 
     /// Whether there is nothing under its head.
@@ -53,6 +54,12 @@ impl Table {
     }
 }
 
+/// The text with a space for every control character: whoever writes it can neither begin a line nor
+/// command the terminal.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +72,13 @@ mod tests {
         table.row(["ä".to_owned(), "ok".to_owned()]);
         let expected = "  NAME          STATE\n  a-long-name   -\n  ä             ok\n";
         assert_eq!(table.text("  "), expected);
+    }
+
+    #[test]
+    fn no_cell_begins_a_line_or_commands_the_terminal() {
+        let mut table = Table::new(&["NAME", "STATE"]);
+        table.row(["a\nb   forged\r".to_owned(), "\u{1b}[2Jok\u{9b}\u{7f}\t\0".to_owned()]);
+        let expected = "NAME            STATE\na b   forged     [2Jok\n";
+        assert_eq!(table.text(""), expected);
     }
 }

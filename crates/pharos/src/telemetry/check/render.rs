@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::probe::HEALTHY;
 use super::verdict::{Finding, Severity, Verdict, Verdicts};
 use crate::arguments::telemetry::OutputFormat;
-use crate::telemetry::table::Table;
+use crate::telemetry::table::{Table, printable};
 
 /// The verdicts as they were asked for.
 pub(super) fn rendered(verdicts: &Verdicts, format: OutputFormat) -> anyhow::Result<String> {
@@ -19,7 +18,8 @@ fn text(verdicts: &Verdicts) -> String {
     let mut text = String::new();
     for broken in &verdicts.broken {
         let line = broken.line.map(|line| format!(":{line}")).unwrap_or_default();
-        let _ = writeln!(text, "{}{line}: {}", broken.file, broken.message);
+        let said = printable(&format!("{}{line}: {}", broken.file, broken.message));
+        let _ = writeln!(text, "{said}");
     }
     // What matters most stands first, whichever object it is about.
     let all = || verdicts.objects.iter().flat_map(|it| it.findings.iter().map(move |f| (it, f)));
@@ -29,7 +29,8 @@ fn text(verdicts: &Verdicts) -> String {
         }
     }
     for skipped in &verdicts.skipped {
-        let _ = writeln!(text, "note: {}: skipped {}", skipped.file, skipped.kind);
+        let said = printable(&format!("note: {}: skipped {}", skipped.file, skipped.kind));
+        let _ = writeln!(text, "{said}");
     }
     let tables = [objects(verdicts), probes(verdicts)];
     for table in tables.iter().filter(|table| !table.is_empty()) {
@@ -49,7 +50,7 @@ fn line(object: &Verdict, finding: &Finding) -> String {
     };
     let Finding { field, message, .. } = finding;
     let name = if object.name.is_empty() { "(no name)" } else { &object.name };
-    format!("{word}{}: {name}: {field}: {message}\n", object.file)
+    printable(&format!("{word}{}: {name}: {field}: {message}", object.file)) + "\n"
 }
 
 fn objects(verdicts: &Verdicts) -> Table {
@@ -71,12 +72,11 @@ fn probes(verdicts: &Verdicts) -> Table {
     let mut table = Table::new(&["NAME", "EXPORTER", "SIGNAL", "PROBE", "TOOK"]);
     for object in &verdicts.objects {
         for probed in &object.probes {
-            let said = if probed.message.is_empty() { HEALTHY } else { probed.reason };
             table.row([
                 object.name.clone(),
                 probed.exporter.clone(),
                 format!("{:?}", probed.signal),
-                said.to_owned(),
+                probed.reason.to_owned(),
                 format!("{} ms", probed.milliseconds),
             ]);
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 use pharos_api::condition::AcceptedReason;
 use pharos_api::telemetryconfig::Component;
@@ -10,6 +11,7 @@ use pharos_operator::select::{Candidate, Scope, Winners, select};
 
 use super::subject::Subject;
 use super::verdict::{Finding, Severity};
+use crate::arguments::ComponentArgument;
 
 /// A TelemetryConfig that the API server holds.
 #[derive(Clone, Debug)]
@@ -26,6 +28,8 @@ pub(super) type Namespaces = BTreeMap<String, BTreeMap<String, Existing>>;
 /// How an object would stand among the others of its namespace.
 #[derive(Debug)]
 pub(super) struct Standing {
+    /// The reason that Accepted would have, were there nothing wrong with the object by itself.
+    pub(super) accepted: AcceptedReason,
     /// The components that it would win.
     pub(super) wins: Vec<Component>,
     /// What it loses, or takes.
@@ -63,17 +67,32 @@ fn standing(subject: &Subject, subjects: &[Subject], namespaces: &Namespaces) ->
         }
     }
     let lost = lost.join(" and ");
+    let mut accepted = AcceptedReason::Accepted;
     if wins.is_empty() {
         let message = format!(
             "loses {lost}: an object that names its components beats one for all, then the oldest \
              wins, then the first by name"
         );
-        let reason = AcceptedReason::Conflicted.as_str();
-        findings.push(Finding::new(Severity::Problem, reason, COMPONENTS, message));
+        accepted = AcceptedReason::Conflicted;
+        findings.push(Finding::new(Severity::Problem, accepted.as_str(), COMPONENTS, message));
     } else if !lost.is_empty() {
         findings.push(note(format!("loses {lost}")));
     }
-    Standing { wins, findings }
+    let known: Vec<_> = runnable().collect();
+    if !known.iter().any(|component| subject.scope.covers(*component)) {
+        if accepted == AcceptedReason::Accepted {
+            accepted = AcceptedReason::NoMatchingComponent;
+        }
+        let message = format!("no replica of this version runs any of them; it runs {known:?}");
+        let reason = AcceptedReason::NoMatchingComponent.as_str();
+        findings.push(Finding::new(Severity::Problem, reason, COMPONENTS, message));
+    }
+    Standing { accepted, wins, findings }
+}
+
+/// The components that replicas of this version can run.
+fn runnable() -> impl Iterator<Item = Component> {
+    ComponentArgument::value_variants().iter().copied().map(Component::from)
 }
 
 const COMPONENTS: &str = "spec.components";
@@ -152,12 +171,23 @@ mod tests {
         let standings = standings(&subjects, &Namespaces::new());
         assert_eq!(standings[0].wins, []);
         assert_eq!(standings[0].findings[0].reason, "Conflicted");
+        assert_eq!(standings[0].accepted, AcceptedReason::Conflicted);
         assert!(said(&standings[0])[0].1.starts_with(
             "loses Admission to \"a\" and BackgroundScan to \"scan\": an object that names"
         ));
         assert_eq!(standings[1].wins, [Admission]);
         assert_eq!(said(&standings[1]), [(Severity::Note, "loses BackgroundScan to \"scan\"")]);
         assert_eq!(standings[2].wins, [BackgroundScan]);
+    }
+
+    #[test]
+    fn what_no_replica_of_this_version_runs_is_a_problem() {
+        let standings = standings(&[subject("scan", &[BackgroundScan])], &Namespaces::new());
+        assert_eq!(standings[0].accepted, AcceptedReason::NoMatchingComponent);
+        let Finding { severity, field, reason, message } = &standings[0].findings[0];
+        assert_eq!((*severity, field.as_str()), (Severity::Problem, "spec.components"));
+        assert_eq!(*reason, "NoMatchingComponent");
+        assert_eq!(message, "no replica of this version runs any of them; it runs [Admission]");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use pharos_api::condition::{AcceptedReason, ResolvedRefsReason};
-use pharos_api::telemetryconfig::{Exporter, TelemetryConfig, TelemetryConfigSpec};
+use pharos_api::telemetryconfig::{TelemetryConfig, TelemetryConfigSpec};
 use pharos_cluster::references::References;
 use pharos_instruments::Instruments;
 use pharos_operator::resolve::{
@@ -53,7 +53,7 @@ pub(super) struct Judged {
     pub(super) resolved_refs: &'static str,
     /// The configuration to probe, without the exporters of `unresolved`.
     pub(super) config: Option<Config>,
-    /// Exporters that refer to something that could not be read.
+    /// Exporters that refer to something that is not there as it should be, or was not read.
     pub(super) unresolved: BTreeSet<String>,
 }
 
@@ -158,7 +158,7 @@ impl Subject {
         let resolved_refs = self.note(&resolved, readings, &spec);
         let (config, unresolved) = match resolved {
             Ok(resolved) => (Some(resolved.config), BTreeSet::new()),
-            Err(_) => without_references(&spec, now),
+            Err(problems) => without_unresolved(&spec, &problems, references, now),
         };
         if let Some(config) = &config {
             self.judge_views(inspector, config);
@@ -225,16 +225,24 @@ fn decoded(object: Value) -> Result<TelemetryConfigSpec, String> {
     Ok(object.spec)
 }
 
-/// The configuration where exporters lack whatever they refer to, and which exporters those are:
-/// views can be judged all the same, and other exporters probed.
-fn without_references(
+/// The configuration where the exporters that a problem of a reference names lack all that they refer
+/// to, and which exporters those are: views can be judged all the same, and other exporters probed.
+fn without_unresolved(
     spec: &TelemetryConfigSpec,
+    problems: &Problems,
+    references: &References,
     now: Timestamp,
 ) -> (Option<Config>, BTreeSet<String>) {
     let mut spec = spec.clone();
     let mut unresolved = BTreeSet::new();
+    let fields = || {
+        let of_references =
+            problems.iter().filter(|it| matches!(it.kind, ProblemKind::Reference(_)));
+        of_references.map(|it| it.field.as_str())
+    };
     for exporter in &mut spec.exporters {
-        if refers(exporter) {
+        let path = format!("spec.exporters[{}].", exporter.name);
+        if fields().any(|field| field.starts_with(&path)) {
             unresolved.insert(exporter.name.clone());
             exporter.prometheus = None;
             if let Some(otlp) = &mut exporter.otlp {
@@ -243,13 +251,8 @@ fn without_references(
             }
         }
     }
-    let resolved = resolve(&spec, &References::default(), now);
+    let resolved = resolve(&spec, references, now);
     (resolved.ok().map(|resolved| resolved.config), unresolved)
-}
-
-fn refers(exporter: &Exporter) -> bool {
-    let exporters = vec![exporter.clone()];
-    !references_of(&TelemetryConfigSpec { exporters, ..TelemetryConfigSpec::default() }).is_empty()
 }
 
 fn is_pending(kind: ProblemKind) -> bool {

@@ -92,13 +92,18 @@ pub(super) struct Probed {
     pub(super) exporter: String,
     /// The signal.
     pub(super) signal: Signal,
-    /// `Healthy`, or the reason that the condition ExportHealthy would have.
+    /// `Healthy`, `NotAnswered`, or the reason that the condition ExportHealthy would have.
     pub(super) reason: &'static str,
     /// What is wrong; empty where nothing is.
     pub(super) message: String,
     /// How long the answer took, or the failure.
     pub(super) milliseconds: u64,
 }
+
+/// The reason of a probe where nothing is wrong.
+pub(super) const HEALTHY: &str = "Healthy";
+/// The reason of a probe where the receiver was not given as long as its exporter would.
+pub(super) const NOT_ANSWERED: &str = "NotAnswered";
 
 // === impl Verdicts ===
 
@@ -155,11 +160,39 @@ impl Finding {
 impl Probed {
     /// That it failed, if it did.
     pub(super) fn finding(&self) -> Option<Finding> {
-        if self.message.is_empty() {
-            return None;
-        }
+        let severity = match self.reason {
+            HEALTHY => return None,
+            NOT_ANSWERED => Severity::Unchecked,
+            _ => Severity::Problem,
+        };
         let field = format!("spec.exporters[{}]", self.exporter);
-        let message = format!("{:?}: {}", self.signal, self.message);
-        Some(Finding::new(Severity::Problem, self.reason, field, message))
+        // A receiver may refuse without a word.
+        let said = if self.message.is_empty() { self.reason } else { &self.message };
+        let message = format!("{:?}: {said}", self.signal);
+        Some(Finding::new(severity, self.reason, field, message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_is_judged_by_its_reason_and_not_by_what_it_says() {
+        let probed = |reason, message: &str| Probed {
+            exporter: "gateway".to_owned(),
+            signal: Signal::Metrics,
+            reason,
+            message: message.to_owned(),
+            milliseconds: 1,
+        };
+        assert_eq!(probed(HEALTHY, "").finding(), None);
+        let silent = probed("Unauthenticated", "").finding().unwrap();
+        assert_eq!((silent.severity, silent.reason), (Severity::Problem, "Unauthenticated"));
+        assert_eq!(silent.message, "Metrics: Unauthenticated");
+        let open = probed(NOT_ANSWERED, "no answer within 10 s").finding().unwrap();
+        assert_eq!((open.severity, open.reason), (Severity::Unchecked, "NotAnswered"));
+        let told = probed("Unauthenticated", "who are you").finding().unwrap();
+        assert_eq!(told.message, "Metrics: who are you");
     }
 }

@@ -17,7 +17,7 @@ use pharos_cluster::view::Observed;
 use crate::serve::TELEMETRY_LEASE;
 
 /// The rule that lets somebody read all of this.
-const RULES: &str = "{apiGroups: [telemetry.pharos.dev], resources: [telemetryconfigs], verbs: [get, list]} \
+const RULES: &str = "{apiGroups: [telemetry.pharos.dev], resources: [telemetryconfigs], verbs: [list]} \
      and {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list]}";
 
 /// What there is.
@@ -58,20 +58,20 @@ impl Gathered {
             leader,
         };
         if gathered.objects.is_empty() && gathered.leases.is_empty() {
-            gathered.is_nowhere(client, namespace).await?;
+            ensure_namespace_exists(client, namespace).await?;
         }
         Ok(gathered)
     }
+}
 
-    /// A namespace that does not exist lists like an empty one.
-    async fn is_nowhere(&self, client: &Client, namespace: &str) -> anyhow::Result<()> {
-        let found = Api::<Namespace>::all(client.clone()).get_opt(namespace).await;
-        // Who may not look at namespaces is told that there is nothing.
-        if matches!(found, Ok(None)) {
-            bail!("there is no namespace {namespace:?}; name that of the engine with --namespace");
-        }
-        Ok(())
+/// Refuses a namespace that does not exist: it lists like an empty one.
+async fn ensure_namespace_exists(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    let found = Api::<Namespace>::all(client.clone()).get_opt(namespace).await;
+    // Who may not look at namespaces is told that there is nothing.
+    if matches!(found, Ok(None)) {
+        bail!("there is no namespace {namespace:?}; name that of the engine with --namespace");
     }
+    Ok(())
 }
 
 fn refused(what: &str, namespace: &str, error: &kube::Error) -> anyhow::Error {

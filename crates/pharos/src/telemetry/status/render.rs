@@ -8,7 +8,7 @@ use pharos_api::telemetryconfig::{ComponentState, ComponentStatus};
 
 use super::age::{ago, until};
 use super::picture::{Object, Picture, Replica, ReplicaState};
-use crate::telemetry::table::Table;
+use crate::telemetry::table::{Table, printable};
 
 mod exports;
 
@@ -63,7 +63,7 @@ fn head(picture: &Picture, now: Timestamp) -> String {
     };
     let leader = leader.as_ref().and_then(|it| Some((it.identity.as_ref()?, &it.renewed)));
     let leader = match leader {
-        Some((identity, time)) => format!("leader {identity}{}", renewed(time)),
+        Some((identity, time)) => format!("leader {}{}", cut(identity), renewed(time)),
         None => "no leader: nobody writes status".to_owned(),
     };
     let (objects_count, replicas_count) =
@@ -119,7 +119,7 @@ fn component(entry: &ComponentStatus) -> String {
             format!("decides for {component}: {replicas_programmed}/{replicas_live} replicas")
         }
         ComponentState::Overridden => {
-            let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            let by = by.as_ref().map(|by| format!(" by {}", cut(by))).unwrap_or_default();
             let reason = reason.map(|reason| format!(" ({reason:?})")).unwrap_or_default();
             format!("overridden for {component}{by}{reason}")
         }
@@ -180,7 +180,7 @@ fn counted(count: usize, what: &str) -> String {
 
 /// One line, of a bounded length.
 fn cut(message: &str) -> String {
-    let line = message.replace(['\n', '\r'], " ");
+    let line = printable(message);
     if line.chars().count() <= LONGEST_MESSAGE {
         return line;
     }

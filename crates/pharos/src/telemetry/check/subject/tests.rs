@@ -96,6 +96,22 @@ fn what_is_missing_and_what_expires_has_the_words_of_the_conditions() {
 }
 
 #[test]
+fn an_exporter_whose_references_are_there_does_not_suffer_from_those_of_others() {
+    let references: References = [
+        (DataObject::secret("client"), Reading::Missing),
+        (DataObject::secret("token"), found([("k", "hunter2")])),
+    ]
+    .into_iter()
+    .collect();
+    let (subject, judged) = judged(Readings::Read(&references));
+    assert_eq!(subject.findings.len(), 1, "{:?}", subject.findings);
+    assert_eq!(judged.unresolved, ["certified".to_owned()].into());
+    let config = judged.config.as_ref().unwrap();
+    let headed = config.receivers().find(|(id, _)| id.name.as_str() == "headed").unwrap();
+    assert_eq!(headed.1.headers.len(), 1, "it is probed with its token");
+}
+
+#[test]
 fn a_certificate_that_ends_soon_is_a_warning() {
     let soon = Leaf::client("c").valid_for(Duration::from_secs(600));
     let references: References = [

@@ -44,7 +44,7 @@ pub(in super::super) struct Replica {
 pub(in super::super) enum ReplicaState {
     /// It was not heard of for longer than a Lease lasts.
     Silent,
-    /// Its report cannot be read: another version, perhaps.
+    /// Its report cannot be read: another version, perhaps, or a Lease that is another's.
     Unreadable,
     /// It refused its generation and runs what it ran before.
     Failed,
@@ -98,10 +98,13 @@ impl Replica {
         now: Timestamp,
     ) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
-        let name = spec.holder_identity.or_else(|| lease.metadata.name.clone());
         let renewed = spec.renew_time.map(|time| time.0);
+        let name = named(lease);
+        // As the leader judges: a Lease speaks for the replica that it is named after, and no other.
+        let own = spec.holder_identity.map(|holder| heartbeat::lease_name(&holder));
+        let own = own.is_some() && own == lease.metadata.name;
         let replica = Self {
-            name: name.unwrap_or_default(),
+            name: name.to_owned(),
             components: BTreeSet::new(),
             config: None,
             state: ReplicaState::Unreadable,
@@ -112,6 +115,10 @@ impl Replica {
             renewed,
             exporters: Vec::new(),
         };
+        if !own {
+            let message = "the holder of its Lease is another than the Lease is named after";
+            return Self { message: message.to_owned(), ..replica };
+        }
         let report = heartbeat::report(lease).map(Report::decode);
         let mut replica = match report {
             Some(Ok(report)) => replica.saying(report, statistics(lease), objects),
@@ -176,6 +183,12 @@ impl Replica {
     fn fails(&self) -> bool {
         self.exporters.iter().any(|it| it.state == Some(ExporterState::Failing))
     }
+}
+
+/// The replica that a Lease is named after; of another Lease, its name.
+fn named(lease: &Lease) -> &str {
+    let name = lease.metadata.name.as_deref().unwrap_or_default();
+    name.strip_prefix(&heartbeat::lease_name("")).unwrap_or(name)
 }
 
 fn statistics(lease: &Lease) -> Statistics {

@@ -114,6 +114,26 @@ fn report_and_statistics_meet_by_exporter_and_signal() {
 }
 
 #[test]
+fn a_lease_speaks_for_the_replica_that_it_is_named_after_and_for_no_other() {
+    let report = programmed(json!({"state": "healthy"}));
+    let with_holder = |holder: Option<&str>| {
+        let mut lease = lease("b", 3, &report, &json!({}));
+        lease.spec.as_mut().unwrap().holder_identity = holder.map(str::to_owned);
+        lease
+    };
+    let mut prefixless = with_holder(Some("b"));
+    prefixless.metadata.name = Some("b".to_owned());
+    for impostor in [with_holder(Some("a")), with_holder(None), prefixless] {
+        let picture = picture(vec![impostor, lease("a", 3, &report, &json!({}))]);
+        let told: Vec<_> = picture.replicas.iter().map(|it| (it.name.as_str(), it.state)).collect();
+        let expected = [("b", ReplicaState::Unreadable), ("a", ReplicaState::Programmed)];
+        assert_eq!(told, expected);
+        let [impostor, _] = &picture.replicas[..] else { panic!("two Leases") };
+        assert!(impostor.exporters.is_empty() && impostor.config.is_none(), "{impostor:?}");
+    }
+}
+
+#[test]
 fn a_replica_of_a_clock_that_is_ahead_is_not_silent() {
     let report = programmed(json!({"state": "healthy"}));
     let ahead = lease("a", -600, &report, &json!({}));

@@ -103,7 +103,7 @@ local-2   Admission    (defaults)   Defaults   -            -      1 s ago     -
 
 #[test]
 fn messages_are_one_line_and_bounded() {
-    assert_eq!(cut("a\nb"), "a b");
+    assert_eq!(cut("a\nb\u{1b}c"), "a b c");
     let long = cut(&"x".repeat(1000));
     assert!(long.len() == LONGEST_MESSAGE && long.ends_with("..."));
 }
