@@ -18,6 +18,16 @@ fn every(seconds: u32) -> String {
     format!("telemetry: {{config: {{metrics: {{exportPeriodSeconds: {seconds}}}}}}}")
 }
 
+/// The default of a release that was uninstalled without any upgrade before.
+fn left_by_a_hook(spec: &Value) -> Value {
+    let hook = json!({"helm.sh/hook": "post-install,post-upgrade,post-rollback"});
+    json!({
+        "apiVersion": "telemetry.pharos.dev/v1alpha1", "kind": "TelemetryConfig",
+        "metadata": {"name": "default", "namespace": "pharos", "annotations": hook},
+        "spec": spec,
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_default_telemetryconfig_follows_the_values_and_the_definitions_stay()
 -> anyhow::Result<()> {
@@ -65,16 +75,7 @@ async fn the_default_telemetryconfig_follows_the_values_and_the_definitions_stay
         "uninstalled, and left: {ours:?}"
     );
 
-    // Made by the hook of a release that was uninstalled without any upgrade.
-    let left = json!({
-        "apiVersion": "telemetry.pharos.dev/v1alpha1", "kind": "TelemetryConfig",
-        "metadata": {
-            "name": "default", "namespace": "pharos",
-            "annotations": {"helm.sh/hook": "post-install,post-upgrade,post-rollback"},
-        },
-        "spec": third["spec"],
-    });
-    cluster.apply(&left.to_string()).await?;
+    cluster.apply(&left_by_a_hook(&third["spec"]).to_string()).await?;
     let none = "telemetry: {createDefault: false}";
     helm.upgrade(&cluster, "first", &chart, "pharos", none).await?;
     let left = cluster.kubectl(&["get", "telcfg", "-n", "pharos", "-o", "name"]).await?;
