@@ -4,8 +4,9 @@
 //! `docs/ARCHITECTURE.md`). [`Heartbeat::run`] renews every 10 s with jitter, and at once when the
 //! report changed: the third change within a second waits, and then the last one counts. What fails,
 //! also because the API server has too much to do, is tried again after 0.5 to 5 s. Statistics change
-//! all the time, so they never cause a renewal: they go along with one. Only the leader reads the reports, through [`crate::view::keep`] with [`selection`], and
-//! people read the statistics; [`report`] and [`statistics`] take them out again.
+//! all the time, so they never cause a renewal: they go along with one. Only the leader reads the
+//! reports, through [`crate::view::keep`] with [`selection`], and people read the statistics;
+//! [`report`] and [`statistics`] take them out again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -1,10 +1,11 @@
 //! The Kubernetes edge of Pharos: the client, guarded watches, Leases and readiness.
 //!
 //! What is decided about objects is decided elsewhere (`operator`, `admission`); this crate only
-//! brings objects in and carries Leases out. Entry points: [`connect()`] for the client,
-//! [`view::keep`] for a watch that survives broken objects, [`references::keep`] for Secrets and
-//! ConfigMaps by name, [`election::Election`] for leadership, [`heartbeat::Heartbeat`] for what one
-//! replica tells the others, [`revisions`] for what all of them programmed last.
+//! brings objects in and carries Leases and revisions out. Entry points: [`connect()`] for the
+//! client, [`view::keep`] for a watch that survives broken objects, [`references::keep`] for Secrets
+//! and ConfigMaps by name, [`election::Election`] for leadership, [`heartbeat::Heartbeat`] for what
+//! one replica tells the others, [`revisions`] for what all of them programmed last. Every request
+//! goes through [`in_time`], and [`trouble`] says in words what goes wrong.
 //!
 //! It must not know policies, telemetry or conditions.
 
