@@ -10,16 +10,53 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::{policy::ValidatingPolicy, telemetryconfig::TelemetryConfig};
+use crate::policy::cluster_policy::{ClusterPolicy, Policy};
+use crate::policy::{
+    NamespacedValidatingPolicy, PolicyException, UNEVALUATED, UnevaluatedKind, UnevaluatedPolicy,
+    ValidatingPolicy,
+};
+use crate::telemetryconfig::TelemetryConfig;
 
-/// Versions of a policy that clients may use beside the stored one; all have one schema.
-const POLICY_ALIASES: [&str; 2] = ["v1beta1", "v1alpha1"];
+/// How Kyverno serves a kind: its versions, newest first, and which of them is stored. Pharos stores
+/// the same, so that neither finds objects in a version that it does not know.
+struct Versions {
+    served: &'static [&'static str],
+    stored: &'static str,
+    deprecated: &'static [&'static str],
+}
+
+/// `policies.kyverno.io`.
+const CEL_VERSIONS: Versions = Versions {
+    served: &["v1", "v1beta1", "v1alpha1"],
+    stored: "v1beta1",
+    deprecated: &["v1alpha1"],
+};
+/// The kinds of `policies.kyverno.io` that are in a namespace, which are younger.
+const NAMESPACED_CEL_VERSIONS: Versions =
+    Versions { served: &["v1", "v1beta1"], stored: "v1beta1", deprecated: &[] };
+/// `kyverno.io`.
+const RULE_VERSIONS: Versions =
+    Versions { served: &["v1", "v2beta1"], stored: "v1", deprecated: &[] };
 
 /// Every CustomResourceDefinition that Pharos needs, in a stable order.
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [TelemetryConfig::crd(), serve_also(ValidatingPolicy::crd(), &POLICY_ALIASES)]
-        .map(adapted)
-        .into()
+    let validating = ValidatingPolicy::crd();
+    let namespaced_validating = in_namespaces::<NamespacedValidatingPolicy>(
+        validating.clone(),
+        NamespacedValidatingPolicy::SHORT_NAME,
+    );
+    let rules = ClusterPolicy::crd();
+    let namespaced_rules = in_namespaces::<Policy>(rules.clone(), Policy::SHORT_NAME);
+    let mut crds = vec![
+        TelemetryConfig::crd(),
+        CEL_VERSIONS.of(validating),
+        NAMESPACED_CEL_VERSIONS.of(namespaced_validating),
+        CEL_VERSIONS.of(PolicyException::crd()),
+        RULE_VERSIONS.of(rules),
+        RULE_VERSIONS.of(namespaced_rules),
+    ];
+    crds.extend(UNEVALUATED.iter().flat_map(unevaluated));
+    crds.into_iter().map(adapted).collect()
 }
 
 /// `crd` as YAML that `kubectl apply -f` takes.
@@ -29,25 +66,82 @@ pub fn yaml(crd: &CustomResourceDefinition) -> Result<String, serde_saphyr::Seri
     serde_saphyr::to_string(&value)
 }
 
-/// Serves the stored version under other names too. Without a conversion the API server only
-/// changes `apiVersion`, which is right as long as all versions share one schema.
-fn serve_also(mut crd: CustomResourceDefinition, names: &[&str]) -> CustomResourceDefinition {
-    let stored = crd.spec.versions[0].clone();
-    crd.spec.versions.extend(names.iter().map(|name| CustomResourceDefinitionVersion {
-        name: (*name).to_owned(),
-        storage: false,
-        ..stored.clone()
-    }));
+/// The definition of a kind in namespaces, from that of the same kind for the cluster.
+fn in_namespaces<K: kube::Resource<DynamicType = ()>>(
+    crd: CustomResourceDefinition,
+    short_name: &str,
+) -> CustomResourceDefinition {
+    let kind = K::kind(&());
+    let mut crd = named(crd, &kind, &K::plural(&()), short_name);
+    "Namespaced".clone_into(&mut crd.spec.scope);
     crd
 }
 
-/// Adapts every schema to what an API server and `kubectl explain` make of it.
-fn adapted(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+/// The definitions of a kind that is not evaluated: for the cluster, and in namespaces.
+fn unevaluated(kind: &UnevaluatedKind) -> [CustomResourceDefinition; 2] {
+    let UnevaluatedKind { kind, namespaced_kind, plural, short_name, purpose } = kind;
+    let describe = |mut crd: CustomResourceDefinition| {
+        let description = format!(
+            "{} {purpose}. Pharos stores it, does not evaluate it, and says so in its status.",
+            crd.spec.names.kind,
+        );
+        for schema in schemas(&mut crd) {
+            schema.description = Some(description.clone());
+        }
+        crd
+    };
+    let cluster = named(UnevaluatedPolicy::crd(), kind, plural, short_name);
+    let plural = format!("namespaced{plural}");
+    let mut namespaced =
+        named(UnevaluatedPolicy::crd(), namespaced_kind, &plural, &format!("n{short_name}"));
+    "Namespaced".clone_into(&mut namespaced.spec.scope);
+    [CEL_VERSIONS.of(describe(cluster)), NAMESPACED_CEL_VERSIONS.of(describe(namespaced))]
+}
+
+/// The same definition for a kind of another name.
+fn named(
+    mut crd: CustomResourceDefinition,
+    kind: &str,
+    plural: &str,
+    short_name: &str,
+) -> CustomResourceDefinition {
+    crd.metadata.name = Some(format!("{plural}.{}", crd.spec.group));
+    let names = &mut crd.spec.names;
+    kind.clone_into(&mut names.kind);
+    plural.clone_into(&mut names.plural);
+    names.singular = Some(kind.to_lowercase());
+    names.short_names = Some(vec![short_name.to_owned()]);
+    crd
+}
+
+fn schemas(crd: &mut CustomResourceDefinition) -> impl Iterator<Item = &mut JSONSchemaProps> {
     crd.spec
         .versions
         .iter_mut()
         .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut())
-        .for_each(adapt);
+}
+
+// === impl Versions ===
+
+impl Versions {
+    /// Serves the one version of a definition under these names. Without a conversion the API server
+    /// only changes `apiVersion`, which is right as long as all versions share one schema.
+    fn of(&self, mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+        let only = crd.spec.versions.remove(0);
+        let version = |name: &&str| CustomResourceDefinitionVersion {
+            name: (*name).to_owned(),
+            storage: *name == self.stored,
+            deprecated: self.deprecated.contains(name).then_some(true),
+            ..only.clone()
+        };
+        crd.spec.versions = self.served.iter().map(version).collect();
+        crd
+    }
+}
+
+/// Adapts every schema to what an API server and `kubectl explain` make of it.
+fn adapted(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    schemas(&mut crd).for_each(adapt);
     crd
 }
 

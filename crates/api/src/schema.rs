@@ -65,6 +65,32 @@ pub(crate) fn conditions(generator: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A map of texts.
+pub(crate) fn texts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object", "maxProperties": 256,
+        "additionalProperties": { "type": "string", "maxLength": 32768 },
+    })
+}
+
+/// An object that is kept as it is.
+pub(crate) fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// A list of objects that are kept as they are.
+pub(crate) fn any_objects(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": 1024, "x-kubernetes-list-type": "atomic",
+        "items": any_object(generator),
+    })
+}
+
+/// A value of any type that is kept as it is.
+pub(crate) fn anything(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
+}
+
 /// `metav1.LabelSelector`.
 pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
     let key = json_schema!({ "type": "string", "minLength": 1, "maxLength": 317 });

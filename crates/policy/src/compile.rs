@@ -151,8 +151,10 @@ impl Compilation {
 
     fn origins(&mut self, evaluation: Option<&Evaluation>) -> Vec<Origin> {
         let Evaluation { mode, admission, background } = evaluation.cloned().unwrap_or_default();
-        if mode == Some(EvaluationMode::Json) {
-            self.unsupported("spec.evaluation.mode", "mode JSON");
+        if let Some(mode @ (EvaluationMode::Json | EvaluationMode::Http | EvaluationMode::Envoy)) =
+            mode
+        {
+            self.unsupported("spec.evaluation.mode", &format!("mode {}", mode.as_str()));
         }
         [(Origin::Admission, admission), (Origin::BackgroundScan, background)]
             .into_iter()

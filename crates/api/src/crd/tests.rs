@@ -45,6 +45,7 @@ fn every_string_list_map_and_number_has_a_bound() {
                 schema.additional_properties.is_none() || schema.max_properties.is_some()
             }
             Some("boolean") => true,
+            None if schema.x_kubernetes_preserve_unknown_fields == Some(true) => true,
             other => panic!("{path} has type {other:?}"),
         };
         if !bounded {
@@ -117,14 +118,59 @@ fn the_yaml_is_the_definition() {
     }
 }
 
+/// The versions and what is stored are those of Kyverno 1.19.
 #[test]
-fn policies_of_all_kyverno_versions_are_served_and_one_is_stored() {
-    let crd = crds().pop().unwrap();
-    let versions: Vec<_> = crd
-        .spec
-        .versions
-        .iter()
-        .map(|version| (version.name.as_str(), version.served, version.storage))
-        .collect();
-    assert_eq!(versions, [("v1", true, true), ("v1beta1", true, false), ("v1alpha1", true, false)]);
+fn every_kind_of_kyverno_is_served_and_stored_in_its_versions() {
+    let mut told = Vec::new();
+    for crd in crds().into_iter().skip(1) {
+        let versions: Vec<_> = crd.spec.versions.iter().map(|it| it.name.as_str()).collect();
+        let stored: Vec<_> = crd.spec.versions.iter().filter(|it| it.storage).collect();
+        let [stored] = stored[..] else { panic!("{} stores {stored:?}", crd.spec.names.kind) };
+        assert!(crd.spec.versions.iter().all(|version| version.served));
+        let names = &crd.spec.names;
+        told.push(format!(
+            "{}.{} {} {} {} stores {}",
+            names.plural,
+            crd.spec.group,
+            names.short_names.as_ref().unwrap().join(","),
+            crd.spec.scope,
+            versions.join(","),
+            stored.name
+        ));
+    }
+    let cluster = "Cluster v1,v1beta1,v1alpha1 stores v1beta1";
+    let namespaced = "Namespaced v1,v1beta1 stores v1beta1";
+    let group = "policies.kyverno.io";
+    assert_eq!(
+        told,
+        [
+            format!("validatingpolicies.{group} vpol {cluster}"),
+            format!("namespacedvalidatingpolicies.{group} nvpol {namespaced}"),
+            format!("policyexceptions.{group} polex Namespaced v1,v1beta1,v1alpha1 stores v1beta1"),
+            "clusterpolicies.kyverno.io cpol Cluster v1,v2beta1 stores v1".to_owned(),
+            "policies.kyverno.io pol Namespaced v1,v2beta1 stores v1".to_owned(),
+            format!("mutatingpolicies.{group} mpol {cluster}"),
+            format!("namespacedmutatingpolicies.{group} nmpol {namespaced}"),
+            format!("generatingpolicies.{group} gpol {cluster}"),
+            format!("namespacedgeneratingpolicies.{group} ngpol {namespaced}"),
+            format!("imagevalidatingpolicies.{group} ivpol {cluster}"),
+            format!("namespacedimagevalidatingpolicies.{group} nivpol {namespaced}"),
+            format!("deletingpolicies.{group} dpol {cluster}"),
+            format!("namespaceddeletingpolicies.{group} ndpol {namespaced}"),
+        ]
+    );
+}
+
+#[test]
+fn a_kind_that_is_not_evaluated_is_kept_whole_and_described_as_what_it_is() {
+    for crd in crds().into_iter().skip(6) {
+        let kind = &crd.spec.names.kind;
+        let schema = crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref();
+        let schema = schema.unwrap();
+        assert!(schema.description.as_ref().unwrap().starts_with(kind.as_str()));
+        let spec = &schema.properties.as_ref().unwrap()["spec"];
+        assert_eq!(spec.x_kubernetes_preserve_unknown_fields, Some(true), "{kind}");
+        assert_eq!(spec.type_.as_deref(), Some("object"));
+        assert!(spec.properties.as_ref().is_none_or(|properties| properties.is_empty()));
+    }
 }

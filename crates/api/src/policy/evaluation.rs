@@ -10,7 +10,8 @@ use crate::schema::yes;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Evaluation {
-    /// Kubernetes for resources of a cluster, JSON for any other document. Unset means Kubernetes.
+    /// Kubernetes for resources of a cluster, JSON for any other document; HTTP and Envoy are for
+    /// other engines. Unset means Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "EvaluationMode")]
     pub mode: Option<EvaluationMode>,
@@ -33,6 +34,11 @@ pub enum EvaluationMode {
     /// Any JSON document.
     #[serde(rename = "JSON")]
     Json,
+    /// Requests of HTTP.
+    #[serde(rename = "HTTP")]
+    Http,
+    /// Requests that Envoy asks about.
+    Envoy,
 }
 
 /// A switch that is on unless it says otherwise.
@@ -83,4 +89,18 @@ pub struct WebhookConfiguration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 30))]
     pub timeout_seconds: Option<i32>,
+}
+
+// === impl EvaluationMode ===
+
+impl EvaluationMode {
+    /// The mode as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Kubernetes => "Kubernetes",
+            Self::Json => "JSON",
+            Self::Http => "HTTP",
+            Self::Envoy => "Envoy",
+        }
+    }
 }
