@@ -1,19 +1,29 @@
-//! From what the policies say to what the API server is told. Pure.
+//! From what the policies say to what the API server is told, in the words that Kyverno's users know.
+//! Pure.
+
+use std::collections::BTreeMap;
 
 use pharos_api::policy::{FailurePolicy, ValidationAction};
 use pharos_policy::{Evaluation, PolicyOutcome, PolicyResult, StatusReason};
 
+mod limits;
+
+pub(crate) use limits::bounded;
+
 /// What the API server is told.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) decision: Decision,
     /// For whoever made the request.
     pub(crate) warnings: Vec<String>,
+    /// For the API server's audit log.
+    pub(crate) audit_annotations: BTreeMap<String, String>,
 }
 
 /// Whether the request passes.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) enum Decision {
+    #[default]
     Allow,
     Deny {
         /// What every policy that denies says.
@@ -26,7 +36,8 @@ pub(crate) enum Decision {
 /// Applies each policy's actions to what came out of it.
 ///
 /// A policy that cannot be evaluated acts like one that is violated if its webhook fails closed, as
-/// if the webhook could not be called; otherwise it does nothing. Auditing shows in the metrics.
+/// if the webhook could not be called; otherwise it does nothing. Auditing shows in the metrics and
+/// in Events.
 pub(crate) fn enforce(evaluation: &Evaluation<'_>, failure_policy: FailurePolicy) -> Verdict {
     let mut denials = Vec::new();
     let mut warnings = Vec::new();
@@ -41,31 +52,32 @@ pub(crate) fn enforce(evaluation: &Evaluation<'_>, failure_policy: FailurePolicy
                     first_reason.get_or_insert(reason);
                     denials.push(message.clone());
                 }
-                ValidationAction::Warn => warnings.push(message.replace(char::is_control, " ")),
+                ValidationAction::Warn => warnings.push(message.clone()),
                 ValidationAction::Audit => {}
             }
         }
     }
     let decision = match first_reason {
-        Some(reason) => Decision::Deny { message: denials.join("; "), reason },
+        Some(reason) => Decision::Deny { message: limits::message(&denials.join("; ")), reason },
         None => Decision::Allow,
     };
-    Verdict { decision, warnings }
+    let audit_annotations = limits::annotations([]);
+    Verdict { decision, warnings: bounded(warnings), audit_annotations }
 }
 
 fn violation(
     outcome: &PolicyOutcome<'_>,
     failure_policy: FailurePolicy,
 ) -> Option<(String, StatusReason)> {
-    let (message, reason) = match (&outcome.result, failure_policy) {
-        (PolicyResult::Fail { message, reason, .. }, _) => (message, *reason),
+    let (what, message, reason) = match (&outcome.result, failure_policy) {
+        (PolicyResult::Fail { message, reason, .. }, _) => ("failed", message, *reason),
         (PolicyResult::Error { message, .. }, FailurePolicy::Fail) => {
-            (message, StatusReason::default())
+            ("error", message, StatusReason::default())
         }
         (PolicyResult::Error { .. }, FailurePolicy::Ignore)
         | (PolicyResult::Pass | PolicyResult::Skip, _) => return None,
     };
-    Some((format!("policy {}: {message}", outcome.policy.name()), reason))
+    Some((format!("Policy {} {what}: {message}", outcome.policy.name()), reason))
 }
 
 #[cfg(test)]
@@ -102,36 +114,36 @@ mod tests {
             ("nothing", vec![], Ignore, None, &[][..]),
             ("pass", vec![(&deny, PolicyResult::Pass)], Fail, None, &[]),
             ("skip", vec![(&deny, PolicyResult::Skip)], Fail, None, &[]),
-            ("deny", vec![(&deny, no())], Ignore, Some(("policy d: no", Invalid)), &[]),
+            ("deny", vec![(&deny, no())], Ignore, Some(("Policy d failed: no", Invalid)), &[]),
             (
                 "deny is the default",
                 vec![(&unset, no())],
                 Ignore,
-                Some(("policy u: no", Invalid)),
+                Some(("Policy u failed: no", Invalid)),
                 &[],
             ),
-            ("warn", vec![(&warn, no())], Fail, None, &["policy w: no"]),
+            ("warn", vec![(&warn, no())], Fail, None, &["Policy w failed: no"]),
             ("audit", vec![(&audit, no())], Fail, None, &[]),
             (
                 "both",
                 vec![(&both, no())],
                 Ignore,
-                Some(("policy b: no", Invalid)),
-                &["policy b: no"],
+                Some(("Policy b failed: no", Invalid)),
+                &["Policy b failed: no"],
             ),
             (
                 "the first reason, all messages",
                 vec![(&warn, no()), (&both, fail("x", Forbidden)), (&deny, no())],
                 Ignore,
-                Some(("policy b: x; policy d: no", Forbidden)),
-                &["policy w: no", "policy b: x"],
+                Some(("Policy b failed: x; Policy d failed: no", Forbidden)),
+                &["Policy w failed: no", "Policy b failed: x"],
             ),
             ("an error, open", vec![(&deny, error("e"))], Ignore, None, &[]),
             (
                 "an error, closed",
                 vec![(&deny, error("e"))],
                 Fail,
-                Some(("policy d: e", Invalid)),
+                Some(("Policy d error: e", Invalid)),
                 &[],
             ),
             (
@@ -139,14 +151,14 @@ mod tests {
                 vec![(&warn, error("e"))],
                 Fail,
                 None,
-                &["policy w: e"],
+                &["Policy w error: e"],
             ),
             (
                 "a warning is one line",
                 vec![(&warn, fail("a\nb", Invalid))],
                 Fail,
                 None,
-                &["policy w: a b"],
+                &["Policy w failed: a b"],
             ),
         ];
         for (what, outcomes, failure_policy, denial, warnings) in cases {

@@ -9,16 +9,23 @@
 
 mod certificate;
 mod certificate_secret;
+mod configuration;
 mod enforce;
 mod error;
+mod events;
+mod inspect;
 mod namespaces;
+mod pace;
 mod policies;
+mod policy_review;
 mod policy_status;
 mod readiness;
 mod record;
+mod registered;
 mod review;
 #[cfg(feature = "testing")]
 mod reviewer;
+mod roles;
 mod routes;
 mod run;
 mod server;
@@ -30,8 +37,13 @@ mod tls;
 mod traced;
 mod webhook;
 mod webhook_configuration;
+mod wildcard;
 
 pub use error::Error;
+pub use events::{EventOptions, EventReason};
+pub use inspect::{InspectError, Inspected, Problem, inspect};
+pub use policy_status::PolicyStatus;
+pub use registered::{Registered, registered, unregister};
 #[cfg(feature = "testing")]
 pub use reviewer::Reviewer;
 pub use run::{Admission, Options};

@@ -7,13 +7,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use pharos_api::policy::{FailurePolicy, ValidatingPolicy};
-use pharos_cluster::view::{Observed, Uid, View};
+use kube::api::DynamicObject;
+use pharos_api::policy::FailurePolicy;
+use pharos_cluster::view::{Observed, Uid};
 use pharos_policy::{CompiledPolicy, Origin, PolicySet};
+use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::webhook;
+mod kind;
+mod outcome;
+mod sources;
+
+pub(crate) use kind::Kind;
+pub(crate) use outcome::{Defect, Outcome};
+pub(crate) use sources::{Missing, Objects, Sources};
 
 /// All policies at one moment.
 #[derive(Default)]
@@ -23,47 +32,33 @@ pub(crate) struct Policies {
     entries: BTreeMap<Uid, Entry>,
 }
 
-/// One policy as it was seen and what became of it.
+/// One object as it was seen and what became of it.
 #[derive(Clone)]
 pub(crate) struct Entry {
+    pub(crate) kind: Kind,
+    /// The version that it was read in.
+    pub(crate) api_version: String,
     pub(crate) metadata: ObjectMeta,
-    /// The object, unless it cannot be decoded.
-    pub(crate) object: Option<Arc<ValidatingPolicy>>,
+    /// The status as it stands; null without one.
+    pub(crate) status: Value,
     pub(crate) outcome: Outcome,
-}
-
-/// What became of a policy.
-#[derive(Clone)]
-pub(crate) enum Outcome {
-    /// Evaluated at every request that it matches.
-    InForce(Arc<CompiledPolicy>),
-    /// Sound, but it says itself that it is not for admission.
-    NotForAdmission,
-    /// Evaluated nowhere.
-    Broken(Defect),
-}
-
-/// Why a policy is not evaluated.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Defect {
-    /// A closed word.
-    pub(crate) reason: &'static str,
-    /// Which expression, and why.
-    pub(crate) message: String,
 }
 
 // === impl Policies ===
 
 impl Policies {
     /// What follows on these policies when the API server holds `objects`.
-    pub(crate) fn succeed(&self, objects: &BTreeMap<Uid, Observed<ValidatingPolicy>>) -> Self {
-        let entries: BTreeMap<_, _> = objects
-            .iter()
-            .map(|(uid, observed)| (uid.clone(), self.entry(uid, observed)))
-            .collect();
+    pub(crate) fn succeed(&self, objects: &BTreeMap<Kind, Objects>) -> Self {
+        let mut entries = BTreeMap::new();
+        for (kind, objects) in objects {
+            for (uid, observed) in objects.iter() {
+                entries.insert(uid.clone(), self.entry(*kind, uid, observed));
+            }
+        }
         let set = |group| {
-            let in_group = entries.values().filter(|entry| entry.group() == Some(group));
-            PolicySet::new(Origin::Admission, in_group.filter_map(Entry::compiled).cloned())
+            let compiled = entries.values().filter_map(Entry::compiled);
+            let in_group = compiled.filter(|policy| policy.failure_policy() == group);
+            PolicySet::new(Origin::Admission, in_group.cloned())
         };
         Self {
             fail_open: set(FailurePolicy::Ignore),
@@ -72,24 +67,21 @@ impl Policies {
         }
     }
 
-    fn entry(&self, uid: &str, observed: &Observed<ValidatingPolicy>) -> Entry {
-        let compiled_before = self
-            .entries
-            .get(uid)
-            .filter(|before| before.metadata.generation == observed.metadata.generation)
-            .filter(|before| before.object.is_some() && observed.object.is_ok());
-        let outcome = match (compiled_before, &observed.object) {
-            (Some(before), _) => before.outcome.clone(),
-            (None, Ok(object)) => Outcome::of(object),
-            (None, Err(error)) => {
-                Outcome::Broken(Defect { reason: "Undecodable", message: error.clone() })
-            }
+    fn entry(&self, kind: Kind, uid: &str, observed: &Observed<DynamicObject>) -> Entry {
+        let same = self.entries.get(uid).filter(|before| before.is_as_in(&observed.metadata));
+        let (api_version, status, outcome) = match &observed.object {
+            Ok(object) => (
+                object.types.as_ref().map(|types| types.api_version.clone()),
+                object.data.get("status").cloned().unwrap_or_default(),
+                same.map_or_else(|| Outcome::of(kind, object), |before| before.outcome.clone()),
+            ),
+            Err(error) => (None, Value::Null, Outcome::Broken(Defect::Undecodable(error.clone()))),
         };
-        Entry {
-            metadata: observed.metadata.clone(),
-            object: observed.object.as_ref().ok().cloned(),
-            outcome,
-        }
+        let api_version = api_version.unwrap_or_else(|| {
+            let custom = kind.custom();
+            format!("{}/{}", custom.group, custom.versions[0])
+        });
+        Entry { kind, api_version, metadata: observed.metadata.clone(), status, outcome }
     }
 
     /// The compiled policies of one webhook.
@@ -100,9 +92,17 @@ impl Policies {
         }
     }
 
-    /// Every policy, whatever became of it.
+    /// Every object, whatever became of it.
     pub(crate) fn entries(&self) -> &BTreeMap<Uid, Entry> {
         &self.entries
+    }
+
+    /// The object that a policy in force was compiled from, for an Event.
+    pub(crate) fn reference(&self, policy: &CompiledPolicy) -> Option<ObjectReference> {
+        let is_it = |entry: &&Entry| {
+            entry.compiled().is_some_and(|compiled| std::ptr::eq(Arc::as_ptr(compiled), policy))
+        };
+        self.entries.values().find(is_it).map(Entry::reference)
     }
 
     /// Whether any policy in force needs to know namespaces.
@@ -117,8 +117,11 @@ impl Policies {
 // === impl Entry ===
 
 impl Entry {
-    fn group(&self) -> Option<FailurePolicy> {
-        self.object.as_deref().map(|object| webhook::group(&object.spec))
+    /// Whether what it was compiled from is the same. Labels and annotations do not count among what
+    /// a generation is of, and say of some policies what is generated from them.
+    fn is_as_in(&self, metadata: &ObjectMeta) -> bool {
+        let said = |it: &ObjectMeta| (it.generation, it.labels.clone(), it.annotations.clone());
+        metadata.generation.is_some() && said(&self.metadata) == said(metadata)
     }
 
     fn compiled(&self) -> Option<&Arc<CompiledPolicy>> {
@@ -127,32 +130,29 @@ impl Entry {
             Outcome::NotForAdmission | Outcome::Broken(_) => None,
         }
     }
-}
 
-// === impl Outcome ===
-
-impl Outcome {
-    fn of(policy: &ValidatingPolicy) -> Self {
-        match pharos_policy::compile(policy) {
-            Ok(compiled) if compiled.is_evaluated_for(Origin::Admission) => {
-                Self::InForce(Arc::new(compiled))
-            }
-            Ok(_) => Self::NotForAdmission,
-            Err(errors) => {
-                Self::Broken(Defect { reason: errors.reason(), message: errors.to_string() })
-            }
+    /// The object, for an Event.
+    pub(crate) fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some(self.api_version.clone()),
+            kind: Some(self.kind.name().to_owned()),
+            name: self.metadata.name.clone(),
+            namespace: self.metadata.namespace.clone(),
+            uid: self.metadata.uid.clone(),
+            ..ObjectReference::default()
         }
+    }
+
+    /// The object's name; empty only if the API server sent none.
+    pub(crate) fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
     }
 }
 
 /// Keeps `policies` what follows on `objects`, for as long as it is polled.
-pub(crate) async fn keep(
-    mut objects: watch::Receiver<View<ValidatingPolicy>>,
-    policies: watch::Sender<Option<Arc<Policies>>>,
-) {
+pub(crate) async fn keep(mut objects: Sources, policies: watch::Sender<Option<Arc<Policies>>>) {
     loop {
-        let observed = objects.borrow_and_update().objects.clone();
-        if let Some(observed) = observed {
+        if let Ok(observed) = objects.snapshot() {
             let before = policies.borrow().clone().unwrap_or_default();
             // Many policies, or large ones, take longer to compile than a review should wait.
             let next = match tokio::task::spawn_blocking(move || before.succeed(&observed)).await {

@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use pharos_api::policy::ValidatingPolicy;
 use pharos_cluster::Readiness;
 use pharos_cluster::trouble::Trouble;
 use pharos_cluster::view::View;
@@ -17,12 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::certificate::Material;
 use crate::certificate_secret::SECRET_NAME;
-use crate::policies::Policies;
+use crate::policies::{self, Missing, Policies};
 use crate::webhook_configuration::Published;
 
 /// What readiness is judged by.
 pub(crate) struct Sources {
-    pub(crate) objects: watch::Receiver<View<ValidatingPolicy>>,
+    pub(crate) objects: policies::Sources,
     pub(crate) policies: watch::Receiver<Option<Arc<Policies>>>,
     pub(crate) newest: watch::Receiver<Option<Arc<Material>>>,
     pub(crate) served: watch::Receiver<Option<Arc<Material>>>,
@@ -32,7 +31,7 @@ pub(crate) struct Sources {
 /// One moment of [`Sources`].
 struct Scene<'a> {
     /// The policies are compiled, or what keeps them from being listed.
-    policies: Result<(), Option<&'static str>>,
+    policies: Result<(), Option<Missing>>,
     newest: Option<&'a Material>,
     served: Option<&'a Material>,
     published: &'a Published,
@@ -43,9 +42,10 @@ struct Scene<'a> {
 fn judge(scene: &Scene<'_>, now: UnixTime) -> Readiness {
     let hint =
         |remedy: Option<&str>| remedy.map(|remedy| format!("; {remedy}")).unwrap_or_default();
-    if let Err(remedy) = scene.policies {
-        let hint = hint(remedy);
-        return Readiness::waiting_for(format_args!("the first list of ValidatingPolicies{hint}"));
+    if let Err(missing) = scene.policies {
+        let what = missing.map_or("policy", |missing| missing.kind.name());
+        let hint = hint(missing.and_then(|missing| missing.trouble).map(Trouble::remedy));
+        return Readiness::waiting_for(format_args!("the first list of every {what}{hint}"));
     }
     let Some(served) = scene.served else {
         return Readiness::waiting_for(format_args!("the certificate in Secret {SECRET_NAME}"));
@@ -78,14 +78,14 @@ impl Sources {
         let newest = self.newest.borrow_and_update().clone();
         let served = self.served.borrow_and_update().clone();
         let compiled = self.policies.borrow_and_update().is_some();
-        let trouble = self.objects.borrow_and_update().trouble;
+        let missing = self.objects.snapshot().err();
         let now = UnixTime::now();
         let (published, unseen) = {
             let view = self.view.borrow_and_update();
             (Published::of(&view, now), view.trouble)
         };
         let scene = Scene {
-            policies: if compiled { Ok(()) } else { Err(trouble.map(Trouble::remedy)) },
+            policies: if compiled { Ok(()) } else { Err(missing) },
             newest: newest.as_deref(),
             served: served.as_deref(),
             published: &published,
@@ -144,6 +144,7 @@ fn publish(readiness: &watch::Sender<Readiness>, judged: Readiness) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policies::Kind;
     use crate::testing::material;
 
     #[test]
@@ -154,9 +155,10 @@ mod tests {
         let (unknown, nothing) = (Published::Unknown, Published::Nothing);
         let (publishing_ours, publishing_other) = (publishing(&ours), publishing(&other));
         let (ours, other) = (Some(&*ours), Some(&*other));
+        let missing = Missing { kind: Kind::ClusterPolicy, trouble: Some(Trouble::Forbidden) };
         let cases = [
-            (Err(None), None, None, &unknown, Err("list of ValidatingPolicies")),
-            (Err(Some("do this")), ours, ours, &nothing, Err("ValidatingPolicies; do this")),
+            (Err(None), None, None, &unknown, Err("list of every policy")),
+            (Err(Some(missing)), ours, ours, &nothing, Err("every ClusterPolicy; grant the")),
             (Ok(()), None, None, &nothing, Err("certificate in Secret")),
             (Ok(()), ours, ours, &unknown, Err("WebhookConfiguration; do that")),
             (Ok(()), ours, ours, &nothing, Ok(())),

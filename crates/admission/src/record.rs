@@ -21,6 +21,8 @@ pub(crate) trait Facts: Send + Sync {
     fn policy(&self, subject: &Subject, facts: &ValidatingPolicyFacts<'_>);
     fn review(&self, subject: &Subject, facts: &AdmissionReviewFacts<'_>);
     fn refusal(&self, reason: &'static str);
+    /// An Event that was not published; the reason is from a closed set.
+    fn event_dropped(&self, _reason: &'static str) {}
 }
 
 // === impl Facts ===

@@ -2,6 +2,8 @@
 //!
 //! The body is parsed once; [`request`] only points into it, and every policy reads it there.
 
+use std::collections::BTreeMap;
+
 use pharos_policy::{MalformedRequest, Request};
 use serde::Serialize;
 use serde_json::Value;
@@ -45,6 +47,7 @@ pub(crate) struct Review<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Response<'a> {
     uid: &'a str,
     allowed: bool,
@@ -52,6 +55,8 @@ struct Response<'a> {
     status: Option<Status<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: &'a BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -96,6 +101,7 @@ pub(crate) fn answer<'a>(request: &Request<'a>, verdict: &'a Verdict) -> Review<
         allowed: status.is_none(),
         status,
         warnings: &verdict.warnings,
+        audit_annotations: &verdict.audit_annotations,
     };
     Review { api_version: API_VERSION, kind: KIND, response }
 }
@@ -189,7 +195,7 @@ mod tests {
         let review = review();
         let request = request(&review).unwrap();
         let shown = |verdict: &Verdict| serde_json::to_value(answer(&request, verdict)).unwrap();
-        let allow = Verdict { decision: Decision::Allow, warnings: Vec::new() };
+        let allow = Verdict::default();
         assert_eq!(
             shown(&allow),
             json!({
@@ -201,11 +207,13 @@ mod tests {
         let deny = Verdict {
             decision: Decision::Deny { message, reason: StatusReason::Forbidden },
             warnings: vec!["policy w: hm".to_owned()],
+            audit_annotations: [("p.k".to_owned(), "v".to_owned())].into(),
         };
         assert_eq!(
             shown(&deny)["response"],
             json!({
                 "uid": "705ab4f5", "allowed": false, "warnings": ["policy w: hm"],
+                "auditAnnotations": {"p.k": "v"},
                 "status": {"code": 403, "reason": "Forbidden", "message": "policy p: no"},
             })
         );

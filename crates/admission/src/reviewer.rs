@@ -8,6 +8,8 @@ use axum::body::Body;
 use axum::response::Response;
 use http::Request;
 use http::header::CONTENT_TYPE;
+use kube::api::DynamicObject;
+use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 use pharos_api::policy::ValidatingPolicy;
 use pharos_cluster::view::Observed;
@@ -15,10 +17,11 @@ use pharos_instruments::{AdmissionReviewFacts, Instruments, Subject, ValidatingP
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
+use crate::events::Events;
 use crate::namespaces::{Known, Namespaces};
-use crate::policies::Policies;
+use crate::policies::{Kind, Policies};
 use crate::record::Facts;
-use crate::routes::{self, Webhook};
+use crate::routes::{self, Knowledge, Webhook};
 
 /// Answers reviews by policies that never change.
 pub struct Reviewer {
@@ -33,15 +36,13 @@ struct Untold;
 impl Reviewer {
     /// By these policies, told to these instruments or to nobody. Has to be made within a runtime.
     pub fn new(policies: Vec<ValidatingPolicy>, instruments: Option<Instruments>) -> Self {
-        let observed: BTreeMap<_, _> = policies
-            .into_iter()
-            .map(|policy| {
-                let metadata = policy.metadata.clone();
-                let uid = metadata.name.clone().unwrap_or_default();
-                (uid, Observed { metadata, object: Ok(Arc::new(policy)) })
-            })
-            .collect();
-        let policies = Policies::default().succeed(&observed);
+        let objects = policies.iter().filter_map(|policy| {
+            let object = serde_json::to_value(policy).ok()?;
+            let observed: DeserializeGuard<DynamicObject> = serde_json::from_value(object).ok()?;
+            Some((policy.metadata.name.clone()?, Observed::from(observed)))
+        });
+        let objects = BTreeMap::from([(Kind::ValidatingPolicy, Arc::new(objects.collect()))]);
+        let policies = Policies::default().succeed(&objects);
         let (_, policies) = watch::channel(Some(Arc::new(policies)));
         let (_, known) = watch::channel(Known::default());
         let api = Api::all(Client::new(Router::new(), "default"));
@@ -49,8 +50,10 @@ impl Reviewer {
             Some(instruments) => Arc::new(instruments),
             None => Arc::new(Untold),
         };
-        let webhook = Webhook::new(policies, Namespaces::new(api, known), facts);
-        Self { router: routes::router(&webhook) }
+        let events = Events::untold(facts.clone());
+        let knowledge = Knowledge::of_policies(policies);
+        let webhook = Webhook::new(knowledge, Namespaces::new(api, known), facts, events);
+        Self { router: routes::router(&webhook, Router::new()) }
     }
 
     /// The answer to a review that is sent to the webhook which fails open.

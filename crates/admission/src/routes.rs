@@ -22,11 +22,14 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::configuration::{self, Configuration};
 use crate::enforce::enforce;
+use crate::events::{self, Events};
 use crate::namespaces::Namespaces;
 use crate::policies::Policies;
 use crate::record::{Facts, record};
 use crate::review::{self, Malformed};
+use crate::roles::{self, Roles};
 use crate::webhook;
 
 /// The longest body. API servers take requests of up to 3 MiB; as JSON, with bytes as base64, that
@@ -44,11 +47,20 @@ const POLICIES_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What both paths share.
 pub(crate) struct Webhook {
-    policies: watch::Receiver<Option<Arc<Policies>>>,
+    knowledge: Knowledge,
     namespaces: Namespaces,
     facts: Arc<dyn Facts>,
+    events: Events,
     /// Requests that got no review's answer, for the log.
     refused: AtomicU64,
+}
+
+/// What a review is judged by, as it is kept by others.
+#[derive(Clone)]
+pub(crate) struct Knowledge {
+    pub(crate) policies: watch::Receiver<Option<Arc<Policies>>>,
+    pub(crate) configuration: watch::Receiver<configuration::Known>,
+    pub(crate) roles: watch::Receiver<roles::Known>,
 }
 
 #[derive(Clone)]
@@ -78,9 +90,9 @@ pub(crate) enum Refusal {
     Malformed(#[from] Malformed),
 }
 
-/// The routes of both webhooks.
-pub(crate) fn router(webhook: &Arc<Webhook>) -> Router {
-    let router = webhook::GROUPS.into_iter().fold(Router::new(), |router, group| {
+/// The routes of both webhooks, and `others`.
+pub(crate) fn router(webhook: &Arc<Webhook>, others: Router) -> Router {
+    let router = webhook::GROUPS.into_iter().fold(others, |router, group| {
         let route = Route { webhook: webhook.clone(), group };
         router.route(webhook::path(group), post(validate).with_state(route))
     });
@@ -109,19 +121,25 @@ impl Route {
         let request = review::request(&document)?;
         let subject = self.webhook.facts.begin(&request);
         let snapshot = subject.within(self.webhook.policies()).await?;
-        let policies = snapshot.of(self.group);
+        let configuration = subject.within(self.webhook.configuration()).await;
+        let roles = subject.within(self.webhook.roles(&configuration, &request)).await;
+        let filtered = configuration.filters(&request, &roles);
+        let none = PolicySet::default();
+        let policies = if filtered { &none } else { snapshot.of(self.group) };
         let namespace = subject.within(self.webhook.namespace(policies, &request)).await;
         let request = Request { namespace_object: namespace.as_deref(), ..request };
 
         let evaluation = pharos_policy::evaluate(policies, &request, &Instant::now);
         let verdict = enforce(&evaluation, self.group);
         let answer = Json(review::answer(&request, &verdict)).into_response();
+        let success = &configuration.success_events;
+        events::told(&self.webhook.events, success, &snapshot, &request, &evaluation, &verdict);
         record(&*self.webhook.facts, &subject, &evaluation, &verdict, started.elapsed());
         Ok(answer)
     }
 }
 
-async fn body(request: HttpRequest) -> Result<Vec<u8>, Refusal> {
+pub(crate) async fn body(request: HttpRequest) -> Result<Vec<u8>, Refusal> {
     if !is_json(request.headers()) {
         return Err(Refusal::MediaType);
     }
@@ -158,25 +176,47 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
+// === impl Knowledge ===
+
+#[cfg(any(test, feature = "testing"))]
+impl Knowledge {
+    /// Nothing but policies, which are judged as without a ConfigMap.
+    pub(crate) fn of_policies(policies: watch::Receiver<Option<Arc<Policies>>>) -> Self {
+        let (_, configuration) = watch::channel(Some(Arc::default()));
+        let (_, roles) = watch::channel(Some(Arc::default()));
+        Self { policies, configuration, roles }
+    }
+}
+
 // === impl Webhook ===
 
 impl Webhook {
     pub(crate) fn new(
-        policies: watch::Receiver<Option<Arc<Policies>>>,
+        knowledge: Knowledge,
         namespaces: Namespaces,
         facts: Arc<dyn Facts>,
+        events: Events,
     ) -> Arc<Self> {
-        Arc::new(Self { policies, namespaces, facts, refused: AtomicU64::new(0) })
+        Arc::new(Self { knowledge, namespaces, facts, events, refused: AtomicU64::new(0) })
     }
 
     /// One snapshot for the whole request.
     async fn policies(&self) -> Result<Arc<Policies>, Refusal> {
-        if let Some(policies) = &*self.policies.borrow() {
-            return Ok(policies.clone());
+        known(&self.knowledge.policies).await.ok_or(Refusal::NoPolicies)
+    }
+
+    /// What is not to be judged.
+    async fn configuration(&self) -> Arc<Configuration> {
+        known(&self.knowledge.configuration).await.unwrap_or_default()
+    }
+
+    /// The roles of whoever makes the request, if anything asks about them.
+    async fn roles(&self, configuration: &Configuration, request: &Request<'_>) -> Roles {
+        if !configuration.needs_roles() {
+            return Roles::default();
         }
-        let mut policies = self.policies.clone();
-        let known = timeout(POLICIES_TIMEOUT, policies.wait_for(Option::is_some)).await;
-        known.ok().and_then(Result::ok).and_then(|known| known.clone()).ok_or(Refusal::NoPolicies)
+        let bindings = known(&self.knowledge.roles).await;
+        bindings.map(|bindings| bindings.of(request)).unwrap_or_default()
     }
 
     /// The request's namespace, if a policy asks about it.
@@ -190,7 +230,7 @@ impl Webhook {
         self.namespaces.find(name).await
     }
 
-    fn refuse(&self, refusal: &Refusal) -> Response {
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Response {
         self.facts.refusal(refusal.reason());
         let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
         // Seen in the log, and still no way to fill it.
@@ -211,6 +251,16 @@ impl Webhook {
         });
         (status, Json(body)).into_response()
     }
+}
+
+/// What is published, once it is.
+async fn known<T>(published: &watch::Receiver<Option<Arc<T>>>) -> Option<Arc<T>> {
+    if let Some(now) = &*published.borrow() {
+        return Some(now.clone());
+    }
+    let mut published = published.clone();
+    let known = timeout(POLICIES_TIMEOUT, published.wait_for(Option::is_some)).await;
+    known.ok().and_then(Result::ok).and_then(|known| known.clone())
 }
 
 // === impl Refusal ===

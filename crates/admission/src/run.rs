@@ -10,7 +10,6 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use pharos_api::policy::ValidatingPolicy;
 use pharos_cluster::Readiness;
 use pharos_cluster::election::Leadership;
 use pharos_cluster::view::{self, View};
@@ -22,16 +21,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::certificate_secret::{self, SECRET_NAME};
+use crate::events::{self, EventOptions, Events};
 use crate::namespaces::{Known, Namespaces};
-use crate::policies::Policies;
-use crate::policy_status::StatusWriter;
+use crate::policy_status::{PolicyStatus, StatusWriter};
 use crate::record::Facts;
-use crate::routes::{self, Webhook};
+use crate::routes::{self, Knowledge, Webhook};
 use crate::server::{self, Patience, Server};
 use crate::target::WebhookTarget;
 use crate::tasks::Tasks;
 use crate::webhook_configuration::{self, Registration};
-use crate::{namespaces, policies, readiness, tls};
+use crate::{configuration, namespaces, policies, policy_review, readiness, roles, tls};
 
 /// What the command line says about the webhook.
 #[derive(Clone, Debug)]
@@ -47,6 +46,14 @@ pub struct Options {
     /// The ClusterRole that owns what is registered with the API server, so that garbage collection
     /// removes it when Pharos is uninstalled.
     pub owner: Option<String>,
+    /// The ConfigMap of Kyverno's in the engine's namespace.
+    pub config_map: String,
+    /// Who writes the status of policies.
+    pub policy_status: PolicyStatus,
+    /// What is told by Events.
+    pub events: EventOptions,
+    /// The name of this process in Events: that of its Pod.
+    pub reporter: String,
     /// How long reviews are still accepted after it was told to end.
     pub shutdown_delay: Duration,
 }
@@ -66,13 +73,13 @@ pub struct Admission {
 struct Views {
     secret: watch::Receiver<View<PartialObjectMeta<Secret>>>,
     configuration: watch::Receiver<View<ValidatingWebhookConfiguration>>,
-    policies: watch::Receiver<View<ValidatingPolicy>>,
+    policies: policies::Sources,
 }
 
 /// What reviews are answered with.
 #[derive(Clone)]
 struct Means {
-    policies: watch::Receiver<Option<Arc<Policies>>>,
+    knowledge: Knowledge,
     namespaces: watch::Receiver<Known>,
     newest: tls::Served,
     served: tls::Served,
@@ -126,10 +133,13 @@ impl Admission {
         let mut tasks = Tasks::default();
         let views = self.watch(&mut tasks);
         let means = self.provide(&mut tasks, &views)?;
-        self.tell(&mut tasks, views, &means, &leaving);
+        let events = self.publish(&mut tasks);
+        self.tell(&mut tasks, views, &means, events.clone(), &leaving);
         let namespaces = Namespaces::new(Api::all(self.client), means.namespaces);
-        let webhook = Webhook::new(means.policies, namespaces, self.facts);
-        let router = server::parting(routes::router(&webhook), leaving.clone());
+        let webhook = Webhook::new(means.knowledge, namespaces, self.facts.clone(), events);
+        let whose = self.options.policy_status;
+        let policy_webhook = policy_review::router(webhook.clone(), self.facts, whose);
+        let router = server::parting(routes::router(&webhook, policy_webhook), leaving.clone());
         let mut server = Server::start(listener, means.tls, router, self.spans, Patience::DEFAULT)?;
         let Options { listen, target, shutdown_delay, .. } = self.options;
         tracing::info!(%listen, %target, "the webhook listens");
@@ -167,9 +177,7 @@ impl Admission {
         let keep = view::keep(api, by_name, what, configurations);
         tasks.spawn("watches the webhook configuration", keep);
 
-        let (objects, policies) = watch::channel(View::default());
-        let (api, all) = (Api::all(self.client.clone()), watcher::Config::default());
-        tasks.spawn("watches policies", view::keep(api, all, "ValidatingPolicies", objects));
+        let policies = policies::Sources::watch(&self.client, tasks);
         Views { secret, configuration, policies }
     }
 
@@ -190,28 +198,51 @@ impl Admission {
         let keep = tls::keep(newest.clone(), views.configuration.clone(), choices);
         tasks.spawn("chooses the certificate", keep);
 
-        let (compiled, policies) = watch::channel(None);
-        tasks.spawn("compiles policies", policies::keep(views.policies.clone(), compiled));
-
+        let knowledge = self.know(tasks, views);
         let (rendered, namespaces) = watch::channel(Known::default());
-        let mut compiled = policies.clone();
-        let needed = async move {
-            let need = |now: &Option<Arc<Policies>>| {
-                now.as_ref().is_some_and(|policies| policies.need_namespaces())
-            };
-            if compiled.wait_for(need).await.is_err() {
-                std::future::pending().await
-            }
-        };
+        let needed = needed(knowledge.policies.clone(), |policies| policies.need_namespaces());
         let keep = namespaces::keep(Api::all(self.client.clone()), needed, rendered);
         tasks.spawn("watches namespaces", keep);
         let tls = tls::server_config(served.clone(), provider)?;
-        Ok(Means { policies, namespaces, newest, served, tls })
+        Ok(Means { knowledge, namespaces, newest, served, tls })
+    }
+
+    /// What reviews are judged by.
+    fn know(&self, tasks: &mut Tasks, views: &Views) -> Knowledge {
+        let (compiled, policies) = watch::channel(None);
+        tasks.spawn("compiles policies", policies::keep(views.policies.clone(), compiled));
+
+        let (read, configuration) = watch::channel(None);
+        let api = Api::namespaced(self.client.clone(), &self.options.namespace);
+        let keep = configuration::keep(api, self.options.config_map.clone(), read);
+        tasks.spawn("reads Kyverno's ConfigMap", keep);
+
+        let (bound, roles) = watch::channel(None);
+        let needed = needed(configuration.clone(), |configuration| configuration.needs_roles());
+        tasks.spawn("watches who has which roles", roles::keep(self.client.clone(), needed, bound));
+        Knowledge { policies, configuration, roles }
+    }
+
+    /// Where Events are handed in.
+    fn publish(&self, tasks: &mut Tasks) -> Events {
+        let Options { events, reporter, .. } = &self.options;
+        let client = self.client.clone();
+        let (events, publisher) = events::events(client, events, reporter, self.facts.clone());
+        tasks.spawn("publishes Events", publisher.run());
+        events
     }
 
     /// To the API server and to whoever asks: what is true of us.
-    fn tell(&self, tasks: &mut Tasks, views: Views, means: &Means, leaving: &CancellationToken) {
-        let Means { policies, namespaces: _, newest, served, tls: _ } = means.clone();
+    fn tell(
+        &self,
+        tasks: &mut Tasks,
+        views: Views,
+        means: &Means,
+        events: Events,
+        leaving: &CancellationToken,
+    ) {
+        let Means { knowledge, newest, served, .. } = means.clone();
+        let policies = knowledge.policies;
         let sources = readiness::Sources {
             objects: views.policies,
             policies: policies.clone(),
@@ -224,8 +255,14 @@ impl Admission {
             readiness::keep(sources, self.readiness.clone(), leaving.clone()),
         );
 
-        let api = Api::all(self.client.clone());
-        let writer = StatusWriter::new(api, policies.clone(), self.leadership.clone());
+        let writer = StatusWriter::new(
+            self.client.clone(),
+            &self.options.namespace,
+            self.options.policy_status,
+            policies.clone(),
+            self.leadership.clone(),
+            events,
+        );
         tasks.spawn("writes policy status", writer.run());
 
         let sources = webhook_configuration::Sources {
@@ -244,6 +281,17 @@ impl Admission {
         let api = Api::all(self.client.clone());
         let keep = webhook_configuration::keep(api, registration, sources);
         tasks.spawn("registers the webhook", keep);
+    }
+}
+
+/// Waits until what is published `needs` something.
+async fn needed<T: Send + Sync>(
+    mut published: watch::Receiver<Option<Arc<T>>>,
+    needs: impl Fn(&T) -> bool + Send,
+) {
+    let now = published.wait_for(|now| now.as_deref().is_some_and(&needs)).await.map(drop);
+    if now.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use kube::api::DynamicObject;
+use kube::core::DeserializeGuard;
 use pharos_api::policy::ValidatingPolicy;
 use pharos_cluster::view::{Observed, Uid};
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -19,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::certificate::{CaBundle, Encoded, Issued, Material, issue};
+use crate::policies::{Kind, Objects};
 use crate::tls;
 
 /// The name that certificates of tests are for.
@@ -81,13 +84,16 @@ pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
 /// Policies as the API server holds them.
 pub(crate) fn observed(
     policies: impl IntoIterator<Item = ValidatingPolicy>,
-) -> BTreeMap<Uid, Observed<ValidatingPolicy>> {
-    let observe = |policy: ValidatingPolicy| {
-        let metadata = policy.metadata.clone();
-        let uid = metadata.uid.clone().unwrap();
-        (uid, Observed { metadata, object: Ok(Arc::new(policy)) })
-    };
-    policies.into_iter().map(observe).collect()
+) -> BTreeMap<Kind, Objects> {
+    let objects = policies.into_iter().map(|policy| object(serde_json::to_value(policy).unwrap()));
+    BTreeMap::from([(Kind::ValidatingPolicy, Arc::new(objects.collect()))])
+}
+
+/// An object as the API server holds it.
+pub(crate) fn object(object: Value) -> (Uid, Observed<DynamicObject>) {
+    let decoded: DeserializeGuard<DynamicObject> = serde_json::from_value(object).unwrap();
+    let observed = Observed::from(decoded);
+    (observed.uid().to_owned(), observed)
 }
 
 /// One HTTP/1.1 connection over TLS.

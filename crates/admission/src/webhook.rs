@@ -4,19 +4,12 @@
 //! has its own path and evaluates only its own policies, so that none is evaluated twice.
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhook;
-use pharos_api::policy::{FailurePolicy, ValidatingPolicySpec};
+use pharos_api::policy::FailurePolicy;
+
+use crate::policy_review;
 
 /// Both groups, in the order in which they are registered.
 pub(crate) const GROUPS: [FailurePolicy; 2] = [FailurePolicy::Ignore, FailurePolicy::Fail];
-
-/// The group of a policy: it fails closed only if it says so itself, because an engine that is
-/// away must not stop a cluster whose owner did not ask for that.
-pub(crate) fn group(policy: &ValidatingPolicySpec) -> FailurePolicy {
-    match policy.failure_policy {
-        Some(FailurePolicy::Fail) => FailurePolicy::Fail,
-        Some(FailurePolicy::Ignore) | None => FailurePolicy::Ignore,
-    }
-}
 
 /// The path that the API server calls for a group.
 pub(crate) fn path(group: FailurePolicy) -> &'static str {
@@ -28,7 +21,7 @@ pub(crate) fn path(group: FailurePolicy) -> &'static str {
 
 /// The path that is called, if it is one of ours.
 pub(crate) fn route(called: &str) -> Option<&'static str> {
-    GROUPS.into_iter().map(path).find(|path| *path == called)
+    GROUPS.into_iter().map(path).chain([policy_review::PATH]).find(|path| *path == called)
 }
 
 /// The webhook's name: a label of the API server's metrics and a part of its error messages.

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MatchCondition, ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
+    ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ObjectMeta;
 use pharos_api::policy::FailurePolicy;
 use pharos_cluster::view::View;
@@ -22,28 +22,20 @@ use crate::policies::Policies;
 use crate::target::WebhookTarget;
 use crate::webhook;
 
+use exempt::OwnUser;
+
+mod exempt;
 mod leader;
 mod rules;
 
 pub(crate) use leader::{Sources, keep};
 
-const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "pharos");
+/// The label by which people find what we registered, too.
+pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "pharos");
 /// How long the API server waits, where no policy says.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest that it admits.
 const MAX_TIMEOUT_SECONDS: i32 = 30;
-
-/// Requests that no policy sees, whatever its rules. Pharos must not stand in the way of its own
-/// leadership and configuration, of the repair of any policy, or of who may enter the cluster; and
-/// a policy that fails closed must not stop, while every replica is away, what the control plane
-/// itself writes to go on and to tell what is wrong.
-const NEVER_MATCHED: &str = "request.userInfo.username != 'system:apiserver' && \
-     !(request.resource.group in ['policies.kyverno.io', 'telemetry.pharos.dev', \
-     'admissionregistration.k8s.io', 'apiregistration.k8s.io', 'authentication.k8s.io', \
-     'authorization.k8s.io', 'certificates.k8s.io', 'events.k8s.io', \
-     'flowcontrol.apiserver.k8s.io']) && \
-     !(request.resource.group == '' && request.resource.resource in ['events', 'nodes']) && \
-     !(request.resource.group == 'coordination.k8s.io' && request.resource.resource == 'leases')";
 
 /// What does not change while the process runs.
 pub(crate) struct Registration {
@@ -115,21 +107,16 @@ impl Registration {
         Self::name_in(&self.namespace)
     }
 
-    /// Our own first.
-    fn unseen_namespaces(&self) -> Vec<String> {
-        let others = self.exempt_namespaces.iter().filter(|it| **it != self.namespace);
-        std::iter::once(&self.namespace).chain(others).cloned().collect()
-    }
-
     /// What should stand in the API server; nothing without a policy that matches anything.
     pub(crate) fn desired(
         &self,
         policies: &Policies,
         bundle: &CaBundle,
+        own_user: Option<&OwnUser>,
     ) -> Option<ValidatingWebhookConfiguration> {
         let webhooks: Vec<_> = webhook::GROUPS
             .into_iter()
-            .filter_map(|group| self.webhook(group, policies.of(group), bundle))
+            .filter_map(|group| self.webhook(group, policies.of(group), bundle, own_user))
             .collect();
         (!webhooks.is_empty()).then(|| ValidatingWebhookConfiguration {
             metadata: ObjectMeta {
@@ -147,6 +134,7 @@ impl Registration {
         group: FailurePolicy,
         policies: &PolicySet,
         bundle: &CaBundle,
+        own_user: Option<&OwnUser>,
     ) -> Option<ValidatingWebhook> {
         let rules = rules::union(policies.rules().map(|registered| registered.rule));
         (!rules.is_empty()).then(|| ValidatingWebhook {
@@ -157,19 +145,12 @@ impl Registration {
                 ..self.target.client_config(webhook::path(group))
             },
             failure_policy: Some(webhook::failure_policy(group).to_owned()),
-            match_conditions: Some(vec![MatchCondition {
-                name: "never-matched".to_owned(),
-                expression: NEVER_MATCHED.to_owned(),
-            }]),
+            match_conditions: Some(exempt::match_conditions(own_user)),
             match_policy: Some("Equivalent".to_owned()),
-            namespace_selector: Some(LabelSelector {
-                match_expressions: Some(vec![LabelSelectorRequirement {
-                    key: "kubernetes.io/metadata.name".to_owned(),
-                    operator: "NotIn".to_owned(),
-                    values: Some(self.unseen_namespaces()),
-                }]),
-                match_labels: None,
-            }),
+            namespace_selector: Some(exempt::namespace_selector(
+                &self.namespace,
+                &self.exempt_namespaces,
+            )),
             object_selector: Some(LabelSelector::default()),
             rules: Some(rules),
             side_effects: "None".to_owned(),

@@ -2,7 +2,8 @@
 //!
 //! What is decided about objects is decided elsewhere (`operator`, `admission`); this crate only
 //! brings objects in and carries Leases and revisions out. Entry points: [`connect()`] for the
-//! client, [`view::keep`] for a watch that survives broken objects, [`references::keep`] for Secrets
+//! client, [`view::keep`] for a watch that survives broken objects, [`served::follow`] for one of a kind
+//! that may not be there, [`references::keep`] for Secrets
 //! and ConfigMaps by name, [`election::Election`] for leadership, [`heartbeat::Heartbeat`] for what
 //! one replica tells the others, [`revisions`] for what all of them programmed last. Every request
 //! goes through [`in_time`], and [`trouble`] says in words what goes wrong.
@@ -18,6 +19,7 @@ mod list_watch;
 pub mod readiness;
 pub mod references;
 pub mod revisions;
+pub mod served;
 #[cfg(test)]
 mod testing;
 pub mod trouble;

@@ -13,6 +13,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::DynamicObject;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::watcher;
 use kube::{Api, Resource, ResourceExt};
@@ -122,7 +123,7 @@ pub async fn keep<K>(
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     K::DynamicType: Default,
 {
-    fold(ListWatch::new(api, selection), what, view).await;
+    fold(ListWatch::new(api, selection), what, Absence::ATrouble, &view).await;
 }
 
 /// As [`keep`], with nothing but metadata asked for and held.
@@ -135,11 +136,33 @@ pub async fn keep_metadata<K>(
     K: Resource + Clone + Debug + Send + Sync + 'static,
     K::DynamicType: Default,
 {
-    fold(ListWatch::new(api, selection), what, view).await;
+    fold(ListWatch::new(api, selection), what, Absence::ATrouble, &view).await;
 }
 
-async fn fold<G, K>(mut events: ListWatch<G>, what: &str, view: watch::Sender<View<K>>)
-where
+/// As [`keep`], for a kind that is known only while the process runs.
+pub(crate) async fn keep_custom(
+    api: Api<DeserializeGuard<DynamicObject>>,
+    selection: watcher::Config,
+    what: &str,
+    view: &watch::Sender<View<DynamicObject>>,
+) {
+    fold(ListWatch::new(api, selection), what, Absence::Expected, view).await;
+}
+
+/// What it is if the API server does not know the kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    ATrouble,
+    /// Somebody else asks whether it is served: nothing is logged.
+    Expected,
+}
+
+async fn fold<G, K>(
+    mut events: ListWatch<G>,
+    what: &str,
+    absence: Absence,
+    view: &watch::Sender<View<K>>,
+) where
     G: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
     Observed<K>: From<G>,
 {
@@ -159,7 +182,9 @@ where
             }
             Err(failure) => {
                 let trouble = failure.trouble();
-                episode.failed(trouble, &failure);
+                if absence == Absence::ATrouble || trouble != Trouble::UnknownKind {
+                    episode.failed(trouble, &failure);
+                }
                 view.send_if_modified(|view| view.trouble.replace(trouble) != Some(trouble));
                 tokio::time::sleep(delay.next()).await;
             }

@@ -10,9 +10,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pharos_admission::{TargetError, WebhookService, WebhookTarget, WebhookUrl};
 use pharos_api::telemetryconfig::Component;
 
+pub(crate) mod policies;
 pub(crate) mod telemetry;
+pub(crate) mod webhooks;
 
+use policies::{PolicyArguments, PolicyCommand};
 use telemetry::TelemetryCommand;
+use webhooks::WebhooksCommand;
 
 /// The port of the webhook's Service unless told otherwise.
 const SERVICE_PORT: NonZeroU16 = NonZeroU16::new(443).expect("443 is not zero");
@@ -31,6 +35,12 @@ pub(crate) enum Command {
     Serve(Box<ServeArguments>),
     /// Print the CustomResourceDefinitions that Pharos needs, as YAML for `kubectl apply`.
     Crds,
+    /// Deal with what is registered with the API server, above all while Pharos itself is away.
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
+    /// Show what this version of Pharos makes of the policies of a cluster.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Check TelemetryConfigs before they are applied, and show what comes of them.
     #[command(subcommand)]
     Telemetry(TelemetryCommand),
@@ -63,14 +73,18 @@ pub(crate) struct ServeArguments {
     webhook_url: Option<WebhookUrl>,
 
     /// Namespaces that no policy sees, beside this engine's own: those of other engines above all,
-    /// which could otherwise keep each other from starting.
-    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
-    pub(crate) exempt_namespaces: Vec<String>,
+    /// which could otherwise keep each other from starting. Without kube-system, a policy that fails
+    /// closed keeps the Pods of nodes from starting while Pharos is away.
+    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',', default_value = "kube-system")]
+    exempt_namespaces: Vec<String>,
 
     /// The ClusterRole that owns the webhook's registration: where it is deleted, Pharos is being
     /// uninstalled, and the API server must not call it any more.
     #[arg(long, value_name = "NAME")]
     pub(crate) owner_cluster_role: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) policies: PolicyArguments,
 
     /// Where /metrics is served for Prometheus to scrape (HTTP).
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000")]
@@ -136,6 +150,11 @@ impl ServeArguments {
         })
     }
 
+    /// An empty value is none at all.
+    pub(crate) fn exempt_namespaces(&self) -> BTreeSet<String> {
+        self.exempt_namespaces.iter().filter(|it| !it.is_empty()).cloned().collect()
+    }
+
     pub(crate) fn shutdown_delay(&self) -> Duration {
         Duration::from_secs(self.shutdown_delay.into())
     }
@@ -159,6 +178,14 @@ mod tests {
         assert_eq!(target.to_string(), "engine/pharos:443");
         assert_eq!(arguments.metrics_listen.to_string(), "0.0.0.0:8000");
         assert_eq!(arguments.shutdown_delay(), Duration::from_secs(5));
+        assert_eq!(arguments.exempt_namespaces(), ["kube-system".to_owned()].into());
+    }
+
+    #[test]
+    fn no_namespace_can_be_exempt() {
+        let arguments = Arguments::parse_from(["pharos", "serve", "--exempt-namespaces="]);
+        let Command::Serve(arguments) = arguments.command else { panic!("serve was asked for") };
+        assert!(arguments.exempt_namespaces().is_empty());
     }
 
     #[test]

@@ -2,11 +2,15 @@
 
 mod admin;
 mod arguments;
+mod console;
 mod crds;
 mod logging;
+mod policy;
 mod serve;
+mod table;
 mod telemetry;
 mod tls;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -17,6 +21,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Crds => crds::print(),
+        Command::Webhooks(command) => return webhooks::run(&command),
+        Command::Policy(command) => return policy::run(&command),
         Command::Telemetry(command) => return telemetry::run(&command),
     };
     match outcome {

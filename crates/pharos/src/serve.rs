@@ -130,19 +130,23 @@ impl Process {
         let Foundation { identity, instruments, pipeline, reloader, log_level } = foundation;
         let metrics = bind(arguments.metrics_listen, "--metrics-listen").await?;
         let admin = bind(arguments.admin_listen, "--admin-listen").await?;
+        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let candidate = candidate(&identity, &environment);
+        let replica = replica(arguments, &identity, &environment);
         let options = Options {
             listen: arguments.webhook_listen,
             target: arguments
                 .webhook_target()
                 .context("--namespace cannot be that of the webhook's Service")?,
             namespace: arguments.namespace.clone(),
-            exempt_namespaces: arguments.exempt_namespaces.iter().cloned().collect(),
+            exempt_namespaces: arguments.exempt_namespaces(),
             owner: arguments.owner_cluster_role.clone(),
+            config_map: arguments.policies.kyverno_config_map.clone(),
+            policy_status: arguments.policies.policy_status,
+            events: arguments.policies.events(),
+            reporter: replica.name.clone(),
             shutdown_delay: arguments.shutdown_delay(),
         };
-        let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let candidate = candidate(&identity, &environment);
-        let replica = replica(arguments, &identity, &environment);
         let kubeconfig = arguments.kubeconfig.as_deref();
         let kube_layer = instruments.spans().kube_layer();
         let client = pharos_cluster::connect(kubeconfig, &kube_layer).await?;

@@ -21,12 +21,20 @@ mod check;
 mod env;
 mod equality;
 mod json;
+#[allow(dead_code, reason = "the evaluator is being moved onto it")]
+mod library;
+#[allow(dead_code, reason = "the evaluator is being moved onto it")]
+mod meter;
 mod nesting;
 mod optional;
 mod parse;
 mod pattern;
 mod rewrite;
 mod scope;
+#[allow(dead_code, reason = "the evaluator is being moved onto it")]
+mod types;
+#[allow(dead_code, reason = "the evaluator is being moved onto it")]
+mod value;
 
 pub(crate) use scope::{Bindings, Inputs, NamespaceObject, Scope};
 

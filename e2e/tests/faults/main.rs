@@ -10,6 +10,7 @@ mod crashes;
 mod edits;
 mod garbage;
 mod leadership;
+mod lock_out;
 mod materials;
 mod older_views;
 mod restarts;

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::{observed, policy};
+use crate::testing::{object, observed, policy};
 
 fn names(set: &PolicySet) -> Vec<&str> {
     set.iter().map(CompiledPolicy::name).collect()
@@ -10,8 +10,15 @@ fn names(set: &PolicySet) -> Vec<&str> {
 fn defect<'a>(policies: &'a Policies, uid: &str) -> &'a Defect {
     match &policies.entries()[uid].outcome {
         Outcome::Broken(defect) => defect,
-        Outcome::InForce(_) | Outcome::NotForAdmission => panic!("{uid} is not broken"),
+        outcome => panic!("{uid} is not broken: {outcome:?}"),
     }
+}
+
+/// What the API server holds, and this beside it.
+fn with(mut objects: BTreeMap<Kind, Objects>, kind: Kind, other: Value) -> BTreeMap<Kind, Objects> {
+    let (uid, observed) = object(other);
+    Arc::make_mut(objects.entry(kind).or_default()).insert(uid, observed);
+    objects
 }
 
 fn broken() -> Value {
@@ -20,19 +27,24 @@ fn broken() -> Value {
 
 #[test]
 fn a_broken_policy_does_not_stop_the_others() {
-    let mut objects = observed([policy("good", json!({})), policy("bad", broken())]);
-    let metadata = policy("undecodable", json!({})).metadata;
-    let undecodable = Observed { metadata, object: Err("spec: invalid type".to_owned()) };
-    objects.insert("undecodable".to_owned(), undecodable);
+    let objects = observed([policy("good", json!({})), policy("bad", broken())]);
+    let spec = json!({"validations": 1});
+    let undecodable = json!({"metadata": {"name": "u", "uid": "undecodable"}, "spec": spec});
+    let objects = with(objects, Kind::ValidatingPolicy, undecodable);
+    let mutating = Kind::all().find(|kind| kind.name() == "MutatingPolicy").unwrap();
+    let objects = with(objects, mutating, json!({"metadata": {"name": "m", "uid": "mutating"}}));
     let policies = Policies::default().succeed(&objects);
 
     assert_eq!(names(policies.of(FailurePolicy::Ignore)), ["good"]);
-    let bad = defect(&policies, "bad");
-    assert!(bad.message.contains("spec.validations[0].expression"), "{bad:?}");
-    assert!(!bad.reason.is_empty());
+    let bad = defect(&policies, "bad").to_string();
+    assert!(bad.contains("spec.validations[0].expression"), "{bad}");
+    assert!(bad.contains("in: object.metadata."), "the expression itself: {bad}");
     let undecodable = defect(&policies, "undecodable");
-    assert_eq!(undecodable.reason, "Undecodable");
-    assert_eq!(undecodable.message, "spec: invalid type");
+    assert_eq!(undecodable.reason(), "Undecodable");
+    assert!(undecodable.to_string().contains("invalid type"), "{undecodable}");
+    let mutating = defect(&policies, "mutating");
+    assert_eq!(mutating.reason(), "Unsupported");
+    assert!(mutating.to_string().contains("MutatingPolicy"), "{mutating}");
 }
 
 #[test]
@@ -60,15 +72,26 @@ fn only_a_policy_that_changed_is_compiled_again() {
         Policies::default().succeed(&observed([policy("a", json!({})), policy("b", json!({}))]));
     let mut changed = policy("b", broken());
     changed.metadata.generation = Some(2);
-    let mut labelled = policy("a", json!({}));
-    labelled.metadata.labels = Some(BTreeMap::from([("x".to_owned(), "y".to_owned())]));
-    let second = first.succeed(&observed([labelled, changed]));
+    let mut touched = policy("a", json!({}));
+    touched.metadata.resource_version = Some("2".to_owned());
+    let second = first.succeed(&observed([touched, changed]));
 
     let compiled = |policies: &Policies| policies.entries()["a"].compiled().unwrap().clone();
     assert!(Arc::ptr_eq(&compiled(&first), &compiled(&second)));
-    assert!(second.entries()["a"].metadata.labels.is_some(), "what is shown is what was seen last");
+    let version = &second.entries()["a"].metadata.resource_version;
+    assert_eq!(version.as_deref(), Some("2"), "what is shown is what was seen last");
     defect(&second, "b");
     assert_eq!(names(second.of(FailurePolicy::Ignore)), ["a"]);
+}
+
+#[test]
+fn what_a_policy_is_annotated_with_may_change_what_is_generated_from_it() {
+    let first = Policies::default().succeed(&observed([policy("a", json!({}))]));
+    let mut annotated = policy("a", json!({}));
+    annotated.metadata.annotations = Some(BTreeMap::from([("x".to_owned(), "y".to_owned())]));
+    let second = first.succeed(&observed([annotated]));
+    let compiled = |policies: &Policies| policies.entries()["a"].compiled().unwrap().clone();
+    assert!(!Arc::ptr_eq(&compiled(&first), &compiled(&second)));
 }
 
 #[test]

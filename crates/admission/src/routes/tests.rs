@@ -56,14 +56,19 @@ impl Scene {
         let api: Api<Namespace> = Api::all(Client::new(api, "default"));
         let (_, known) = watch::channel(Known::default());
         let noted = Arc::new(Noted::default());
-        let webhook = Webhook::new(policies, Namespaces::new(api, known), noted.clone());
+        let webhook = webhook(policies, Namespaces::new(api, known), noted.clone());
         let material = material();
         let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
         let tls = serving(&material);
-        let server =
-            Server::start(listener, tls, router(&webhook), Spans::default(), Patience::DEFAULT)
-                .unwrap();
+        let server = Server::start(
+            listener,
+            tls,
+            router(&webhook, Router::new()),
+            Spans::default(),
+            Patience::DEFAULT,
+        )
+        .unwrap();
         let client = Connection::open(address, material.bundle()).await.unwrap();
         Self { server, client, noted, policies: sender }
     }
@@ -84,6 +89,15 @@ impl Scene {
         assert_eq!(body["reason"], reason);
         assert!(body["message"].as_str().unwrap().contains(part), "{body}");
     }
+}
+
+fn webhook(
+    policies: watch::Receiver<Option<Arc<Policies>>>,
+    namespaces: Namespaces,
+    facts: Arc<Noted>,
+) -> Arc<Webhook> {
+    let events = Events::untold(facts.clone());
+    Webhook::new(Knowledge::of_policies(policies), namespaces, facts, events)
 }
 
 fn compiled(specs: Vec<Value>) -> Arc<Policies> {
@@ -115,7 +129,7 @@ async fn a_review_is_allowed_or_denied_and_recorded_once() {
     assert_eq!(allowed["response"], json!({"uid": "705ab4f5", "allowed": true}));
     let denied = scene.review("/validate/ignore?timeout=10s", json!({})).await;
     assert_eq!(denied["response"]["allowed"], false);
-    assert_eq!(denied["response"]["status"]["message"], "policy p0: a label app is needed");
+    assert_eq!(denied["response"]["status"]["message"], "Policy p0 failed: a label app is needed");
 
     let reviews = scene.noted.reviews.lock().unwrap().clone();
     let pod = |allowed| ("Pod".to_owned(), "shop".to_owned(), allowed);
@@ -135,6 +149,17 @@ async fn each_path_evaluates_only_its_own_policies() {
     let closed = scene.review("/validate/fail", json!({})).await;
     assert_eq!(closed["response"]["allowed"], false);
     assert_eq!(scene.noted.reviews.lock().unwrap().len(), 2, "each call is a review");
+}
+
+#[tokio::test]
+async fn what_is_filtered_passes_unseen_by_policies_and_is_a_review_for_all_that() {
+    let mut scene = Scene::with(Some(vec![json!({})])).await;
+    let body = review(json!({})).replace("\"shop\"", "\"kube-system\"");
+    let (_, answer) = scene.client.post("/validate/ignore", &body).await.unwrap();
+    assert!(answer.contains("\"allowed\":true"), "{answer}");
+    let reviews = scene.noted.reviews.lock().unwrap().clone();
+    assert_eq!(reviews, [("Pod".to_owned(), "kube-system".to_owned(), true)]);
+    assert!(scene.noted.policies.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -231,7 +256,7 @@ async fn a_namespace_itself_is_not_looked_up() {
     let (_, known) = watch::channel(Known::default());
     let (_, unused) = watch::channel(None);
     let namespaces = Namespaces::new(api, known);
-    let webhook = Webhook::new(unused, namespaces, Arc::new(Noted::default()));
+    let webhook = webhook(unused, namespaces, Arc::new(Noted::default()));
     let policies = compiled(vec![json!({
         "matchConstraints": {
             "resourceRules": [{
@@ -272,7 +297,7 @@ async fn without_policies_a_review_is_refused_rather_than_allowed() {
     let api: Api<Namespace> = Api::all(Client::new(Router::new(), "default"));
     let (_, known) = watch::channel(Known::default());
     let namespaces = Namespaces::new(api, known);
-    let webhook = Webhook::new(policies, namespaces, Arc::new(Noted::default()));
+    let webhook = webhook(policies, namespaces, Arc::new(Noted::default()));
     let Err(refusal) = webhook.policies().await else { panic!("there are no policies") };
     assert!(matches!(refusal, Refusal::NoPolicies), "{refusal}");
 }

@@ -43,6 +43,17 @@ async fn serve(State(api): State<FakeApi>, request: Request) -> Response {
     match (method, path.rsplit('/').next().unwrap_or_default()) {
         (Method::GET, "secrets") => list("SecretList", &[]).into_response(),
         (Method::GET, "validatingwebhookconfigurations") => list("X", &[]).into_response(),
+        (Method::GET, "configmaps") => list("X", &[]).into_response(),
+        // Served in one version, and no other kind of policy.
+        (Method::GET, "v1") if path == "/apis/policies.kyverno.io/v1" => Json(json!({
+            "kind": "APIResourceList", "groupVersion": "policies.kyverno.io/v1",
+            "resources": [{
+                "name": "validatingpolicies", "singularName": "", "namespaced": false,
+                "kind": "ValidatingPolicy", "verbs": [],
+            }],
+        }))
+        .into_response(),
+        (Method::GET, "v1" | "v1beta1" | "v1alpha1") => StatusCode::NOT_FOUND.into_response(),
         (Method::GET, "validatingpolicies") => list("X", &api.policies).into_response(),
         (Method::GET, SECRET_NAME) => match &*api.secret.lock().unwrap() {
             Some(secret) => Json(secret.clone()).into_response(),
@@ -51,6 +62,10 @@ async fn serve(State(api): State<FakeApi>, request: Request) -> Response {
                 (StatusCode::NOT_FOUND, Json(status)).into_response()
             }
         },
+        (Method::POST, "selfsubjectreviews") => {
+            let user = json!({"username": "system:serviceaccount:pharos:pharos"});
+            Json(json!({"kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "status": {"userInfo": user}})).into_response()
+        }
         (Method::POST, "secrets") => {
             *api.secret.lock().unwrap() = Some(body.clone());
             Json(body).into_response()
@@ -102,6 +117,10 @@ fn scene() -> Scene {
         namespace: NAMESPACE.to_owned(),
         exempt_namespaces: BTreeSet::new(),
         owner: None,
+        config_map: "kyverno".to_owned(),
+        policy_status: PolicyStatus::Pharos,
+        events: EventOptions::default(),
+        reporter: "test".to_owned(),
         shutdown_delay: Duration::ZERO,
     };
     let (leading, leadership) = watch::channel(leading());
@@ -134,6 +153,8 @@ async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
     let status = &written["/apis/policies.kyverno.io/v1/validatingpolicies/labels/status"];
     assert_eq!(status["status"]["conditionStatus"]["ready"], true);
     let registered = &written["/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/pharos-validating-pharos"];
+    let exempt = &registered["webhooks"][0]["matchConditions"][1]["expression"];
+    assert!(exempt.as_str().unwrap().contains("'system:serviceaccount:pharos:pharos'"), "{exempt}");
     let secret = api.secret.lock().unwrap().clone().unwrap();
     let published = &registered["webhooks"][0]["clientConfig"]["caBundle"];
     assert_eq!(published, &secret["data"]["ca.crt"]);
@@ -151,7 +172,7 @@ async fn a_leader_starts_from_nothing_registers_itself_and_ends_in_order() {
         },
     });
     let (_, answer) = caller.post("/validate/ignore", &review.to_string()).await.unwrap();
-    assert!(answer.contains("policy labels: a label app is needed"), "{answer}");
+    assert!(answer.contains("Policy labels failed: a label app is needed"), "{answer}");
 
     shutdown.cancel();
     let left = readiness.wait_for(|now| *now != Readiness::Ready).await.unwrap().clone();
@@ -170,6 +191,10 @@ async fn a_port_in_use_ends_it_before_anything_is_asked_of_the_api_server() {
         namespace: NAMESPACE.to_owned(),
         exempt_namespaces: BTreeSet::new(),
         owner: None,
+        config_map: "kyverno".to_owned(),
+        policy_status: PolicyStatus::Pharos,
+        events: EventOptions::default(),
+        reporter: "test".to_owned(),
         shutdown_delay: Duration::ZERO,
     };
     let (_leading, leadership) = watch::channel(leading());

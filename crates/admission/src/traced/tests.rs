@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
+use crate::events::Events;
 use crate::namespaces::{Known, Namespaces};
 use crate::policies::Policies;
-use crate::routes::{self, Webhook};
+use crate::record::Facts;
+use crate::routes::{self, Knowledge, Webhook};
 use crate::server::{self, Patience, Server};
 use crate::testing::{Connection, material, observed, policy, serving};
 
@@ -49,12 +51,14 @@ async fn scene() -> (Server, Connection, Kept) {
     let api: Api<Namespace> = Api::all(Client::new(api, "default"));
     let (_, known) = watch::channel(Known::default());
     let namespaces = Namespaces::new(api, known);
-    let webhook = Webhook::new(policies, namespaces, Arc::new(instruments));
+    let facts: Arc<dyn Facts> = Arc::new(instruments);
+    let events = Events::untold(facts.clone());
+    let webhook = Webhook::new(Knowledge::of_policies(policies), namespaces, facts, events);
 
     let material = material();
     let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    let (router, tls) = (routes::router(&webhook), serving(&material));
+    let (router, tls) = (routes::router(&webhook, Router::new()), serving(&material));
     let server = Server::start(listener, tls, router, spans, Patience::DEFAULT).unwrap();
     let client = Connection::open(address, material.bundle()).await.unwrap();
     (server, client, kept)

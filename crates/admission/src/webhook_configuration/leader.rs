@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Resource};
 use pharos_cluster::election::Leadership;
 use pharos_cluster::in_time;
@@ -18,6 +19,7 @@ use pharos_cluster::trouble::{Episode, Trouble};
 use pharos_cluster::view::{Observed, View};
 use tokio::sync::watch;
 
+use super::exempt::OwnUser;
 use super::{MANAGED_BY, Registration, ours};
 use crate::certificate::Material;
 use crate::policies::Policies;
@@ -25,6 +27,8 @@ use crate::policies::Policies;
 /// The owner of the fields that we apply, the same for every leader.
 const FIELD_MANAGER: &str = "pharos-admission";
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// How long the watch may take to show what was written.
+const SHOWN_AFTER: Duration = Duration::from_secs(5);
 
 /// What [`keep`] derives the configuration from.
 #[derive(Clone)]
@@ -50,7 +54,11 @@ pub(super) enum Step {
 
 impl Sources {
     /// What to do, and about which version of what stands.
-    fn step(&mut self, registration: &Registration) -> (Step, Option<String>) {
+    fn step(
+        &mut self,
+        registration: &Registration,
+        own_user: Option<&OwnUser>,
+    ) -> (Step, Option<String>) {
         if !self.leadership.borrow_and_update().holds() {
             return (Step::Rest, None);
         }
@@ -60,7 +68,7 @@ impl Sources {
         let objects = self.view.borrow_and_update().objects.clone();
         match (policies, newest, objects) {
             (Some(policies), Some(newest), Some(objects)) if serving => {
-                let desired = registration.desired(&policies, newest.bundle());
+                let desired = registration.desired(&policies, newest.bundle(), own_user);
                 let found = objects.values().next();
                 let version = found.and_then(|found| found.metadata.resource_version.clone());
                 (step(desired, found, registration.owner.as_deref()), version)
@@ -126,14 +134,22 @@ pub(crate) async fn keep(
 ) {
     let what = format!("write the ValidatingWebhookConfiguration {}", registration.name());
     let mut episode = Episode::of(what);
+    let mut own_user = None;
     // A watch that lags shows what stood before: the same again would be written in vain.
     let mut last = (Step::Rest, None);
     loop {
-        let next = sources.step(&registration);
-        let written =
-            if next == last { Ok(()) } else { in_time(write(&api, &registration, &next.0)).await };
-        match written {
-            Ok(()) => {
+        let outcome = async {
+            if own_user.is_none() {
+                own_user = Some(in_time(who_we_are(&api)).await?);
+            }
+            let next = sources.step(&registration, own_user.as_ref().and_then(Option::as_ref));
+            if next != last {
+                in_time(write(&api, &registration, &next.0)).await?;
+            }
+            Ok(next)
+        };
+        match outcome.await {
+            Ok(next) => {
                 episode.succeeded();
                 last = next;
             }
@@ -144,7 +160,16 @@ pub(crate) async fn keep(
                 continue;
             }
         }
-        if sources.changed().await.is_err() {
+        let changed = tokio::select! {
+            changed = sources.changed() => changed,
+            // The watch is to show by now what was written. If somebody undid it before the watch saw
+            // it, the watch shows nothing new, ever.
+            () = tokio::time::sleep(SHOWN_AFTER), if last.0 != Step::Rest => {
+                last = (Step::Rest, None);
+                Ok(())
+            }
+        };
+        if changed.is_err() {
             return;
         }
     }
@@ -181,6 +206,22 @@ async fn write(
             Ok(())
         }
     }
+}
+
+/// The ServiceAccount that this process is, if it is one. An API server that does not say is no
+/// reason to register nothing.
+async fn who_we_are(api: &Api<ValidatingWebhookConfiguration>) -> kube::Result<Option<OwnUser>> {
+    let reviews = Api::<SelfSubjectReview>::all(api.clone().into_client());
+    let review = match reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await {
+        Ok(review) => review,
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404 | 405) => {
+            tracing::warn!(%status, "cannot ask who we are: policies see our own requests");
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let user = review.status.and_then(|status| status.user_info);
+    Ok(user.and_then(|user| user.username).as_deref().and_then(OwnUser::parse))
 }
 
 /// Refers to the ClusterRole of this name. Without it nothing is registered: Pharos is being

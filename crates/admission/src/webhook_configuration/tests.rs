@@ -20,7 +20,7 @@ fn desired(specs: &[Value]) -> Option<ValidatingWebhookConfiguration> {
     let named = specs.iter().enumerate();
     let policies = named.map(|(index, spec)| policy(&format!("p{index}"), spec.clone()));
     let policies = Policies::default().succeed(&crate::testing::observed(policies));
-    registration().desired(&policies, material().bundle())
+    registration().desired(&policies, material().bundle(), None)
 }
 
 fn merged(policies: &[Value]) -> Vec<String> {
@@ -262,6 +262,13 @@ fn a_policy_for_everything_does_not_see_what_the_control_plane_lives_on() {
         ("apiregistration.k8s.io", "apiservices", "status", false),
         ("authentication.k8s.io", "tokenreviews", "", false),
         ("authorization.k8s.io", "subjectaccessreviews", "", false),
+        ("storage.k8s.io", "storageclasses", "", true),
+        ("storage.k8s.io", "csinodes", "", false),
+        ("kyverno.io", "clusterpolicies", "status", false),
+        ("wgpolicyk8s.io", "policyreports", "", false),
+        ("openreports.io", "reports", "", false),
+        ("reports.kyverno.io", "ephemeralreports", "", false),
+        ("authorization.k8s.io", "localsubjectaccessreviews", "", false),
         ("certificates.k8s.io", "certificatesigningrequests", "approval", false),
         ("flowcontrol.apiserver.k8s.io", "flowschemas", "status", false),
     ] {

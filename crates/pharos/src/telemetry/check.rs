@@ -18,6 +18,7 @@ use pharos_cluster::references::References;
 use pharos_telemetry::Proxies;
 
 use crate::arguments::telemetry::CheckArguments;
+use crate::console;
 
 use deadline::Deadline;
 use selection::{Namespaces, Standing, standings};
@@ -55,9 +56,9 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
         let inquiry = Inquiry::of(arguments).await?;
         anyhow::Ok(inquiry.verdicts(subjects, &inspector).await)
     };
-    let objects = super::runtime()?.block_on(judging)?;
+    let objects = console::runtime()?.block_on(judging)?;
     let verdicts = Verdicts::of(objects, broken, skipped);
-    super::print(&render::rendered(&verdicts, arguments.output)?)?;
+    console::print(&render::rendered(&verdicts, arguments.output)?)?;
     Ok(verdicts.outcome.into())
 }
 
@@ -66,7 +67,7 @@ pub(super) fn run(arguments: &CheckArguments) -> anyhow::Result<ExitCode> {
 impl Inquiry {
     async fn of(arguments: &CheckArguments) -> anyhow::Result<Self> {
         let client = match arguments.cluster {
-            true => Some(super::client(arguments.kubeconfig.as_deref()).await?),
+            true => Some(console::client(arguments.kubeconfig.as_deref()).await?),
             false => None,
         };
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

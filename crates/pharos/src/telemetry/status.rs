@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 
 use crate::arguments::telemetry::{OutputFormat, StatusArguments};
+use crate::console;
 
 use gather::Gathered;
 use picture::Picture;
@@ -30,8 +31,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Shows what there is.
 pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<ExitCode> {
     let StatusArguments { name, namespace, kubeconfig, all, output } = arguments;
-    let gathered = super::runtime()?.block_on(async {
-        let client = super::client(kubeconfig.as_deref()).await?;
+    let gathered = console::runtime()?.block_on(async {
+        let client = console::client(kubeconfig.as_deref()).await?;
         let gathering = Gathered::of(&client, namespace);
         tokio::time::timeout(DEADLINE, gathering)
             .await
@@ -54,6 +55,6 @@ pub(super) fn run(arguments: &StatusArguments) -> anyhow::Result<ExitCode> {
             render::text(&picture, if *all { Shown::All } else { Shown::Few }, now)
         }
     };
-    super::print(&text)?;
+    console::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::verdict::{Finding, Severity, Verdict, Verdicts};
 use crate::arguments::telemetry::OutputFormat;
-use crate::telemetry::table::{Table, printable};
+use crate::table::{Table, printable};
 
 /// The verdicts as they were asked for.
 pub(super) fn rendered(verdicts: &Verdicts, format: OutputFormat) -> anyhow::Result<String> {

@@ -8,7 +8,7 @@ use pharos_api::telemetryconfig::{ComponentState, ComponentStatus};
 
 use super::age::{ago, until};
 use super::picture::{Object, Picture, Replica, ReplicaState};
-use crate::telemetry::table::{Table, printable};
+use crate::table::{Table, printable};
 
 mod exports;
 

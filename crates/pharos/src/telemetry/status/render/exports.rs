@@ -8,7 +8,7 @@ use pharos_api::telemetryconfig::{ExporterState, Signal};
 use super::super::age::ago;
 use super::super::picture::{Exporter, Picture, Replica};
 use super::cut;
-use crate::telemetry::table::{NOTHING, Table};
+use crate::table::{NOTHING, Table};
 
 /// What all replicas together did with one exporter.
 #[derive(Default)]

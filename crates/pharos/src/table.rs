@@ -3,35 +3,35 @@
 
 /// Cells of text; the last column is as wide as it likes.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 /// What stands between two columns.
 const GAP: usize = 3;
 /// A cell without a value.
-pub(super) const NOTHING: &str = "-";
+pub(crate) const NOTHING: &str = "-";
 
 // === impl Table ===
 
 impl Table {
     /// A table with these words over its columns.
-    pub(super) fn new(head: &[&str]) -> Self {
+    pub(crate) fn new(head: &[&str]) -> Self {
         Self { rows: vec![head.iter().map(|word| (*word).to_owned()).collect()] }
     }
 
     /// Adds a row.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
     }
 
     /// Whether there is nothing under its head.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.rows.len() == 1
     }
 
     /// The table, every line behind `indent` and none with blanks at its end.
-    pub(super) fn text(&self, indent: &str) -> String {
+    pub(crate) fn text(&self, indent: &str) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let wide = |column: usize| {
             let cells = self.rows.iter().filter_map(|row| row.get(column));
@@ -56,7 +56,7 @@ impl Table {
 
 /// The text with a space for every control character: whoever writes it can neither begin a line nor
 /// command the terminal.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 

@@ -1,0 +1,184 @@
+//! What this engine makes of the policies of a cluster, asked once by whoever wants to know.
+//!
+//! The answer is made by the code that admission runs on, so that it says what a replica of the same
+//! version says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kube::Client;
+use kube::api::ListParams;
+use pharos_cluster::served;
+use pharos_cluster::trouble::Trouble;
+use pharos_cluster::view::Observed;
+use serde::Serialize;
+
+use crate::policies::{Defect, Entry, Kind, Objects, Outcome, Policies};
+
+const PAGE: u32 = 500;
+
+/// What becomes of one policy or exception.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inspected {
+    /// The kind.
+    pub kind: &'static str,
+    /// The version that it was read in.
+    pub api_version: String,
+    /// The namespace, if it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The name.
+    pub name: String,
+    /// The generation that was looked at.
+    pub generation: Option<i64>,
+    /// Whether it does what it says.
+    pub ready: bool,
+    /// Why, from a closed set.
+    pub reason: &'static str,
+    /// Why, for people.
+    pub message: String,
+    /// What happens when it is violated.
+    pub actions: Vec<String>,
+    /// Its rules, those that were generated included.
+    pub rules: Vec<String>,
+    /// Everything that is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+/// Something wrong with a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// The field.
+    pub path: String,
+    /// The expression, if it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
+    /// Where in the expression: line and column, both from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// What is wrong.
+    pub message: String,
+    /// Which kind of problem it is, from a closed set.
+    pub reason: &'static str,
+}
+
+/// Why policies cannot be inspected.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot list {what}: {source}; {remedy}")]
+pub struct InspectError {
+    what: String,
+    remedy: String,
+    #[source]
+    source: Box<kube::Error>,
+}
+
+/// Everything that the API server holds of policies and exceptions, by kind, namespace and name.
+///
+/// # Errors
+/// If any served kind cannot be listed.
+pub async fn inspect(client: &Client) -> Result<Vec<Inspected>, InspectError> {
+    let kinds: Vec<_> = Kind::all().map(Kind::custom).collect();
+    let served = served::look(client, &kinds).await;
+    let served = served.map_err(|error| InspectError::new("which policies are served", error))?;
+    let mut objects: BTreeMap<Kind, Objects> = BTreeMap::new();
+    for kind in Kind::all() {
+        let custom = kind.custom();
+        let Some(version) = served.version(&custom) else { continue };
+        let api = custom.api(client.clone(), version);
+        let mut asked = ListParams { limit: Some(PAGE), ..ListParams::default() };
+        let mut found = BTreeMap::new();
+        loop {
+            let page = api.list(&asked).await;
+            let page = page.map_err(|error| InspectError::new(custom.plural, error))?;
+            for object in page.items {
+                let observed = Observed::from(object);
+                found.insert(observed.uid().to_owned(), observed);
+            }
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => asked.continue_token = Some(token),
+                None => break,
+            }
+        }
+        objects.insert(kind, Arc::new(found));
+    }
+    let policies = Policies::default().succeed(&objects);
+    let mut entries: Vec<_> = policies.entries().values().collect();
+    let place = |entry: &Entry| (entry.kind, entry.metadata.namespace.clone());
+    entries.sort_by(|one, other| {
+        place(one).cmp(&place(other)).then_with(|| one.name().cmp(other.name()))
+    });
+    Ok(entries.into_iter().map(Inspected::of).collect())
+}
+
+// === impl Inspected ===
+
+impl Inspected {
+    fn of(entry: &Entry) -> Self {
+        let compiled = match &entry.outcome {
+            Outcome::InForce(compiled) => Some(compiled),
+            Outcome::NotForAdmission | Outcome::Broken(_) => None,
+        };
+        let actions = compiled.iter().flat_map(|compiled| compiled.actions());
+        Self {
+            kind: entry.kind.name(),
+            api_version: entry.api_version.clone(),
+            namespace: entry.metadata.namespace.clone(),
+            name: entry.name().to_owned(),
+            generation: entry.metadata.generation,
+            ready: entry.outcome.is_ready(),
+            reason: entry.outcome.reason(),
+            message: entry.outcome.message(),
+            actions: actions.map(|action| format!("{action:?}")).collect(),
+            rules: Vec::new(),
+            problems: Problem::of(&entry.outcome),
+        }
+    }
+}
+
+// === impl Problem ===
+
+impl Problem {
+    fn of(outcome: &Outcome) -> Vec<Self> {
+        let Outcome::Broken(defect) = outcome else { return Vec::new() };
+        match defect {
+            Defect::Uncompilable(errors) => errors
+                .iter()
+                .map(|error| Self {
+                    path: error.path().to_owned(),
+                    expression: error.source_expression().map(str::to_owned),
+                    position: error.position().map(|position| position.to_string()),
+                    message: error.message().to_owned(),
+                    reason: error.reason(),
+                })
+                .collect(),
+            Defect::Unsupported(_) | Defect::Undecodable(_) => vec![Self {
+                path: String::new(),
+                expression: None,
+                position: None,
+                message: defect.to_string(),
+                reason: defect.reason(),
+            }],
+        }
+    }
+}
+
+// === impl InspectError ===
+
+impl InspectError {
+    fn new(what: &str, error: kube::Error) -> Self {
+        let remedy = match Trouble::of(&error) {
+            Trouble::Forbidden => {
+                format!("whoever asks needs a ClusterRole that may list {what}")
+            }
+            trouble => trouble.remedy().to_owned(),
+        };
+        Self { what: what.to_owned(), remedy, source: Box::new(error) }
+    }
+
+    /// A closed word.
+    pub fn reason(&self) -> &'static str {
+        Trouble::of(&self.source).reason()
+    }
+}

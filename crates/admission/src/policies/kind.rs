@@ -1,0 +1,88 @@
+//! The kinds that are watched: those that are evaluated, exceptions from them, and those of which
+//! only the status says that they are not.
+
+use pharos_cluster::served::CustomKind;
+
+/// A kind of Kyverno's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    ValidatingPolicy,
+    NamespacedValidatingPolicy,
+    ClusterPolicy,
+    Policy,
+    PolicyException,
+    /// One that this version does not evaluate.
+    Other(CustomKind),
+}
+
+const POLICIES: &str = "policies.kyverno.io";
+const KYVERNO: &str = "kyverno.io";
+/// Kyverno's own preference does not count: what every version says is the same.
+const VERSIONS: &[&str] = &["v1", "v1beta1", "v1alpha1"];
+
+const EVALUATED: [Kind; 5] = [
+    Kind::ValidatingPolicy,
+    Kind::NamespacedValidatingPolicy,
+    Kind::ClusterPolicy,
+    Kind::Policy,
+    Kind::PolicyException,
+];
+
+const OTHERS: [CustomKind; 8] = [
+    of(POLICIES, "MutatingPolicy", "mutatingpolicies"),
+    of(POLICIES, "NamespacedMutatingPolicy", "namespacedmutatingpolicies"),
+    of(POLICIES, "GeneratingPolicy", "generatingpolicies"),
+    of(POLICIES, "NamespacedGeneratingPolicy", "namespacedgeneratingpolicies"),
+    of(POLICIES, "ImageValidatingPolicy", "imagevalidatingpolicies"),
+    of(POLICIES, "NamespacedImageValidatingPolicy", "namespacedimagevalidatingpolicies"),
+    of(POLICIES, "DeletingPolicy", "deletingpolicies"),
+    of(POLICIES, "NamespacedDeletingPolicy", "namespaceddeletingpolicies"),
+];
+
+const fn of(group: &'static str, kind: &'static str, plural: &'static str) -> CustomKind {
+    CustomKind { group, kind, plural, versions: VERSIONS }
+}
+
+// === impl Kind ===
+
+impl Kind {
+    /// Every kind, those that are evaluated first.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        EVALUATED.into_iter().chain(OTHERS.map(Self::Other))
+    }
+
+    pub(crate) const fn custom(self) -> CustomKind {
+        match self {
+            Self::ValidatingPolicy => of(POLICIES, "ValidatingPolicy", "validatingpolicies"),
+            Self::NamespacedValidatingPolicy => {
+                of(POLICIES, "NamespacedValidatingPolicy", "namespacedvalidatingpolicies")
+            }
+            Self::ClusterPolicy => {
+                CustomKind { versions: &["v1"], ..of(KYVERNO, "ClusterPolicy", "clusterpolicies") }
+            }
+            Self::Policy => CustomKind { versions: &["v1"], ..of(KYVERNO, "Policy", "policies") },
+            Self::PolicyException => of(POLICIES, "PolicyException", "policyexceptions"),
+            Self::Other(kind) => kind,
+        }
+    }
+
+    /// The kind's name.
+    pub(crate) const fn name(self) -> &'static str {
+        self.custom().kind
+    }
+
+    /// Whether a policy may be missed while objects of the kind are not known.
+    pub(crate) const fn is_evaluated(self) -> bool {
+        !matches!(self, Self::Other(_))
+    }
+
+    /// Whether its objects have a status to be written.
+    pub(crate) const fn has_status(self) -> bool {
+        !matches!(self, Self::PolicyException)
+    }
+
+    /// Whether its status has the shape of `kyverno.io`.
+    pub(crate) const fn is_of_kyverno_io(self) -> bool {
+        matches!(self, Self::ClusterPolicy | Self::Policy)
+    }
+}

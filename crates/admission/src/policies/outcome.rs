@@ -1,0 +1,129 @@
+//! What becomes of one object: compiled, or why not. Pure.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kube::api::DynamicObject;
+use pharos_api::policy::ValidatingPolicy;
+use pharos_policy::{CompileErrors, CompiledPolicy, Origin};
+use serde::de::DeserializeOwned;
+
+use super::Kind;
+
+/// What became of an object.
+#[derive(Clone, Debug)]
+pub(crate) enum Outcome {
+    /// Evaluated at every request that it matches.
+    InForce(Arc<CompiledPolicy>),
+    /// Sound, but it says itself that it is not for admission.
+    NotForAdmission,
+    /// Evaluated nowhere.
+    Broken(Defect),
+}
+
+/// Why an object is not evaluated.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Defect {
+    /// This version evaluates no object of its kind.
+    Unsupported(Kind),
+    /// It is not what its kind says that it is.
+    Undecodable(String),
+    /// Not all of it compiles.
+    Uncompilable(Arc<CompileErrors>),
+}
+
+/// How much of an expression is repeated.
+const QUOTED: usize = 256;
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Compiles an object of that kind.
+    pub(crate) fn of(kind: Kind, object: &DynamicObject) -> Self {
+        match kind {
+            Kind::ValidatingPolicy => {
+                Self::policy(object, |policy: &ValidatingPolicy| pharos_policy::compile(policy))
+            }
+            kind => Self::Broken(Defect::Unsupported(kind)),
+        }
+    }
+
+    fn policy<K: DeserializeOwned>(
+        object: &DynamicObject,
+        compile: impl FnOnce(&K) -> Result<CompiledPolicy, CompileErrors>,
+    ) -> Self {
+        match decoded(object).map(|policy| compile(&policy)) {
+            Ok(Ok(compiled)) if compiled.is_evaluated_for(Origin::Admission) => {
+                Self::InForce(Arc::new(compiled))
+            }
+            Ok(Ok(_)) => Self::NotForAdmission,
+            Ok(Err(errors)) => Self::Broken(Defect::Uncompilable(Arc::new(errors))),
+            Err(error) => Self::Broken(Defect::Undecodable(error)),
+        }
+    }
+
+    /// Whether it is as its writer meant it.
+    pub(crate) fn is_ready(&self) -> bool {
+        !matches!(self, Self::Broken(_))
+    }
+
+    /// A closed word.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::InForce(_) => "Succeeded",
+            Self::NotForAdmission => "NotForAdmission",
+            Self::Broken(defect) => defect.reason(),
+        }
+    }
+
+    /// For people.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::InForce(_) => "every expression compiles".to_owned(),
+            Self::NotForAdmission => "spec.evaluation excludes admission".to_owned(),
+            Self::Broken(defect) => defect.to_string(),
+        }
+    }
+}
+
+/// The object as its kind has it.
+fn decoded<K: DeserializeOwned>(object: &DynamicObject) -> Result<K, String> {
+    let whole = serde_json::to_value(object).map_err(|error| error.to_string())?;
+    serde_json::from_value(whole).map_err(|error| error.to_string())
+}
+
+// === impl Defect ===
+
+impl Defect {
+    /// A closed word.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Unsupported(_) => "Unsupported",
+            Self::Undecodable(_) => "Undecodable",
+            Self::Uncompilable(errors) => errors.reason(),
+        }
+    }
+}
+
+impl fmt::Display for Defect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsupported(kind) => {
+                write!(f, "this version of Pharos evaluates no policies of kind {}", kind.name())
+            }
+            Self::Undecodable(error) => f.write_str(error),
+            Self::Uncompilable(errors) => {
+                for (index, error) in errors.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { "; " };
+                    write!(f, "{separator}{error}")?;
+                    if let Some(expression) = error.source_expression() {
+                        let shown = &expression[..expression.floor_char_boundary(QUOTED)];
+                        let more = if shown.len() < expression.len() { "..." } else { "" };
+                        write!(f, ", in: {}{more}", shown.trim())?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}

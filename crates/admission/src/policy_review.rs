@@ -1,0 +1,143 @@
+//! The webhook that looks at policies before they are stored, so that who writes one is told at once
+//! what is wrong with it.
+//!
+//! What cannot be compiled is refused, as Kyverno refuses it; what this version merely does not do
+//! passes with a warning, and so does an object that is wrong already and changes in something else:
+//! its labels can be changed, and what is broken can be deleted. [`judge`] is the decision, pure.
+//!
+//! It is registered so that it fails open, for creations and updates only: a policy that was stored
+//! while nobody looked shows its problems in its status, and nothing here is in the way of deleting
+//! one. Compiling has threads of its own and a bound; what does not get its turn passes with a
+//! warning.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Request as HttpRequest, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use kube::api::DynamicObject;
+use pharos_policy::{Evaluation, Request, StatusReason};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::enforce::{Decision, Verdict, bounded};
+use crate::policies::{Defect, Kind, Outcome};
+use crate::policy_status::PolicyStatus;
+use crate::record::{Facts, record};
+use crate::review;
+use crate::routes::{self, Refusal, Webhook};
+
+/// Where it is called.
+pub(crate) const PATH: &str = "/validate/policies";
+/// How many policies are compiled at a time, beside those that are in force.
+const AT_ONCE: usize = 2;
+/// How long one waits for its turn and for its end; the API server gives up after ten seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Looks at policies.
+pub(crate) struct PolicyWebhook {
+    webhook: Arc<Webhook>,
+    facts: Arc<dyn Facts>,
+    whose: PolicyStatus,
+    turns: Arc<Semaphore>,
+}
+
+/// The route of the webhook.
+pub(crate) fn router(webhook: Arc<Webhook>, facts: Arc<dyn Facts>, whose: PolicyStatus) -> Router {
+    let turns = Arc::new(Semaphore::new(AT_ONCE));
+    let state = Arc::new(PolicyWebhook { webhook, facts, whose, turns });
+    Router::new().route(PATH, post(look).with_state(state))
+}
+
+async fn look(State(state): State<Arc<PolicyWebhook>>, request: HttpRequest) -> Response {
+    let answered = state.answer(request).await;
+    answered.unwrap_or_else(|refusal| state.webhook.refuse(&refusal))
+}
+
+// === impl PolicyWebhook ===
+
+impl PolicyWebhook {
+    async fn answer(&self, http: HttpRequest) -> Result<Response, Refusal> {
+        let started = Instant::now();
+        let body = routes::body(http).await?;
+        let document = Arc::new(review::parse(&body)?);
+        drop(body);
+        let request = review::request(&document)?;
+        let subject = self.facts.begin(&request);
+        let verdict = subject.within(self.verdict(document.clone())).await;
+        let answer = Json(review::answer(&request, &verdict)).into_response();
+        let nothing = Evaluation::default();
+        record(&*self.facts, &subject, &nothing, &verdict, started.elapsed());
+        Ok(answer)
+    }
+
+    async fn verdict(&self, document: Arc<Value>) -> Verdict {
+        let whose = self.whose;
+        let turns = self.turns.clone();
+        let judged = async move {
+            let turn = turns.acquire_owned().await.ok()?;
+            let judging = tokio::task::spawn_blocking(move || {
+                // Held by the thread, which goes on when nobody waits any more.
+                let _turn = turn;
+                Some(judge(&review::request(&document).ok()?, whose))
+            });
+            judging.await.ok()?
+        };
+        match timeout(PATIENCE, judged).await {
+            Ok(Some(verdict)) => verdict,
+            Ok(None) | Err(_) => {
+                passed(vec!["Pharos did not get to compiling it; see its status".to_owned()])
+            }
+        }
+    }
+}
+
+/// What is said about an object that is to be stored.
+fn judge(request: &Request<'_>, whose: PolicyStatus) -> Verdict {
+    let kind = Kind::all().find(|kind| {
+        let custom = kind.custom();
+        (custom.group, custom.kind) == (request.kind.group, request.kind.kind)
+    });
+    let outcome = kind.and_then(|kind| outcome(kind, request.object));
+    let Some(Outcome::Broken(defect)) = outcome else {
+        return passed(Vec::new());
+    };
+    let is_old = request.old_object.get("spec").is_some_and(|old| *old == request.object["spec"]);
+    let is_ours = whose == PolicyStatus::Pharos;
+    match &defect {
+        // Kyverno evaluates them, or another engine; that this one does not is in their status.
+        Defect::Unsupported(_) if !is_ours => passed(Vec::new()),
+        _ if is_old || !is_ours || !is_wrong(&defect) => passed(vec![defect.to_string()]),
+        _ => Verdict {
+            decision: Decision::Deny { message: defect.to_string(), reason: StatusReason::Invalid },
+            ..Verdict::default()
+        },
+    }
+}
+
+/// Whether no engine can use it, as far as this one can tell.
+fn is_wrong(defect: &Defect) -> bool {
+    match defect {
+        Defect::Unsupported(_) => false,
+        Defect::Undecodable(_) => true,
+        Defect::Uncompilable(errors) => errors.iter().any(|error| error.reason() != "Unsupported"),
+    }
+}
+
+fn outcome(kind: Kind, object: &Value) -> Option<Outcome> {
+    let mut object: DynamicObject = serde_json::from_value(object.clone()).ok()?;
+    // One whose name is to be generated is named after what it will begin with.
+    let generated = object.metadata.generate_name.clone();
+    object.metadata.name = object.metadata.name.or(generated);
+    Some(Outcome::of(kind, &object))
+}
+
+fn passed(warnings: Vec<String>) -> Verdict {
+    Verdict { warnings: bounded(warnings), ..Verdict::default() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use http::header::CONTENT_TYPE;
+use kube::{Api, Client};
+use pharos_instruments::{AdmissionReviewFacts, Answer, Subject, ValidatingPolicyFacts};
+use serde_json::json;
+use std::sync::Mutex;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::events::Events;
+use crate::namespaces::{Known, Namespaces};
+use crate::routes::Knowledge;
+use crate::testing::policy;
+
+/// A request to store an object.
+fn request(object: &Value, old: &Value) -> Value {
+    let (group, version) = object["apiVersion"].as_str().unwrap().split_once('/').unwrap();
+    json!({
+        "uid": "1", "operation": if old.is_null() { "CREATE" } else { "UPDATE" }, "name": "p",
+        "kind": {"group": group, "version": version, "kind": object["kind"]},
+        "resource": {"group": group, "version": version, "resource": "x"},
+        "object": object, "oldObject": old,
+    })
+}
+
+fn judged(object: &Value, old: &Value, whose: PolicyStatus) -> Verdict {
+    judge(&Request::parse(&request(object, old)).unwrap(), whose)
+}
+
+fn policy_with(spec: Value) -> Value {
+    serde_json::to_value(policy("p", spec)).unwrap()
+}
+
+fn broken() -> Value {
+    policy_with(json!({"validations": [{"expression": "object."}]}))
+}
+
+fn denial(verdict: &Verdict) -> &str {
+    match &verdict.decision {
+        Decision::Deny { message, .. } => message,
+        Decision::Allow => panic!("it is allowed: {verdict:?}"),
+    }
+}
+
+#[test]
+fn a_policy_that_does_not_compile_is_refused_with_the_expression() {
+    let verdict = judged(&broken(), &Value::Null, PolicyStatus::Pharos);
+    let message = denial(&verdict);
+    assert!(message.contains("spec.validations[0].expression"), "{message}");
+    assert!(message.contains("in: object."), "{message}");
+    let undecodable = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "ValidatingPolicy",
+        "metadata": {"name": "p"}, "spec": {"validations": 1}});
+    denial(&judged(&undecodable, &Value::Null, PolicyStatus::Pharos));
+    assert_eq!(
+        judged(&policy_with(json!({})), &Value::Null, PolicyStatus::Pharos),
+        Verdict::default()
+    );
+}
+
+#[test]
+fn what_was_wrong_before_may_change_in_something_else() {
+    let mut labelled = broken();
+    labelled["metadata"]["labels"] = json!({"a": "b"});
+    let verdict = judged(&labelled, &broken(), PolicyStatus::Pharos);
+    assert_eq!(verdict.decision, Decision::Allow);
+    assert_eq!(verdict.warnings.len(), 1);
+    denial(&judged(&broken(), &policy_with(json!({})), PolicyStatus::Pharos));
+}
+
+#[test]
+fn what_this_version_does_not_do_passes_with_a_warning() {
+    let mutating = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "MutatingPolicy",
+        "metadata": {"name": "p"}, "spec": {}});
+    let verdict = judged(&mutating, &Value::Null, PolicyStatus::Pharos);
+    assert_eq!(verdict.decision, Decision::Allow);
+    assert!(verdict.warnings[0].contains("MutatingPolicy"), "{verdict:?}");
+    let beside_kyverno = judged(&mutating, &Value::Null, PolicyStatus::Kyverno);
+    assert_eq!(beside_kyverno, Verdict::default());
+    let foreign = json!({"apiVersion": "g/v1", "kind": "X", "metadata": {}});
+    assert_eq!(judged(&foreign, &Value::Null, PolicyStatus::Pharos), Verdict::default());
+}
+
+#[test]
+fn beside_kyverno_it_is_kyverno_that_refuses() {
+    let verdict = judged(&broken(), &Value::Null, PolicyStatus::Kyverno);
+    assert_eq!(verdict.decision, Decision::Allow);
+    assert_eq!(verdict.warnings.len(), 1);
+}
+
+#[test]
+fn a_policy_whose_name_is_generated_is_as_good_as_another() {
+    let mut nameless = policy_with(json!({}));
+    nameless["metadata"] = json!({"generateName": "p-"});
+    assert_eq!(judged(&nameless, &Value::Null, PolicyStatus::Pharos), Verdict::default());
+}
+
+#[derive(Default)]
+struct Noted(Mutex<Vec<bool>>);
+
+impl Facts for Noted {
+    fn review(&self, _: &Subject, facts: &AdmissionReviewFacts<'_>) {
+        self.0.lock().unwrap().push(facts.answer == Answer::Allowed);
+    }
+    fn policy(&self, _: &Subject, _: &ValidatingPolicyFacts<'_>) {}
+    fn refusal(&self, _: &'static str) {}
+}
+
+#[tokio::test]
+async fn it_answers_reviews_and_counts_them() {
+    let noted = Arc::new(Noted::default());
+    let (_, policies) = watch::channel(None);
+    let (_, known) = watch::channel(Known::default());
+    let namespaces = Namespaces::new(Api::all(Client::new(Router::new(), "default")), known);
+    let events = Events::untold(noted.clone());
+    let webhook = Webhook::new(Knowledge::of_policies(policies), namespaces, noted.clone(), events);
+    let router = router(webhook, noted.clone(), PolicyStatus::Pharos);
+    for (object, allowed) in [(policy_with(json!({})), true), (broken(), false)] {
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": request(&object, &Value::Null),
+        });
+        let http = HttpRequest::post(PATH).header(CONTENT_TYPE, "application/json");
+        let http = http.body(Body::from(review.to_string())).unwrap();
+        let answer = router.clone().oneshot(http).await.unwrap();
+        let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+        let body: BTreeMap<String, Value> = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["response"]["allowed"], allowed);
+        assert_eq!(body["response"]["uid"], "1");
+    }
+    assert_eq!(*noted.0.lock().unwrap(), [true, false]);
+}

@@ -1,0 +1,116 @@
+//! The functions that expressions can call: declared once, with their types for the checker and
+//! their code for the evaluator.
+//!
+//! A library is a function that adds its [`Overload`]s to a [`Library`]. The checker chooses among
+//! the overloads of a name by the types that it knows; where they are dyn, the evaluator chooses
+//! among those left by the values that come.
+
+use std::collections::HashMap;
+
+use super::meter::{Fault, Host};
+use super::types::Type;
+use super::value::Value;
+
+mod kubernetes;
+mod kyverno;
+
+/// The code of an overload. The number of arguments is what was declared, the receiver first; their
+/// types are what was declared, except below what is dyn. Work and memory that grow with the input
+/// are charged to the host's meter before they are spent.
+pub(crate) type Call = for<'a> fn(&Host<'_>, &[Value<'a>]) -> Result<Value<'a>, Fault>;
+
+/// All functions, type names and constants.
+#[derive(Default)]
+pub(crate) struct Library {
+    functions: HashMap<&'static str, Vec<Overload>>,
+    types: HashMap<&'static str, Type>,
+}
+
+/// One way to call a function.
+#[derive(Debug)]
+pub(crate) struct Overload {
+    pub(crate) style: Style,
+    /// The types of the arguments, the receiver's first.
+    pub(crate) parameters: Vec<Type>,
+    pub(crate) result: Type,
+    pub(crate) call: Call,
+    /// What a literal string among the arguments must be, checked when the policy is compiled.
+    pub(crate) literal: Option<Literal>,
+}
+
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// As `name(a, b)`; the name may have dots.
+    Global,
+    /// As `a.name(b)`.
+    Member,
+}
+
+/// What a literal string must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Literal {
+    /// A regular expression at this position among the arguments. It is compiled with the policy, and
+    /// [`Host`] hands it out again.
+    Pattern(usize),
+}
+
+// === impl Library ===
+
+impl Library {
+    /// What Kubernetes and Kyverno add to the language, in that order.
+    pub(crate) fn extend(&mut self) {
+        kubernetes::declare(self);
+        kyverno::declare(self);
+    }
+
+    /// Declares a function called as `name(...)`.
+    pub(crate) fn global(
+        &mut self,
+        name: &'static str,
+        parameters: impl Into<Vec<Type>>,
+        result: Type,
+        call: Call,
+    ) -> &mut Overload {
+        self.overload(name, Style::Global, parameters.into(), result, call)
+    }
+
+    /// Declares a function called as `value.name(...)`; the first parameter is the receiver.
+    pub(crate) fn member(
+        &mut self,
+        name: &'static str,
+        parameters: impl Into<Vec<Type>>,
+        result: Type,
+        call: Call,
+    ) -> &mut Overload {
+        self.overload(name, Style::Member, parameters.into(), result, call)
+    }
+
+    fn overload(
+        &mut self,
+        name: &'static str,
+        style: Style,
+        parameters: Vec<Type>,
+        result: Type,
+        call: Call,
+    ) -> &mut Overload {
+        let overloads = self.functions.entry(name).or_default();
+        overloads.push(Overload { style, parameters, result, call, literal: None });
+        overloads.last_mut().expect("one was pushed")
+    }
+
+    /// Declares the name of a type, which is a value in CEL.
+    pub(crate) fn type_name(&mut self, name: &'static str, type_: Type) {
+        self.types.insert(name, type_);
+    }
+
+    /// Every way to call a function of that name.
+    pub(crate) fn overloads(&self, name: &str) -> &[Overload] {
+        self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The type of that name.
+    pub(crate) fn named_type(&self, name: &str) -> Option<&Type> {
+        self.types.get(name)
+    }
+}
