@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use pharos_e2e::manifests::repository;
 use pharos_testkit::Helm;
 
+mod definitions;
 mod installing;
 mod policies;
 mod release;
@@ -65,6 +66,7 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "name: pharos-admission.there.first",
         "name: pharos-revision.there.first",
         "name: validatingpolicies.policies.kyverno.io",
+        "name: policies.kyverno.io\n",
         "--webhook-service=there/first-pharos:443",
         "--exempt-namespaces=kube-system\n",
     ] {
@@ -92,7 +94,8 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
     for part in ["CustomResourceDefinition", "ValidatingAdmissionPolicy", "kind: TelemetryConfig"] {
         ensure!(!without.contains(part), "rendered where it is switched off: {part}");
     }
-    let with_kyverno = helm.template("first", &chart, "there", "crds: {policies: false}").await?;
+    let with_kyverno =
+        helm.template("first", &chart, "there", "crds: {kyvernoPolicies: Never}").await?;
     ensure!(!with_kyverno.contains("name: validatingpolicies.policies.kyverno.io"));
     ensure!(with_kyverno.contains("name: telemetryconfigs.telemetry.pharos.dev"));
 
@@ -104,10 +107,14 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         ("admission: {logFormat: xml}", "/admission/logFormat"),
         ("image: {digest: latest}", "/image/digest"),
         ("replicas: 3", "replicas"),
+        ("crds: {kyvernoPolicies: true}", "/crds/kyvernoPolicies"),
     ] {
         let refused = helm.template("first", &chart, "there", values).await;
         let error = refused.err().with_context(|| format!("{values} is taken"))?.to_string();
         ensure!(error.contains("schema") && error.contains(complaint), "{values}: {error}");
     }
+    let renamed = helm.template("first", &chart, "there", "crds: {policies: false}").await;
+    let error = renamed.err().context("the old name is taken")?.to_string();
+    ensure!(error.contains("for false write Never"), "{error}");
     Ok(())
 }
