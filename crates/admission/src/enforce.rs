@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use pharos_api::policy::{FailurePolicy, ValidationAction};
-use pharos_policy::{Evaluation, PolicyOutcome, PolicyResult, StatusReason};
+use pharos_policy::{CompiledPolicy, Evaluation, RuleOutcome, RuleResult, StatusReason};
 
 mod limits;
 
@@ -33,20 +33,24 @@ pub(crate) enum Decision {
     },
 }
 
-/// Applies each policy's actions to what came out of it.
+/// Applies each rule's actions to what came out of it.
 ///
-/// A policy that cannot be evaluated acts like one that is violated if its webhook fails closed, as
+/// A rule that cannot be evaluated acts like one that is violated if its webhook fails closed, as
 /// if the webhook could not be called; otherwise it does nothing. Auditing shows in the metrics and
 /// in Events.
 pub(crate) fn enforce(evaluation: &Evaluation<'_>, failure_policy: FailurePolicy) -> Verdict {
     let mut denials = Vec::new();
     let mut warnings = Vec::new();
     let mut first_reason = None;
-    for outcome in &evaluation.outcomes {
-        let Some((message, reason)) = violation(outcome, failure_policy) else {
+    let rules = evaluation
+        .outcomes
+        .iter()
+        .flat_map(|outcome| outcome.rules.iter().map(|rule| (outcome.policy, rule)));
+    for (policy, rule) in rules {
+        let Some((message, reason)) = violation(policy, rule, failure_policy) else {
             continue;
         };
-        for action in outcome.policy.actions() {
+        for action in rule.actions.iter() {
             match action {
                 ValidationAction::Deny => {
                     first_reason.get_or_insert(reason);
@@ -66,18 +70,19 @@ pub(crate) fn enforce(evaluation: &Evaluation<'_>, failure_policy: FailurePolicy
 }
 
 fn violation(
-    outcome: &PolicyOutcome<'_>,
+    policy: &CompiledPolicy,
+    rule: &RuleOutcome<'_>,
     failure_policy: FailurePolicy,
 ) -> Option<(String, StatusReason)> {
-    let (what, message, reason) = match (&outcome.result, failure_policy) {
-        (PolicyResult::Fail { message, reason, .. }, _) => ("failed", message, *reason),
-        (PolicyResult::Error { message, .. }, FailurePolicy::Fail) => {
+    let (what, message, reason) = match (&rule.result, failure_policy) {
+        (RuleResult::Fail { message, reason, .. }, _) => ("failed", message, *reason),
+        (RuleResult::Error { message, .. }, FailurePolicy::Fail) => {
             ("error", message, StatusReason::default())
         }
-        (PolicyResult::Error { .. }, FailurePolicy::Ignore)
-        | (PolicyResult::Pass | PolicyResult::Skip, _) => return None,
+        (RuleResult::Error { .. }, FailurePolicy::Ignore)
+        | (RuleResult::Pass | RuleResult::Skip { .. }, _) => return None,
     };
-    Some((format!("Policy {} {what}: {message}", outcome.policy.name()), reason))
+    Some((format!("Policy {} {what}: {message}", policy.name()), reason))
 }
 
 #[cfg(test)]
@@ -86,20 +91,20 @@ mod tests {
 
     use super::*;
     use crate::testing::policy;
-    use pharos_policy::CompiledPolicy;
+    use pharos_policy::{PolicyOutcome, Skipped};
     use serde_json::json;
 
     fn compiled(name: &str, actions: &[&str]) -> CompiledPolicy {
         let policy = policy(name, json!({"validationActions": actions}));
-        pharos_policy::compile(&policy).unwrap()
+        pharos_policy::compile_validating_policy(&policy).unwrap()
     }
 
-    fn fail(message: &str, reason: StatusReason) -> PolicyResult {
-        PolicyResult::Fail { message: message.to_owned(), validation: 0, reason }
+    fn fail(message: &str, reason: StatusReason) -> RuleResult {
+        RuleResult::Fail { message: message.to_owned(), validation: 0, reason }
     }
 
-    fn error(message: &str) -> PolicyResult {
-        PolicyResult::Error { message: message.to_owned(), validation: Some(0) }
+    fn error(message: &str) -> RuleResult {
+        RuleResult::Error { message: message.to_owned(), validation: Some(0) }
     }
 
     #[test]
@@ -112,8 +117,14 @@ mod tests {
         let no = || fail("no", Invalid);
         let cases = [
             ("nothing", vec![], Ignore, None, &[][..]),
-            ("pass", vec![(&deny, PolicyResult::Pass)], Fail, None, &[]),
-            ("skip", vec![(&deny, PolicyResult::Skip)], Fail, None, &[]),
+            ("pass", vec![(&deny, RuleResult::Pass)], Fail, None, &[]),
+            (
+                "skip",
+                vec![(&deny, RuleResult::Skip { because: Skipped::MatchCondition })],
+                Fail,
+                None,
+                &[],
+            ),
             ("deny", vec![(&deny, no())], Ignore, Some(("Policy d failed: no", Invalid)), &[]),
             (
                 "deny is the default",
@@ -166,7 +177,17 @@ mod tests {
                 .into_iter()
                 .map(|(policy, result)| {
                     let (started, elapsed) = (Instant::now(), Duration::ZERO);
-                    PolicyOutcome { policy, result, started, elapsed }
+                    let rule = RuleOutcome {
+                        rule: &policy.rules()[0],
+                        result,
+                        actions: policy.actions(),
+                        exceptions: Vec::new(),
+                        audit_annotations: Vec::new(),
+                        started,
+                        elapsed,
+                        steps: 0,
+                    };
+                    PolicyOutcome { policy, rules: vec![rule], started, elapsed }
                 })
                 .collect();
             let verdict = enforce(&Evaluation { outcomes }, failure_policy);

@@ -120,7 +120,7 @@ impl Inspected {
             Outcome::InForce(compiled) => Some(compiled),
             Outcome::NotForAdmission | Outcome::Broken(_) => None,
         };
-        let actions = compiled.iter().flat_map(|compiled| compiled.actions());
+        let actions = compiled.iter().flat_map(|compiled| compiled.actions().iter());
         Self {
             kind: entry.kind.name(),
             api_version: entry.api_version.clone(),

@@ -58,7 +58,7 @@ impl Policies {
         let set = |group| {
             let compiled = entries.values().filter_map(Entry::compiled);
             let in_group = compiled.filter(|policy| policy.failure_policy() == group);
-            PolicySet::new(Origin::Admission, in_group.cloned())
+            PolicySet::new(Origin::Admission, in_group.cloned(), [])
         };
         Self {
             fail_open: set(FailurePolicy::Ignore),

@@ -7,7 +7,7 @@ use pharos_instruments::{
     AdmissionReviewFacts, Answer, BackgroundMode, Because, Instruments, Operation, PolicyResult,
     RequestDetails, Subject, Target, ValidatingPolicyFacts, ValidationMode, Webhook,
 };
-use pharos_policy::{CompiledPolicy, Evaluation, Origin, PolicyOutcome, Request};
+use pharos_policy::{CompiledPolicy, Evaluation, Origin, Request, RuleOutcome, RuleResult};
 use serde_json::Value;
 
 use crate::enforce::{Decision, Verdict};
@@ -55,7 +55,9 @@ pub(crate) fn record(
     duration: Duration,
 ) {
     for outcome in &evaluation.outcomes {
-        facts.policy(subject, &policy_facts(outcome));
+        for rule in &outcome.rules {
+            facts.policy(subject, &policy_facts(outcome.policy, rule));
+        }
     }
     let answer = match &verdict.decision {
         Decision::Allow => Answer::Allowed,
@@ -68,26 +70,29 @@ pub(crate) fn record(
     facts.review(subject, &AdmissionReviewFacts { webhook, answer, warnings, duration });
 }
 
-fn policy_facts<'a>(outcome: &'a PolicyOutcome<'_>) -> ValidatingPolicyFacts<'a> {
-    let (result, because) = match &outcome.result {
-        pharos_policy::PolicyResult::Pass => (PolicyResult::Pass, None),
-        pharos_policy::PolicyResult::Skip => (PolicyResult::Skip, None),
-        pharos_policy::PolicyResult::Fail { message, validation, .. } => {
+fn policy_facts<'a>(
+    policy: &'a CompiledPolicy,
+    rule: &'a RuleOutcome<'_>,
+) -> ValidatingPolicyFacts<'a> {
+    let (result, because) = match &rule.result {
+        RuleResult::Pass => (PolicyResult::Pass, None),
+        RuleResult::Skip { .. } => (PolicyResult::Skip, None),
+        RuleResult::Fail { message, validation, .. } => {
             (PolicyResult::Fail, Some(Because { message, validation: Some(*validation) }))
         }
-        pharos_policy::PolicyResult::Error { message, validation } => {
+        RuleResult::Error { message, validation } => {
             (PolicyResult::Error, Some(Because { message, validation: *validation }))
         }
     };
     ValidatingPolicyFacts {
-        policy_name: outcome.policy.shared_name(),
-        policy_namespace: None,
-        validation_mode: validation_mode(outcome.policy),
-        background_mode: background_mode(outcome.policy),
+        policy_name: policy.shared_name(),
+        policy_namespace: policy.namespace(),
+        validation_mode: validation_mode(rule),
+        background_mode: background_mode(policy),
         result,
         because,
-        started: outcome.started,
-        duration: outcome.elapsed,
+        started: rule.started,
+        duration: rule.elapsed,
     }
 }
 
@@ -126,8 +131,8 @@ fn details<'a>(request: &Request<'a>) -> RequestDetails<'a> {
     }
 }
 
-fn validation_mode(policy: &CompiledPolicy) -> ValidationMode {
-    if policy.actions().contains(&ValidationAction::Deny) {
+fn validation_mode(rule: &RuleOutcome<'_>) -> ValidationMode {
+    if rule.actions.contains(ValidationAction::Deny) {
         ValidationMode::Deny
     } else {
         ValidationMode::Audit

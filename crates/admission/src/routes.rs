@@ -17,7 +17,7 @@ use futures::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
 use pharos_api::policy::FailurePolicy;
-use pharos_policy::{PolicySet, Request};
+use pharos_policy::{PolicySet, Request, SystemClock};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -129,7 +129,7 @@ impl Route {
         let namespace = subject.within(self.webhook.namespace(policies, &request)).await;
         let request = Request { namespace_object: namespace.as_deref(), ..request };
 
-        let evaluation = pharos_policy::evaluate(policies, &request, &Instant::now);
+        let evaluation = pharos_policy::evaluate(policies, &request, &SystemClock);
         let verdict = enforce(&evaluation, self.group);
         let answer = Json(review::answer(&request, &verdict)).into_response();
         let success = &configuration.success_events;

@@ -9,10 +9,13 @@ use pharos_api::policy::{
     VapAutogen, Variable, WebhookConfiguration,
 };
 
+use crate::actions::Actions;
 use crate::cel::{Compiler, Expression, Problem, Reason, Variables};
 use crate::error::{CompileError, CompileErrors};
+use crate::kind::{PolicyKey, PolicyKind};
 use crate::matching::Matcher;
-use crate::policy::{CompiledPolicy, Condition, Origin, StatusReason, Validation};
+use crate::policy::{CompiledPolicy, Origin, StatusReason};
+use crate::rule::{Condition, Registration, Rule, RuleSource, Validation};
 
 /// A compilation under way.
 #[derive(Default)]
@@ -22,7 +25,9 @@ struct Compilation {
 }
 
 /// Compiles a policy, or says everything that is wrong with it.
-pub fn compile(policy: &ValidatingPolicy) -> Result<CompiledPolicy, CompileErrors> {
+pub fn compile_validating_policy(
+    policy: &ValidatingPolicy,
+) -> Result<CompiledPolicy, CompileErrors> {
     // All fields by name, so that a new one cannot be overlooked.
     let ValidatingPolicySpec {
         match_constraints,
@@ -53,25 +58,35 @@ pub fn compile(policy: &ValidatingPolicy) -> Result<CompiledPolicy, CompileError
     let Compilation { compiler, errors } = compilation;
     match (CompileErrors::new(errors), compiler.finish()) {
         (None, Some(program)) => Ok(CompiledPolicy {
-            name: name.into(),
-            actions: actions(validation_actions),
+            key: PolicyKey {
+                kind: PolicyKind::ValidatingPolicy,
+                namespace: None,
+                name: name.into(),
+            },
             failure_policy: failure_policy.unwrap_or_default(),
             origins,
             timeout,
-            constraints,
-            matcher,
-            conditions,
-            program,
-            validations,
+            match_conditions: match_conditions.clone(),
+            actions: actions(validation_actions),
+            rules: vec![Rule {
+                name: "".into(),
+                source: RuleSource::Written,
+                actions: actions(validation_actions),
+                matcher,
+                registration: Registration::Resources(constraints.resource_rules),
+                conditions,
+                program,
+                validations,
+            }],
         }),
         (errors, _) => Err(errors.expect("a variable without a value has left its problems")),
     }
 }
 
-fn actions(actions: &[ValidationAction]) -> Vec<ValidationAction> {
+fn actions(actions: &[ValidationAction]) -> Actions {
     match actions {
-        [] => vec![ValidationAction::Deny],
-        actions => actions.to_vec(),
+        [] => Actions::from_iter([ValidationAction::Deny]),
+        actions => actions.iter().copied().collect(),
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use crate::actions::Actions;
 use crate::cel::{Bindings, Inputs, NamespaceObject, Scope};
-use crate::policy::{CompiledPolicy, StatusReason, Validation};
+use crate::clock::Clock;
+use crate::exception::CompiledException;
+use crate::policy::{CompiledPolicy, StatusReason};
 use crate::request::Request;
+use crate::rule::{Rule, Validation};
 use crate::set::PolicySet;
 
 /// A message longer than this is not a message; the fallback is used.
 const MAX_MESSAGE: usize = 5 << 10;
 
-/// What came out of the policies that are about a request, in the order of their names.
+/// What came out of the policies that are about a request, in the order of their keys.
 #[derive(Debug, Default)]
 pub struct Evaluation<'p> {
     /// One for each of them.
@@ -22,17 +26,38 @@ pub struct Evaluation<'p> {
 pub struct PolicyOutcome<'p> {
     /// The policy.
     pub policy: &'p CompiledPolicy,
-    /// What came out.
-    pub result: PolicyResult,
+    /// What came out of its rules that are about the request, in their order; at least one.
+    pub rules: Vec<RuleOutcome<'p>>,
     /// When it began.
     pub started: Instant,
     /// How long it took.
     pub elapsed: Duration,
 }
 
-/// What a policy says about a request.
+/// What came out of one rule.
+#[derive(Debug)]
+pub struct RuleOutcome<'p> {
+    /// The rule.
+    pub rule: &'p Rule,
+    /// What came out.
+    pub result: RuleResult,
+    /// What follows when the result is a failure.
+    pub actions: Actions,
+    /// The exceptions that made the result what it is.
+    pub exceptions: Vec<&'p CompiledException>,
+    /// Key and value, in the order of the policy.
+    pub audit_annotations: Vec<(&'p str, String)>,
+    /// When it began.
+    pub started: Instant,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// How many steps the evaluation of its expressions took.
+    pub steps: u64,
+}
+
+/// What a rule says about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PolicyResult {
+pub enum RuleResult {
     /// Every validation is true.
     Pass,
     /// A validation is false. Those after it are not evaluated.
@@ -44,15 +69,27 @@ pub enum PolicyResult {
         /// The reason to answer with.
         reason: StatusReason,
     },
-    /// The policy could not be evaluated.
+    /// The rule could not be evaluated.
     Error {
         /// What could not, and why.
         message: String,
         /// The position of the validation, if it was one.
         validation: Option<usize>,
     },
+    /// The rule was not applied.
+    Skip {
+        /// Why not.
+        because: Skipped,
+    },
+}
+
+/// Why a rule was not applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Skipped {
     /// A match condition is false.
-    Skip,
+    MatchCondition,
+    /// Exceptions say so.
+    Exception,
 }
 
 /// Evaluates the policies that are about a request. Where there are none, nothing is allocated and
@@ -60,7 +97,7 @@ pub enum PolicyResult {
 pub fn evaluate<'p>(
     policies: &'p PolicySet,
     request: &Request<'_>,
-    clock: &dyn Fn() -> Instant,
+    clock: &dyn Clock,
 ) -> Evaluation<'p> {
     let inputs = Inputs::new(
         request.object,
@@ -75,56 +112,77 @@ pub fn evaluate<'p>(
         },
     );
     let outcome = |policy: &'p CompiledPolicy| {
-        let result = match policy.matcher.matches(request) {
-            Ok(false) => return None,
-            Ok(true) => None,
-            Err(error) => {
-                Some(PolicyResult::Error { message: error.to_string(), validation: None })
-            }
-        };
-        let started = clock();
-        let result = result.unwrap_or_else(|| judge(policy, &inputs));
-        let elapsed = clock().saturating_duration_since(started);
-        Some(PolicyOutcome { policy, result, started, elapsed })
+        let rules: Vec<_> = policy
+            .rules()
+            .iter()
+            .filter_map(|rule| outcome(rule, request, &inputs, clock))
+            .collect();
+        let (first, last) = (rules.first()?, rules.last()?);
+        let started = first.started;
+        let elapsed = last.started.saturating_duration_since(started) + last.elapsed;
+        Some(PolicyOutcome { policy, rules, started, elapsed })
     };
     Evaluation { outcomes: policies.about(request.resource).filter_map(outcome).collect() }
 }
 
-fn judge(policy: &CompiledPolicy, inputs: &Inputs<'_>) -> PolicyResult {
-    let bindings = Bindings::new(inputs, &policy.program);
+fn outcome<'p>(
+    rule: &'p Rule,
+    request: &Request<'_>,
+    inputs: &Inputs<'_>,
+    clock: &dyn Clock,
+) -> Option<RuleOutcome<'p>> {
+    let unmatched = match rule.matcher.matches(request) {
+        Ok(false) => return None,
+        Ok(true) => None,
+        Err(error) => Some(RuleResult::Error { message: error.to_string(), validation: None }),
+    };
+    let started = clock.instant();
+    let result = unmatched.unwrap_or_else(|| judge(rule, inputs));
+    Some(RuleOutcome {
+        rule,
+        result,
+        actions: rule.actions_for(request),
+        exceptions: Vec::new(),
+        audit_annotations: Vec::new(),
+        started,
+        elapsed: clock.instant().saturating_duration_since(started),
+        steps: 0,
+    })
+}
+
+fn judge(rule: &Rule, inputs: &Inputs<'_>) -> RuleResult {
+    let bindings = Bindings::new(inputs, &rule.program);
     let scope = Scope::new(&bindings);
-    match meets_conditions(policy, &scope) {
-        Err(message) => {
-            return PolicyResult::Error { message, validation: None };
-        }
-        Ok(false) => return PolicyResult::Skip,
+    match meets_conditions(rule, &scope) {
+        Err(message) => return RuleResult::Error { message, validation: None },
+        Ok(false) => return RuleResult::Skip { because: Skipped::MatchCondition },
         Ok(true) => {}
     }
-    for (index, validation) in policy.validations.iter().enumerate() {
+    for (index, validation) in rule.validations.iter().enumerate() {
         match scope.truth(&validation.expression) {
             Ok(true) => {}
             Ok(false) => {
-                return PolicyResult::Fail {
+                return RuleResult::Fail {
                     message: message(validation, &scope),
                     validation: index,
                     reason: validation.reason,
                 };
             }
             Err(error) => {
-                return PolicyResult::Error {
+                return RuleResult::Error {
                     message: format!("spec.validations[{index}].expression: {error}"),
                     validation: Some(index),
                 };
             }
         }
     }
-    PolicyResult::Pass
+    RuleResult::Pass
 }
 
 /// One false condition decides, whatever the others say; otherwise the first error does.
-fn meets_conditions(policy: &CompiledPolicy, scope: &Scope<'_, '_>) -> Result<bool, String> {
+fn meets_conditions(rule: &Rule, scope: &Scope<'_, '_>) -> Result<bool, String> {
     let mut first_error = None;
-    for condition in &policy.conditions {
+    for condition in &rule.conditions {
         match scope.truth(&condition.expression) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
@@ -152,16 +210,16 @@ fn message(validation: &Validation, scope: &Scope<'_, '_>) -> String {
         .unwrap_or_else(|| format!("failed expression: {}", validation.expression.source().trim()))
 }
 
-// === impl PolicyResult ===
+// === impl RuleResult ===
 
-impl PolicyResult {
+impl RuleResult {
     /// The result as policy reports and metrics name it.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Fail { .. } => "fail",
             Self::Error { .. } => "error",
-            Self::Skip => "skip",
+            Self::Skip { .. } => "skip",
         }
     }
 }

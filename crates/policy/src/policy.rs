@@ -3,24 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pharos_api::policy::{FailurePolicy, MatchResources, ValidationAction};
+use pharos_api::policy::{FailurePolicy, MatchCondition};
 
-use crate::cel::{Expression, Program};
-use crate::matching::Matcher;
+use crate::actions::Actions;
+use crate::kind::{PolicyKey, PolicyKind};
+use crate::rule::Rule;
 
-/// A policy without problems. It is made by [`compile()`](crate::compile()), once per change of the policy.
+/// A policy without problems. It is made once per change of the policy.
 #[derive(Debug)]
 pub struct CompiledPolicy {
-    pub(crate) name: Arc<str>,
-    pub(crate) actions: Vec<ValidationAction>,
+    pub(crate) key: PolicyKey,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) origins: Vec<Origin>,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) constraints: MatchResources,
-    pub(crate) matcher: Matcher,
-    pub(crate) conditions: Vec<Condition>,
-    pub(crate) program: Program,
-    pub(crate) validations: Vec<Validation>,
+    pub(crate) match_conditions: Vec<MatchCondition>,
+    pub(crate) actions: Actions,
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// Why a policy is evaluated.
@@ -43,38 +41,43 @@ pub enum StatusReason {
     RequestEntityTooLarge,
 }
 
-/// A condition for the request to be validated.
-#[derive(Debug)]
-pub(crate) struct Condition {
-    pub(crate) name: String,
-    pub(crate) expression: Expression,
-}
-
-/// Something that must be true.
-#[derive(Debug)]
-pub(crate) struct Validation {
-    pub(crate) expression: Expression,
-    pub(crate) message: Option<String>,
-    pub(crate) message_expression: Option<Expression>,
-    pub(crate) reason: StatusReason,
-}
-
 // === impl CompiledPolicy ===
 
 impl CompiledPolicy {
+    /// What tells it from all others.
+    pub fn key(&self) -> &PolicyKey {
+        &self.key
+    }
+
+    /// The policy's kind.
+    pub fn kind(&self) -> PolicyKind {
+        self.key.kind
+    }
+
     /// The policy's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.key.name
+    }
+
+    /// The namespace that it is in; none for a policy of the whole cluster.
+    pub fn namespace(&self) -> Option<&Arc<str>> {
+        self.key.namespace.as_ref()
     }
 
     /// The policy's name, for whoever keeps it: every record of telemetry does.
     pub fn shared_name(&self) -> &Arc<str> {
-        &self.name
+        &self.key.name
     }
 
-    /// What happens when a validation is false; at least one action.
-    pub fn actions(&self) -> &[ValidationAction] {
-        &self.actions
+    /// The rules: what was written, then what was generated from it.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// What the policy says that follows when a validation is false; a rule may say otherwise for a
+    /// request, see [`Rule::actions_for`].
+    pub fn actions(&self) -> Actions {
+        self.actions
     }
 
     /// What happens when the policy cannot be evaluated.
@@ -92,20 +95,14 @@ impl CompiledPolicy {
         self.timeout
     }
 
-    /// What the policy is about, as it was written.
-    pub fn match_constraints(&self) -> &MatchResources {
-        &self.constraints
+    /// The conditions that all rules have, as they were written.
+    pub fn match_conditions(&self) -> &[MatchCondition] {
+        &self.match_conditions
     }
 
     /// Whether evaluating it takes knowing the request's namespace.
     pub fn needs_namespace(&self) -> bool {
-        let validation = |validation: &Validation| {
-            validation.expression.needs_namespace()
-                || validation.message_expression.as_ref().is_some_and(Expression::needs_namespace)
-        };
-        self.matcher.needs_namespace()
-            || self.conditions.iter().any(|condition| condition.expression.needs_namespace())
-            || self.validations.iter().any(validation)
+        self.rules.iter().any(Rule::needs_namespace)
     }
 }
 

@@ -1,20 +1,26 @@
-//! The policies in force: a snapshot that never changes, indexed so that a request finds the
-//! policies about its resource without asking the others.
+//! The policies in force and the exceptions from them: a snapshot that never changes, indexed so that
+//! a request finds the policies about its resource without asking the others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use pharos_api::policy::{FailurePolicy, NamedRuleWithOperations};
 
+use crate::exception::CompiledException;
+use crate::kind::PolicyKey;
 use crate::matching::Term;
 use crate::policy::{CompiledPolicy, Origin};
 use crate::request::GroupVersionResource;
+use crate::rule::Rule;
 
-/// Policies, in the order of their names. A new set is made for every change; it shares the
+/// Policies, in the order of their keys. A new set is made for every change; it shares the
 /// policies that did not change.
 #[derive(Clone, Debug, Default)]
 pub struct PolicySet {
     policies: Arc<[Arc<CompiledPolicy>]>,
+    /// Those from each policy, at its position.
+    #[allow(dead_code, reason = "exceptions are being moved in")]
+    exceptions: Arc<[Vec<Arc<CompiledException>>]>,
     /// Positions in `policies`, ascending, by group and resource; `*` where a rule says so.
     index: Arc<Index>,
 }
@@ -24,8 +30,10 @@ type Index = HashMap<Box<str>, HashMap<Box<str>, Vec<usize>>>;
 /// A rule that the webhook must be registered for, or else a policy would miss requests.
 #[derive(Clone, Copy, Debug)]
 pub struct RegisteredRule<'p> {
-    /// The policy that has the rule.
+    /// The policy.
     pub policy: &'p CompiledPolicy,
+    /// The policy's rule that needs it.
+    pub needed_by: &'p Rule,
     /// What is to happen if the webhook cannot be called.
     pub failure_policy: FailurePolicy,
     /// The rule, as it was written.
@@ -37,16 +45,29 @@ const ALL: &str = "*";
 // === impl PolicySet ===
 
 impl PolicySet {
-    /// The policies that are evaluated for that reason. Of two with one name, the later one counts.
-    pub fn new(origin: Origin, policies: impl IntoIterator<Item = Arc<CompiledPolicy>>) -> Self {
-        let by_name: BTreeMap<Arc<str>, Arc<CompiledPolicy>> = policies
+    /// The policies that are evaluated for that reason, and the exceptions from them. Of two with one
+    /// key, the later one counts.
+    pub fn new(
+        origin: Origin,
+        policies: impl IntoIterator<Item = Arc<CompiledPolicy>>,
+        exceptions: impl IntoIterator<Item = Arc<CompiledException>>,
+    ) -> Self {
+        let by_key: BTreeMap<PolicyKey, Arc<CompiledPolicy>> = policies
             .into_iter()
             .filter(|policy| policy.is_evaluated_for(origin))
-            .map(|policy| (policy.shared_name().clone(), policy))
+            .map(|policy| (policy.key().clone(), policy))
             .collect();
-        let policies: Arc<[_]> = by_name.into_values().collect();
+        let policies: Arc<[_]> = by_key.into_values().collect();
+        let exceptions: Vec<_> = exceptions.into_iter().collect();
+        let exceptions = policies.iter().map(|policy| {
+            let of_policy = exceptions
+                .iter()
+                .filter(|exception| exception.is_from(policy.kind(), policy.name()));
+            of_policy.cloned().collect()
+        });
+        let exceptions = exceptions.collect();
         let index = index(&policies);
-        Self { policies, index: Arc::new(index) }
+        Self { policies, exceptions, index: Arc::new(index) }
     }
 
     /// The policies.
@@ -66,9 +87,12 @@ impl PolicySet {
 
     /// Every rule of every policy: what a webhook configuration must cover.
     pub fn rules(&self) -> impl Iterator<Item = RegisteredRule<'_>> {
-        self.iter().flat_map(|policy| {
-            policy.match_constraints().resource_rules.iter().map(|rule| RegisteredRule {
+        let rules =
+            self.iter().flat_map(|policy| policy.rules().iter().map(move |rule| (policy, rule)));
+        rules.flat_map(|(policy, needed_by)| {
+            needed_by.resource_rules().iter().map(move |rule| RegisteredRule {
                 policy,
+                needed_by,
                 failure_policy: policy.failure_policy(),
                 rule,
             })
@@ -112,9 +136,9 @@ fn index(policies: &[Arc<CompiledPolicy>]) -> Index {
     let mut index = Index::new();
     for (position, policy) in policies.iter().enumerate() {
         let keys: BTreeSet<_> = policy
-            .matcher
             .rules()
             .iter()
+            .flat_map(|rule| rule.matcher.rules())
             .flat_map(|rule| rule.keys())
             .map(|(group, resource)| (key(group), key(resource)))
             .collect();

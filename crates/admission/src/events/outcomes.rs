@@ -4,7 +4,7 @@
 //! owns the object. A dry run is told to nobody, and an object without a name cannot be referred to.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use pharos_policy::{Evaluation, PolicyOutcome, PolicyResult, Request};
+use pharos_policy::{CompiledPolicy, Evaluation, Request, RuleOutcome, RuleResult};
 use serde_json::Value;
 
 use super::{Action, EventReason, Events, Notice};
@@ -28,44 +28,47 @@ pub(crate) fn told(
         Decision::Allow => Action::Passed,
         Decision::Deny { .. } => Action::Blocked,
     };
-    for outcome in &evaluation.outcomes {
-        let Some(reason) = reason(outcome) else { continue };
+    let rules = evaluation
+        .outcomes
+        .iter()
+        .flat_map(|outcome| outcome.rules.iter().map(|rule| (outcome.policy, rule)));
+    for (policy, rule) in rules {
+        let Some(reason) = reason(rule) else { continue };
         let untold = reason == EventReason::PolicyApplied && !success.tell(action.as_str());
         if untold || !events.tell(reason) {
             continue;
         }
-        let Some(policy) = policies.reference(outcome.policy) else { continue };
-        for notice in notices(outcome, reason, action, policy, request) {
+        let Some(reference) = policies.reference(policy) else { continue };
+        for notice in notices((policy, rule), reason, action, reference, request) {
             events.hand_in(notice);
         }
     }
 }
 
-fn reason(outcome: &PolicyOutcome<'_>) -> Option<EventReason> {
-    match outcome.result {
-        PolicyResult::Fail { .. } => Some(EventReason::PolicyViolation),
-        PolicyResult::Error { .. } => Some(EventReason::PolicyError),
-        PolicyResult::Pass => Some(EventReason::PolicyApplied),
+fn reason(rule: &RuleOutcome<'_>) -> Option<EventReason> {
+    match rule.result {
+        RuleResult::Fail { .. } => Some(EventReason::PolicyViolation),
+        RuleResult::Error { .. } => Some(EventReason::PolicyError),
+        RuleResult::Pass => Some(EventReason::PolicyApplied),
         // Nobody is told that a policy is not about something.
-        PolicyResult::Skip => None,
+        RuleResult::Skip { .. } => None,
     }
 }
 
 fn notices(
-    outcome: &PolicyOutcome<'_>,
+    (policy, rule): (&CompiledPolicy, &RuleOutcome<'_>),
     reason: EventReason,
     action: Action,
-    policy: ObjectReference,
+    regarding: ObjectReference,
     request: &Request<'_>,
 ) -> Vec<Notice> {
-    let (status, message) = (outcome.result.as_str(), message(&outcome.result));
+    let (status, message) = (rule.result.as_str(), message(&rule.result));
     let object = reference(request);
-    let name = outcome.policy.name();
+    let name = policy.name();
     let blocked = if action == Action::Blocked { " (blocked)" } else { "" };
     let because = if message.is_empty() { String::new() } else { format!("; {message}") };
     let note = format!("{}: {status}{blocked}{because}", shown(request));
-    let on_policy =
-        Notice { reason, action, regarding: policy, related: Some(object.clone()), note };
+    let on_policy = Notice { reason, action, regarding, related: Some(object.clone()), note };
     let exists = action == Action::Passed && reason != EventReason::PolicyApplied;
     let on_object = exists.then(|| Notice {
         reason,
@@ -77,10 +80,10 @@ fn notices(
     [Some(on_policy), on_object].into_iter().flatten().collect()
 }
 
-fn message(result: &PolicyResult) -> &str {
+fn message(result: &RuleResult) -> &str {
     match result {
-        PolicyResult::Fail { message, .. } | PolicyResult::Error { message, .. } => message,
-        PolicyResult::Pass | PolicyResult::Skip => "",
+        RuleResult::Fail { message, .. } | RuleResult::Error { message, .. } => message,
+        RuleResult::Pass | RuleResult::Skip { .. } => "",
     }
 }
 

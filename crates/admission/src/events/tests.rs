@@ -138,7 +138,7 @@ fn told_of(spec: Value, request: &Value, omitted: &[EventReason]) -> Vec<Notice>
     let policies = Policies::default().succeed(&observed([policy("labels", spec)]));
     let request = Request::parse(request).unwrap();
     let set = policies.of(FailurePolicy::Ignore);
-    let evaluation = pharos_policy::evaluate(set, &request, &std::time::Instant::now);
+    let evaluation = pharos_policy::evaluate(set, &request, &pharos_policy::SystemClock);
     let verdict = enforce(&evaluation, FailurePolicy::Ignore);
     let (sender, mut queue) = mpsc::channel(10);
     let omitted = Arc::new(omitted.iter().copied().collect());

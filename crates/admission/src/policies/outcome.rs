@@ -41,9 +41,9 @@ impl Outcome {
     /// Compiles an object of that kind.
     pub(crate) fn of(kind: Kind, object: &DynamicObject) -> Self {
         match kind {
-            Kind::ValidatingPolicy => {
-                Self::policy(object, |policy: &ValidatingPolicy| pharos_policy::compile(policy))
-            }
+            Kind::ValidatingPolicy => Self::policy(object, |policy: &ValidatingPolicy| {
+                pharos_policy::compile_validating_policy(policy)
+            }),
             kind => Self::Broken(Defect::Unsupported(kind)),
         }
     }

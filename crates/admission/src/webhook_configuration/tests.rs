@@ -239,10 +239,10 @@ fn a_policy_for_everything_does_not_see_what_the_control_plane_lives_on() {
             "subResource": sub_resource, "object": {"metadata": {"labels": {}}},
         });
         let request = pharos_policy::Request::parse(&request).unwrap();
-        let clock = std::time::Instant::now;
+        let clock = pharos_policy::SystemClock;
         let evaluation =
             pharos_policy::evaluate(policies.of(FailurePolicy::Ignore), &request, &clock);
-        evaluation.outcomes[0].result != pharos_policy::PolicyResult::Skip
+        !matches!(evaluation.outcomes[0].rules[0].result, pharos_policy::RuleResult::Skip { .. })
     };
     for (group, resource, sub_resource, expected) in [
         ("", "pods", "", true),

@@ -4,10 +4,24 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use allocation_counter::measure;
-use pharos_policy::{Origin, PolicySet, Request, evaluate};
+use jiff::Timestamp;
+use pharos_policy::{Clock, Origin, PolicySet, Request, SystemClock, evaluate};
 use serde_json::{Value, json};
 
 use crate::support::{compiled, request};
+
+/// Nobody needs the time.
+struct Untimed;
+
+impl Clock for Untimed {
+    fn instant(&self) -> Instant {
+        panic!("nobody needs the time")
+    }
+
+    fn now(&self) -> Timestamp {
+        panic!("nobody needs the time")
+    }
+}
 
 /// A Pod of more than a megabyte: in one string, in many labels, and in many containers.
 fn megabyte_pod() -> Value {
@@ -25,9 +39,9 @@ fn megabyte_pod() -> Value {
 fn bytes_allocated(set: &PolicySet, raw: &Value) -> u64 {
     let request = Request::parse(raw).expect("the request is well-formed");
     // Once before, for what is only made once.
-    black_box(evaluate(set, &request, &Instant::now));
+    black_box(evaluate(set, &request, &SystemClock));
     let mut outcomes = 0;
-    let measured = measure(|| outcomes = evaluate(set, &request, &Instant::now).outcomes.len());
+    let measured = measure(|| outcomes = evaluate(set, &request, &SystemClock).outcomes.len());
     assert_eq!(outcomes, set.len());
     measured.bytes_total
 }
@@ -41,9 +55,9 @@ fn without_a_policy_about_the_resource_nothing_is_allocated() {
     }]});
     let others =
         (0..100).map(|index| compiled(&format!("p{index}"), json!({"matchConstraints": rules})));
-    for set in [PolicySet::default(), PolicySet::new(Origin::Admission, others)] {
+    for set in [PolicySet::default(), PolicySet::new(Origin::Admission, others, [])] {
         let measured = measure(|| {
-            black_box(evaluate(&set, &request, &|| panic!("nobody needs the time")));
+            black_box(evaluate(&set, &request, &Untimed));
         });
         assert_eq!(measured.count_total, 0);
     }
@@ -86,7 +100,7 @@ fn ten_policies_cost_ten_times_as_little() {
     let spec = json!({"validations": [{"expression": "object.metadata.name == 'web'"}]});
     let set = |count| {
         let policies = (0..count).map(|index| compiled(&format!("p{index}"), spec.clone()));
-        PolicySet::new(Origin::Admission, policies)
+        PolicySet::new(Origin::Admission, policies, [])
     };
     let (one, ten) = (bytes_allocated(&set(1), &raw), bytes_allocated(&set(10), &raw));
     assert!(ten - one < 9 << 10, "{one} bytes for one, {ten} for ten");

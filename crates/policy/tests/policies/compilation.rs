@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use pharos_api::policy::{FailurePolicy, ValidationAction};
-use pharos_policy::compile;
+use pharos_policy::{Actions, compile_validating_policy};
 use serde_json::{Value, json};
 
 use crate::support::{compiled, policy};
 
 /// The path and the reason of every problem.
 fn problems(spec: Value) -> Vec<(String, &'static str)> {
-    let errors = compile(&policy("policy", spec)).expect_err("the policy has problems");
+    let errors =
+        compile_validating_policy(&policy("policy", spec)).expect_err("the policy has problems");
     errors.iter().map(|error| (error.path().to_owned(), error.reason())).collect()
 }
 
@@ -97,7 +98,7 @@ fn a_field_that_means_nothing_is_refused() {
     ] {
         assert_eq!(problems(spec), [(path.to_owned(), "Invalid")]);
     }
-    let errors = compile(&policy("", json!({}))).expect_err("it has no name");
+    let errors = compile_validating_policy(&policy("", json!({}))).expect_err("it has no name");
     assert_eq!(errors.to_string(), "metadata.name: a policy must have a name");
 }
 
@@ -146,7 +147,8 @@ fn every_problem_is_found_at_once_and_in_its_place() {
 fn a_problem_says_which_expression_where_in_it_and_why() {
     let source = "object.x == 1 &&\n  foo";
     let spec = json!({"validations": [{"expression": source}]});
-    let errors = compile(&policy("policy", spec)).expect_err("foo does not exist");
+    let errors =
+        compile_validating_policy(&policy("policy", spec)).expect_err("foo does not exist");
     assert_eq!(errors.reason(), "UnknownVariable");
     assert_eq!(
         errors.to_string(),
@@ -160,7 +162,7 @@ fn a_problem_says_which_expression_where_in_it_and_why() {
 #[test]
 fn what_is_not_said_has_a_default() {
     let plain = compiled("plain", json!({}));
-    assert_eq!(plain.actions(), [ValidationAction::Deny]);
+    assert_eq!(plain.actions(), Actions::from_iter([ValidationAction::Deny]));
     assert_eq!(plain.failure_policy(), FailurePolicy::Ignore);
     assert_eq!(plain.webhook_timeout(), None);
     assert!(!plain.needs_namespace());
@@ -173,7 +175,10 @@ fn what_is_not_said_has_a_default() {
             "validations": [{"expression": "true", "messageExpression": "namespaceObject.kind"}],
         }),
     );
-    assert_eq!(full.actions(), [ValidationAction::Audit, ValidationAction::Warn]);
+    assert_eq!(
+        full.actions(),
+        Actions::from_iter([ValidationAction::Audit, ValidationAction::Warn])
+    );
     assert_eq!(full.failure_policy(), FailurePolicy::Fail);
     assert_eq!(full.webhook_timeout(), Some(Duration::from_secs(5)));
     assert!(full.needs_namespace());

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use pharos_api::policy::ValidatingPolicy;
-use pharos_policy::{Origin, PolicyResult, PolicySet, Request, compile, evaluate};
+use pharos_policy::{
+    Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy, evaluate,
+};
 use serde_json::{Value, json};
 
 /// What the library has and this version has not, by path; anything else must compile.
@@ -66,7 +67,7 @@ fn every_policy_of_the_library_compiles_or_is_refused_by_name() {
     let mut compiled = 0;
     for (file, policy) in policies() {
         let expected = REFUSED.iter().find(|(path, _)| file.ends_with(path)).map(|(_, why)| *why);
-        let outcome = compile(&policy);
+        let outcome = compile_validating_policy(&policy);
         match &outcome {
             Ok(_) => compiled += 1,
             Err(errors) => {
@@ -146,10 +147,10 @@ fn the_library_accepts_its_good_resources_and_rejects_its_bad_ones() {
     }
     let (mut judged, mut wrong) = (0, Vec::new());
     for (file, policy) in policies() {
-        let Ok(compiled) = compile(&policy) else {
+        let Ok(compiled) = compile_validating_policy(&policy) else {
             continue;
         };
-        let set = PolicySet::new(Origin::Admission, [Arc::new(compiled)]);
+        let set = PolicySet::new(Origin::Admission, [Arc::new(compiled)], []);
         let folder = file.with_file_name(".chainsaw-test");
         let Ok(entries) = fs::read_dir(&folder) else {
             continue;
@@ -166,19 +167,23 @@ fn the_library_accepts_its_good_resources_and_rejects_its_bad_ones() {
                 let namespace = json!({"metadata": {"name": raw["namespace"]}});
                 let mut request = Request::parse(&raw).expect("the request is well-formed");
                 request.namespace_object = request.namespace.map(|_| &namespace);
-                let evaluation = evaluate(&set, &request, &Instant::now);
+                let evaluation = evaluate(&set, &request, &SystemClock);
                 let Some(outcome) = evaluation.outcomes.first() else {
                     continue;
                 };
                 judged += 1;
-                let as_expected = match outcome.result {
-                    PolicyResult::Pass | PolicyResult::Skip => name.contains("good"),
-                    PolicyResult::Fail { .. } => name.contains("bad"),
-                    PolicyResult::Error { .. } => false,
+                let as_expected = match outcome.rules[0].result {
+                    RuleResult::Pass | RuleResult::Skip { .. } => name.contains("good"),
+                    RuleResult::Fail { .. } => name.contains("bad"),
+                    RuleResult::Error { .. } => false,
                 };
                 if !as_expected {
                     let object = &object["metadata"]["name"];
-                    wrong.push(format!("{} {object}: {:?}", path.display(), outcome.result));
+                    wrong.push(format!(
+                        "{} {object}: {:?}",
+                        path.display(),
+                        outcome.rules[0].result
+                    ));
                 }
             }
         }

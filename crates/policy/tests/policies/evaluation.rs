@@ -4,17 +4,18 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use pharos_api::policy::{FailurePolicy, ValidationAction};
 use pharos_policy::{
-    GroupVersionResource, MalformedRequest, Operation, Origin, PolicyResult, PolicySet, Request,
-    StatusReason, evaluate,
+    Actions, Clock, GroupVersionResource, MalformedRequest, Operation, Origin, PolicySet, Request,
+    RuleResult, Skipped, StatusReason, SystemClock, evaluate,
 };
 use serde_json::{Value, json};
 
 use crate::support::{compiled, judge, request, set};
 
-fn fail(message: &str, validation: usize) -> PolicyResult {
-    PolicyResult::Fail { message: message.to_owned(), validation, reason: StatusReason::Invalid }
+fn fail(message: &str, validation: usize) -> RuleResult {
+    RuleResult::Fail { message: message.to_owned(), validation, reason: StatusReason::Invalid }
 }
 
 #[test]
@@ -24,9 +25,9 @@ fn the_first_validation_that_is_not_true_decides() {
     let (yes, no) =
         (json!({"expression": "true"}), json!({"expression": "false", "message": "no"}));
     let broken = json!({"expression": "object.spec.x == 1"});
-    assert_eq!(of(json!([yes, yes])), Some(PolicyResult::Pass));
+    assert_eq!(of(json!([yes, yes])), Some(RuleResult::Pass));
     assert_eq!(of(json!([yes, no, broken])), Some(fail("no", 1)));
-    let Some(PolicyResult::Error { message, validation: Some(1) }) = of(json!([yes, broken, no]))
+    let Some(RuleResult::Error { message, validation: Some(1) }) = of(json!([yes, broken, no]))
     else {
         panic!("an error comes before a failure after it");
     };
@@ -65,7 +66,7 @@ fn the_message_is_the_expressions_or_the_messages_or_the_expression() {
 #[test]
 fn a_failure_carries_the_reason_to_answer_with() {
     let set = set(json!({"validations": [{"expression": "false", "reason": "Forbidden"}]}));
-    let Some(PolicyResult::Fail { reason, .. }) = judge(&set, &request(json!({}))) else {
+    let Some(RuleResult::Fail { reason, .. }) = judge(&set, &request(json!({}))) else {
         panic!("the validation is false");
     };
     assert_eq!((reason.as_str(), reason.code()), ("Forbidden", 403));
@@ -83,11 +84,14 @@ fn a_false_match_condition_skips_the_policy_whatever_the_others_say() {
         judge(&set(spec), &request(json!({}))).expect("the policy is about Pods")
     };
     assert_eq!(of(&["true", "request.operation == 'CREATE'"]).as_str(), "fail");
-    assert_eq!(of(&["true", "false"]), PolicyResult::Skip);
-    assert_eq!(of(&["object.nope", "false"]), PolicyResult::Skip);
+    assert_eq!(of(&["true", "false"]), RuleResult::Skip { because: Skipped::MatchCondition });
+    assert_eq!(
+        of(&["object.nope", "false"]),
+        RuleResult::Skip { because: Skipped::MatchCondition }
+    );
     assert_eq!(
         of(&["object.nope", "true"]),
-        PolicyResult::Error {
+        RuleResult::Error {
             message: "spec.matchConditions[c0].expression: No such key: nope".to_owned(),
             validation: None,
         }
@@ -102,7 +106,7 @@ fn a_deletion_has_an_old_object_and_no_object() {
     let deletion = request(json!({
         "operation": "DELETE", "object": null, "oldObject": {"metadata": {"name": "web"}},
     }));
-    assert_eq!(judge(&set, &deletion), Some(PolicyResult::Pass));
+    assert_eq!(judge(&set, &deletion), Some(RuleResult::Pass));
 }
 
 #[test]
@@ -111,7 +115,7 @@ fn expressions_see_the_whole_request() {
         "request.userInfo.username == 'alice' && 'dev' in request.userInfo.groups \
          && request.namespace == 'default' && request.resource.resource == 'pods' \
          && !has(request.subResource) && request.kind.kind == 'Pod'"}]}));
-    assert_eq!(judge(&set, &request(json!({}))), Some(PolicyResult::Pass));
+    assert_eq!(judge(&set, &request(json!({}))), Some(RuleResult::Pass));
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn an_unknown_namespace_is_an_error_for_a_policy_that_selects_by_it() {
     assert!(set.needs_namespace(pods));
     assert!(!set.needs_namespace(GroupVersionResource { resource: "services", ..pods }));
     let raw = request(json!({}));
-    let Some(PolicyResult::Error { message, .. }) = judge(&set, &raw) else {
+    let Some(RuleResult::Error { message, .. }) = judge(&set, &raw) else {
         panic!("the namespace is not known");
     };
     assert!(message.contains("namespaceSelector"), "{message}");
@@ -137,10 +141,10 @@ fn an_unknown_namespace_is_an_error_for_a_policy_that_selects_by_it() {
     );
     let mut known = Request::parse(&raw).expect("the request is well-formed");
     known.namespace_object = Some(&ours);
-    let evaluation = evaluate(&set, &known, &Instant::now);
-    assert_eq!(evaluation.outcomes[0].result, PolicyResult::Pass);
+    let evaluation = evaluate(&set, &known, &SystemClock);
+    assert_eq!(evaluation.outcomes[0].rules[0].result, RuleResult::Pass);
     known.namespace_object = Some(&theirs);
-    assert!(evaluate(&set, &known, &Instant::now).outcomes.is_empty());
+    assert!(evaluate(&set, &known, &SystemClock).outcomes.is_empty());
 }
 
 #[test]
@@ -158,24 +162,39 @@ fn a_namespace_is_in_no_namespace() {
             "resource": {"group": "", "version": "v1", "resource": "namespaces"},
             "operation": operation, "subResource": sub_resource, "name": "web", "namespace": "web",
         }));
-        assert_eq!(judge(&set, &raw), Some(PolicyResult::Pass), "{operation} {sub_resource}");
+        assert_eq!(judge(&set, &raw), Some(RuleResult::Pass), "{operation} {sub_resource}");
         let namespace = json!({"metadata": {"name": "web"}});
         let mut known = Request::parse(&raw).expect("the request is well-formed");
         known.namespace_object = Some(&namespace);
-        assert_eq!(evaluate(&set, &known, &Instant::now).outcomes[0].result, PolicyResult::Pass);
+        assert_eq!(
+            evaluate(&set, &known, &SystemClock).outcomes[0].rules[0].result,
+            RuleResult::Pass
+        );
+    }
+}
+
+/// Later by ever more at every look.
+struct Ticking {
+    start: Instant,
+    ticks: Cell<u64>,
+}
+
+impl Clock for Ticking {
+    fn instant(&self) -> Instant {
+        self.ticks.set(self.ticks.get() + 1);
+        self.start + Duration::from_millis(self.ticks.get() * self.ticks.get())
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
     }
 }
 
 #[test]
 fn outcomes_come_in_the_order_of_names_each_with_its_time() {
-    let start = Instant::now();
-    let ticks = Cell::new(0);
-    let clock = || {
-        ticks.set(ticks.get() + 1);
-        start + Duration::from_millis(ticks.get() * ticks.get())
-    };
+    let clock = Ticking { start: Instant::now(), ticks: Cell::new(0) };
     let policies = ["c", "a", "b"].map(|name| compiled(name, json!({})));
-    let set = PolicySet::new(Origin::Admission, policies);
+    let set = PolicySet::new(Origin::Admission, policies, []);
     let raw = request(json!({}));
     let request = Request::parse(&raw).expect("the request is well-formed");
     let evaluation = evaluate(&set, &request, &clock);
@@ -198,10 +217,10 @@ fn a_policy_is_evaluated_once_however_many_of_its_rules_match() {
         rule("*", "*/*"),
     ]);
     let many = compiled("many", json!({"matchConstraints": {"resourceRules": rules}}));
-    let set = PolicySet::new(Origin::Admission, [many, compiled("other", json!({}))]);
+    let set = PolicySet::new(Origin::Admission, [many, compiled("other", json!({}))], []);
     let raw = request(json!({}));
     let request = Request::parse(&raw).expect("the request is well-formed");
-    let evaluation = evaluate(&set, &request, &Instant::now);
+    let evaluation = evaluate(&set, &request, &SystemClock);
     let names: Vec<_> = evaluation.outcomes.iter().map(|outcome| outcome.policy.name()).collect();
     assert_eq!(names, ["many", "other"]);
     assert_eq!(set.rules().count(), 6);
@@ -217,16 +236,16 @@ fn a_set_holds_what_its_origin_evaluates_and_the_latest_of_each_name() {
         compiled("both", json!({"failurePolicy": "Fail"})),
     ];
     let names = |origin| {
-        let set = PolicySet::new(origin, policies.iter().map(Arc::clone));
+        let set = PolicySet::new(origin, policies.iter().map(Arc::clone), []);
         set.iter().map(|policy| policy.name().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(names(Origin::Admission), ["admission", "both"]);
     assert_eq!(names(Origin::BackgroundScan), ["both", "scan"]);
-    let set = PolicySet::new(Origin::Admission, policies);
+    let set = PolicySet::new(Origin::Admission, policies, []);
     let rule = set.rules().last().expect("there are two");
     assert_eq!(rule.failure_policy, FailurePolicy::Fail);
     assert_eq!(rule.rule.resources, ["pods"]);
-    assert_eq!(rule.policy.actions(), [ValidationAction::Deny]);
+    assert_eq!(rule.policy.actions(), Actions::from_iter([ValidationAction::Deny]));
 }
 
 #[test]

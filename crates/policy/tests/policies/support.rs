@@ -1,10 +1,12 @@
 //! Policies and requests as their JSON, for the tests of the public functions.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use pharos_api::policy::ValidatingPolicy;
-use pharos_policy::{CompiledPolicy, Origin, PolicyResult, PolicySet, Request, compile, evaluate};
+use pharos_policy::{
+    CompiledPolicy, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
+    evaluate,
+};
 use serde_json::{Value, json};
 
 /// A policy about Pods with the given spec on top.
@@ -29,12 +31,12 @@ pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
 /// The same, compiled.
 pub(crate) fn compiled(name: &str, spec: Value) -> Arc<CompiledPolicy> {
     let policy = policy(name, spec);
-    Arc::new(compile(&policy).expect("the policy compiles"))
+    Arc::new(compile_validating_policy(&policy).expect("the policy compiles"))
 }
 
 /// One policy about Pods, in force.
 pub(crate) fn set(spec: Value) -> PolicySet {
-    PolicySet::new(Origin::Admission, [compiled("policy", spec)])
+    PolicySet::new(Origin::Admission, [compiled("policy", spec)], [])
 }
 
 /// The request that creates a Pod, with the given fields on top.
@@ -57,9 +59,12 @@ pub(crate) fn request(fields: Value) -> Value {
 }
 
 /// What the only policy about the request says, if one is about it.
-pub(crate) fn judge(set: &PolicySet, raw: &Value) -> Option<PolicyResult> {
+pub(crate) fn judge(set: &PolicySet, raw: &Value) -> Option<RuleResult> {
     let request = Request::parse(raw).expect("the request is well-formed");
-    let evaluation = evaluate(set, &request, &Instant::now);
+    let evaluation = evaluate(set, &request, &SystemClock);
     assert!(evaluation.outcomes.len() < 2);
-    evaluation.outcomes.into_iter().next().map(|outcome| outcome.result)
+    let mut rules = evaluation.outcomes.into_iter().flat_map(|outcome| outcome.rules);
+    let rule = rules.next();
+    assert!(rules.next().is_none());
+    rule.map(|rule| rule.result)
 }

@@ -1,0 +1,146 @@
+//! One rule of a policy: what it is about, and what must be true.
+
+use std::sync::Arc;
+
+use pharos_api::policy::NamedRuleWithOperations;
+
+use crate::actions::Actions;
+use crate::cel::{Expression, Program};
+use crate::matching::Matcher;
+use crate::policy::StatusReason;
+use crate::request::Request;
+
+/// A rule. A ValidatingPolicy has one that was written, without a name, and up to two that are
+/// generated from it; of those, at most one is about a request. A ClusterPolicy has many, and each is
+/// judged by itself.
+#[derive(Debug)]
+pub struct Rule {
+    pub(crate) name: Arc<str>,
+    pub(crate) source: RuleSource,
+    pub(crate) actions: Actions,
+    pub(crate) matcher: Matcher,
+    /// What a webhook must be registered for.
+    pub(crate) registration: Registration,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) program: Program,
+    pub(crate) validations: Vec<Validation>,
+}
+
+/// Where a rule comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RuleSource {
+    /// It stands in the policy.
+    Written,
+    /// It was generated from a rule for Pods, for what has Pods.
+    Generated(Autogen),
+}
+
+/// What a rule was generated for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Autogen {
+    /// What has a Pod's template in `spec.template`.
+    Defaults,
+    /// CronJobs.
+    CronJobs,
+}
+
+/// The requests that a webhook must see, or else the rule would miss some.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Registration {
+    /// Operations on resources, as they were written.
+    Resources(Vec<NamedRuleWithOperations>),
+    /// Kinds, whose resources only the API server's discovery knows.
+    Kinds(Vec<KindPattern>),
+}
+
+/// A kind as a ClusterPolicy names it: every part may hold `*` and `?`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct KindPattern {
+    /// The API group.
+    pub group: String,
+    /// The version.
+    pub version: String,
+    /// The kind.
+    pub kind: String,
+    /// The part of the resource, as `status`; empty for the resource itself.
+    pub sub_resource: String,
+}
+
+/// A condition for the request to be validated.
+#[derive(Debug)]
+pub(crate) struct Condition {
+    pub(crate) name: String,
+    pub(crate) expression: Expression,
+}
+
+/// Something that must be true.
+#[derive(Debug)]
+pub(crate) struct Validation {
+    pub(crate) expression: Expression,
+    pub(crate) message: Option<String>,
+    pub(crate) message_expression: Option<Expression>,
+    pub(crate) reason: StatusReason,
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// The name; empty for the rule that a ValidatingPolicy is.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Where it comes from.
+    pub fn source(&self) -> RuleSource {
+        self.source
+    }
+
+    /// What it was generated for, if it was.
+    pub fn autogen(&self) -> Option<Autogen> {
+        match self.source {
+            RuleSource::Written => None,
+            RuleSource::Generated(autogen) => Some(autogen),
+        }
+    }
+
+    /// What a webhook must be registered for.
+    pub fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// The rules for a webhook; none where the rule is about kinds.
+    pub fn resource_rules(&self) -> &[NamedRuleWithOperations] {
+        match &self.registration {
+            Registration::Resources(rules) => rules,
+            Registration::Kinds(_) => &[],
+        }
+    }
+
+    /// What follows for this request when a validation is false.
+    pub fn actions_for(&self, _: &Request<'_>) -> Actions {
+        self.actions
+    }
+
+    /// Whether evaluating it takes knowing the request's namespace.
+    pub(crate) fn needs_namespace(&self) -> bool {
+        let validation = |validation: &Validation| {
+            validation.expression.needs_namespace()
+                || validation.message_expression.as_ref().is_some_and(Expression::needs_namespace)
+        };
+        self.matcher.needs_namespace()
+            || self.conditions.iter().any(|condition| condition.expression.needs_namespace())
+            || self.validations.iter().any(validation)
+    }
+}
+
+// === impl Autogen ===
+
+impl Autogen {
+    /// The key in `status.autogen.configs`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Defaults => "defaults",
+            Self::CronJobs => "cronjobs",
+        }
+    }
+}
