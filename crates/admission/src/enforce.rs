@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use pharos_api::policy::{FailurePolicy, ValidationAction};
-use pharos_policy::{CompiledPolicy, Evaluation, RuleOutcome, RuleResult, StatusReason};
+use pharos_policy::{
+    CompiledPolicy, Evaluation, PolicyKind, Request, RuleOutcome, RuleResult, StatusReason,
+};
 
 mod limits;
 
@@ -33,56 +35,137 @@ pub(crate) enum Decision {
     },
 }
 
-/// Applies each rule's actions to what came out of it.
+/// What is denied, by kind of policy: Kyverno tells them in two forms.
+#[derive(Default)]
+struct Denials<'a> {
+    /// The reason of the first.
+    reason: Option<StatusReason>,
+    /// Of ValidatingPolicies, one sentence each.
+    sentences: Vec<String>,
+    /// Of ClusterPolicies, the messages by rule.
+    rules: BTreeMap<&'a str, BTreeMap<&'a str, &'a str>>,
+}
+
+/// Applies the actions of each rule to what came out of it.
 ///
 /// A rule that cannot be evaluated acts like one that is violated if its webhook fails closed, as
 /// if the webhook could not be called; otherwise it does nothing. Auditing shows in the metrics and
 /// in Events.
-pub(crate) fn enforce(evaluation: &Evaluation<'_>, failure_policy: FailurePolicy) -> Verdict {
-    let mut denials = Vec::new();
+pub(crate) fn enforce(
+    evaluation: &Evaluation<'_>,
+    request: &Request<'_>,
+    failure_policy: FailurePolicy,
+) -> Verdict {
+    let mut denials = Denials::default();
     let mut warnings = Vec::new();
-    let mut first_reason = None;
-    let rules = evaluation
-        .outcomes
-        .iter()
-        .flat_map(|outcome| outcome.rules.iter().map(|rule| (outcome.policy, rule)));
-    for (policy, rule) in rules {
-        let Some((message, reason)) = violation(policy, rule, failure_policy) else {
-            continue;
-        };
-        for action in rule.actions.iter() {
-            match action {
-                ValidationAction::Deny => {
-                    first_reason.get_or_insert(reason);
-                    denials.push(message.clone());
-                }
-                ValidationAction::Warn => warnings.push(message.clone()),
-                ValidationAction::Audit => {}
+    let mut annotations = Vec::new();
+    for outcome in &evaluation.outcomes {
+        let policy = outcome.policy;
+        for rule in &outcome.rules {
+            let told = rule.audit_annotations.iter();
+            annotations.extend(
+                told.map(|(key, value)| (full_name(policy), (*key).to_owned(), value.clone())),
+            );
+            let Some(violation) = Violation::of(policy, rule, failure_policy) else { continue };
+            if rule.actions.contains(ValidationAction::Deny) {
+                denials.take(&violation);
+            }
+            if rule.actions.contains(ValidationAction::Warn) {
+                warnings.push(violation.warning());
             }
         }
     }
-    let decision = match first_reason {
-        Some(reason) => Decision::Deny { message: limits::message(&denials.join("; ")), reason },
-        None => Decision::Allow,
-    };
-    let audit_annotations = limits::annotations([]);
-    Verdict { decision, warnings: bounded(warnings), audit_annotations }
+    Verdict {
+        decision: denials.decision(request),
+        warnings: bounded(warnings),
+        audit_annotations: limits::annotations(annotations),
+    }
 }
 
-fn violation(
-    policy: &CompiledPolicy,
-    rule: &RuleOutcome<'_>,
-    failure_policy: FailurePolicy,
-) -> Option<(String, StatusReason)> {
-    let (what, message, reason) = match (&rule.result, failure_policy) {
-        (RuleResult::Fail { message, reason, .. }, _) => ("failed", message, *reason),
-        (RuleResult::Error { message, .. }, FailurePolicy::Fail) => {
-            ("error", message, StatusReason::default())
+/// What a rule says against a request.
+struct Violation<'a> {
+    policy: &'a CompiledPolicy,
+    rule: &'a str,
+    /// Whether it is violated or cannot be evaluated, as Kyverno says it.
+    what: &'static str,
+    message: &'a str,
+    reason: StatusReason,
+}
+
+fn full_name(policy: &CompiledPolicy) -> String {
+    match policy.namespace() {
+        Some(namespace) => format!("{namespace}.{}", policy.name()),
+        None => policy.name().to_owned(),
+    }
+}
+
+fn has_named_rules(kind: PolicyKind) -> bool {
+    match kind {
+        PolicyKind::ClusterPolicy | PolicyKind::Policy => true,
+        PolicyKind::ValidatingPolicy | PolicyKind::NamespacedValidatingPolicy => false,
+    }
+}
+
+// === impl Violation ===
+
+impl<'a> Violation<'a> {
+    fn of(
+        policy: &'a CompiledPolicy,
+        rule: &'a RuleOutcome<'_>,
+        failure_policy: FailurePolicy,
+    ) -> Option<Self> {
+        let (what, message, reason) = match (&rule.result, failure_policy) {
+            (RuleResult::Fail { message, reason, .. }, _) => ("failed", message, *reason),
+            (RuleResult::Error { message, .. }, FailurePolicy::Fail) => {
+                ("error", message, StatusReason::default())
+            }
+            (RuleResult::Error { .. }, FailurePolicy::Ignore)
+            | (RuleResult::Pass | RuleResult::Skip { .. }, _) => return None,
+        };
+        Some(Self { policy, rule: rule.rule.name(), what, message, reason })
+    }
+
+    fn sentence(&self) -> String {
+        format!("Policy {} {}: {}", self.policy.name(), self.what, self.message)
+    }
+
+    fn warning(&self) -> String {
+        if has_named_rules(self.policy.kind()) {
+            format!("policy {}.{}: {}", self.policy.name(), self.rule, self.message)
+        } else {
+            self.sentence()
         }
-        (RuleResult::Error { .. }, FailurePolicy::Ignore)
-        | (RuleResult::Pass | RuleResult::Skip { .. }, _) => return None,
-    };
-    Some((format!("Policy {} {what}: {message}", policy.name()), reason))
+    }
+}
+
+// === impl Denials ===
+
+impl<'a> Denials<'a> {
+    fn take(&mut self, violation: &Violation<'a>) {
+        self.reason.get_or_insert(violation.reason);
+        if has_named_rules(violation.policy.kind()) {
+            let rules = self.rules.entry(violation.policy.name()).or_default();
+            rules.insert(violation.rule, violation.message);
+        } else {
+            self.sentences.push(violation.sentence());
+        }
+    }
+
+    fn decision(self, request: &Request<'_>) -> Decision {
+        let Some(reason) = self.reason else { return Decision::Allow };
+        let mut message = self.sentences.join("; ");
+        if !self.rules.is_empty() {
+            let (kind, name) = (request.kind.kind, request.name);
+            let namespace = request.namespace.filter(|_| !request.is_namespace());
+            let namespace = namespace.unwrap_or_default();
+            // Nothing that is text can be no YAML.
+            let rules = serde_saphyr::to_string(&self.rules).unwrap_or_default();
+            message.push_str(&format!(
+                "\n\nresource {kind}/{namespace}/{name} was blocked due to the following policies \n\n{rules}"
+            ));
+        }
+        Decision::Deny { message: limits::message(&message), reason }
+    }
 }
 
 #[cfg(test)]
@@ -105,6 +188,14 @@ mod tests {
 
     fn error(message: &str) -> RuleResult {
         RuleResult::Error { message: message.to_owned(), validation: Some(0) }
+    }
+
+    fn review() -> serde_json::Value {
+        json!({
+            "uid": "1", "operation": "CREATE", "name": "web", "namespace": "shop",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+        })
     }
 
     #[test]
@@ -173,6 +264,8 @@ mod tests {
             ),
         ];
         for (what, outcomes, failure_policy, denial, warnings) in cases {
+            let review = review();
+            let request = Request::parse(&review).unwrap();
             let outcomes = outcomes
                 .into_iter()
                 .map(|(policy, result)| {
@@ -190,7 +283,7 @@ mod tests {
                     PolicyOutcome { policy, rules: vec![rule], started, elapsed }
                 })
                 .collect();
-            let verdict = enforce(&Evaluation { outcomes }, failure_policy);
+            let verdict = enforce(&Evaluation { outcomes }, &request, failure_policy);
             let decision = match denial {
                 None => Decision::Allow,
                 Some((message, reason)) => Decision::Deny { message: message.to_owned(), reason },

@@ -11,6 +11,7 @@ use kube::api::ListParams;
 use pharos_cluster::served;
 use pharos_cluster::trouble::Trouble;
 use pharos_cluster::view::Observed;
+use pharos_policy::{CompiledPolicy, Rule};
 use serde::Serialize;
 
 use crate::policies::{Defect, Entry, Kind, Objects, Outcome, Policies};
@@ -118,12 +119,12 @@ impl Inspected {
     fn of(entry: &Entry) -> Self {
         let compiled = match &entry.outcome {
             Outcome::InForce(compiled) => Some(compiled),
-            Outcome::NotForAdmission | Outcome::Broken(_) => None,
+            _ => None,
         };
         let actions = compiled.iter().flat_map(|compiled| compiled.actions().iter());
         Self {
             kind: entry.kind.name(),
-            api_version: entry.api_version.clone(),
+            api_version: entry.api_version(),
             namespace: entry.metadata.namespace.clone(),
             name: entry.name().to_owned(),
             generation: entry.metadata.generation,
@@ -131,10 +132,20 @@ impl Inspected {
             reason: entry.outcome.reason(),
             message: entry.outcome.message(),
             actions: actions.map(|action| format!("{action:?}")).collect(),
-            rules: Vec::new(),
+            rules: rules(compiled.map(AsRef::as_ref)),
             problems: Problem::of(&entry.outcome),
         }
     }
+}
+
+/// The names of rules; of those without one, what they were generated for.
+fn rules(policy: Option<&CompiledPolicy>) -> Vec<String> {
+    let rules = policy.into_iter().flat_map(CompiledPolicy::rules);
+    let shown = |rule: &Rule| match rule.autogen() {
+        Some(autogen) if rule.name().is_empty() => format!("autogen-{}", autogen.as_str()),
+        _ => rule.name().to_string(),
+    };
+    rules.map(shown).filter(|name| !name.is_empty()).collect()
 }
 
 // === impl Problem ===

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
 use pharos_api::policy::FailurePolicy;
 use pharos_cluster::view::{Observed, Uid};
-use pharos_policy::{CompiledPolicy, Origin, PolicySet};
+use pharos_policy::{CompiledException, CompiledPolicy, Origin, PolicySet};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -36,11 +36,9 @@ pub(crate) struct Policies {
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) kind: Kind,
-    /// The version that it was read in.
-    pub(crate) api_version: String,
     pub(crate) metadata: ObjectMeta,
-    /// The status as it stands; null without one.
-    pub(crate) status: Value,
+    /// The object, unless not even that much can be decoded.
+    pub(crate) object: Option<Arc<DynamicObject>>,
     pub(crate) outcome: Outcome,
 }
 
@@ -58,7 +56,8 @@ impl Policies {
         let set = |group| {
             let compiled = entries.values().filter_map(Entry::compiled);
             let in_group = compiled.filter(|policy| policy.failure_policy() == group);
-            PolicySet::new(Origin::Admission, in_group.cloned(), [])
+            let exceptions = entries.values().filter_map(Entry::exception);
+            PolicySet::new(Origin::Admission, in_group.cloned(), exceptions.cloned())
         };
         Self {
             fail_open: set(FailurePolicy::Ignore),
@@ -69,19 +68,13 @@ impl Policies {
 
     fn entry(&self, kind: Kind, uid: &str, observed: &Observed<DynamicObject>) -> Entry {
         let same = self.entries.get(uid).filter(|before| before.is_as_in(&observed.metadata));
-        let (api_version, status, outcome) = match &observed.object {
-            Ok(object) => (
-                object.types.as_ref().map(|types| types.api_version.clone()),
-                object.data.get("status").cloned().unwrap_or_default(),
-                same.map_or_else(|| Outcome::of(kind, object), |before| before.outcome.clone()),
-            ),
-            Err(error) => (None, Value::Null, Outcome::Broken(Defect::Undecodable(error.clone()))),
+        let outcome = match (&observed.object, same) {
+            (Ok(_), Some(before)) => before.outcome.clone(),
+            (Ok(object), None) => Outcome::of(kind, object),
+            (Err(error), _) => Outcome::Broken(Defect::Undecodable(error.clone())),
         };
-        let api_version = api_version.unwrap_or_else(|| {
-            let custom = kind.custom();
-            format!("{}/{}", custom.group, custom.versions[0])
-        });
-        Entry { kind, api_version, metadata: observed.metadata.clone(), status, outcome }
+        let object = observed.object.as_ref().ok().cloned();
+        Entry { kind, metadata: observed.metadata.clone(), object, outcome }
     }
 
     /// The compiled policies of one webhook.
@@ -101,6 +94,14 @@ impl Policies {
     pub(crate) fn reference(&self, policy: &CompiledPolicy) -> Option<ObjectReference> {
         let is_it = |entry: &&Entry| {
             entry.compiled().is_some_and(|compiled| std::ptr::eq(Arc::as_ptr(compiled), policy))
+        };
+        self.entries.values().find(is_it).map(Entry::reference)
+    }
+
+    /// The object that an exception in force was compiled from, for an Event.
+    pub(crate) fn reference_to(&self, exception: &CompiledException) -> Option<ObjectReference> {
+        let is_it = |entry: &&Entry| {
+            entry.exception().is_some_and(|it| std::ptr::eq(Arc::as_ptr(it), exception))
         };
         self.entries.values().find(is_it).map(Entry::reference)
     }
@@ -127,20 +128,45 @@ impl Entry {
     fn compiled(&self) -> Option<&Arc<CompiledPolicy>> {
         match &self.outcome {
             Outcome::InForce(compiled) => Some(compiled),
-            Outcome::NotForAdmission | Outcome::Broken(_) => None,
+            _ => None,
+        }
+    }
+
+    fn exception(&self) -> Option<&Arc<CompiledException>> {
+        match &self.outcome {
+            Outcome::Exception(exception) => Some(exception),
+            _ => None,
         }
     }
 
     /// The object, for an Event.
     pub(crate) fn reference(&self) -> ObjectReference {
         ObjectReference {
-            api_version: Some(self.api_version.clone()),
+            api_version: Some(self.api_version()),
             kind: Some(self.kind.name().to_owned()),
             name: self.metadata.name.clone(),
             namespace: self.metadata.namespace.clone(),
             uid: self.metadata.uid.clone(),
             ..ObjectReference::default()
         }
+    }
+
+    /// A field of the object; null if it is not there.
+    pub(crate) fn field(&self, name: &str) -> &Value {
+        let field = self.object.as_ref().and_then(|object| object.data.get(name));
+        field.unwrap_or(&Value::Null)
+    }
+
+    /// The version that it was read in.
+    pub(crate) fn api_version(&self) -> String {
+        let types = self.object.as_ref().and_then(|object| object.types.as_ref());
+        types.map_or_else(
+            || {
+                let custom = self.kind.custom();
+                format!("{}/{}", custom.group, custom.versions[0])
+            },
+            |types| types.api_version.clone(),
+        )
     }
 
     /// The object's name; empty only if the API server sent none.

@@ -15,6 +15,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use pharos_api::policy::cluster_policy::RuleCount;
 use serde_json::{Map, Value, json};
 
 use crate::policies::Entry;
@@ -77,10 +78,26 @@ fn desired(entry: &Entry, now: Timestamp) -> Value {
     let others = standing.into_iter().filter(|it| it.type_ != r#type);
     let conditions: Vec<_> = others.chain([ours]).collect();
     if entry.kind.is_of_kyverno_io() {
-        json!({"conditions": conditions})
+        json!({"conditions": conditions, "rulecount": rule_count(entry)})
     } else {
         let summary = json!({"ready": ready, "message": message, "conditions": conditions});
         json!({"conditionStatus": summary})
+    }
+}
+
+/// How many rules there are of each kind, as Kyverno counts them: those that were written.
+fn rule_count(entry: &Entry) -> RuleCount {
+    let rules = entry.field("spec").get("rules").and_then(Value::as_array);
+    let count = |field: &str| {
+        let is = |rule: &&Value| rule.get(field).is_some_and(|it| !it.is_null());
+        let count = rules.into_iter().flatten().filter(is).count();
+        count.try_into().unwrap_or(i32::MAX)
+    };
+    RuleCount {
+        validate: count("validate"),
+        mutate: count("mutate"),
+        generate: count("generate"),
+        verifyimages: count("verifyImages"),
     }
 }
 
@@ -95,7 +112,7 @@ fn place(entry: &Entry) -> (&'static str, &'static str) {
 
 /// The conditions that stand; those that are none are nobody's.
 fn conditions(entry: &Entry, path: &str) -> Vec<Condition> {
-    let conditions = entry.status.pointer(path).and_then(Value::as_array);
+    let conditions = entry.field("status").pointer(path).and_then(Value::as_array);
     let conditions = conditions.into_iter().flatten();
     conditions.filter_map(|it| serde_json::from_value(it.clone()).ok()).collect()
 }

@@ -130,7 +130,7 @@ impl Route {
         let request = Request { namespace_object: namespace.as_deref(), ..request };
 
         let evaluation = pharos_policy::evaluate(policies, &request, &SystemClock);
-        let verdict = enforce(&evaluation, self.group);
+        let verdict = enforce(&evaluation, &request, self.group);
         let answer = Json(review::answer(&request, &verdict)).into_response();
         let success = &configuration.success_events;
         events::told(&self.webhook.events, success, &snapshot, &request, &evaluation, &verdict);

@@ -35,12 +35,12 @@ pub(crate) enum Command {
     Serve(Box<ServeArguments>),
     /// Print the CustomResourceDefinitions that Pharos needs, as YAML for `kubectl apply`.
     Crds,
-    /// Deal with what is registered with the API server, above all while Pharos itself is away.
-    #[command(subcommand)]
-    Webhooks(WebhooksCommand),
     /// Show what this version of Pharos makes of the policies of a cluster.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Deal with what is registered with the API server, above all while Pharos itself is away.
+    #[command(subcommand)]
+    Webhooks(WebhooksCommand),
     /// Check TelemetryConfigs before they are applied, and show what comes of them.
     #[command(subcommand)]
     Telemetry(TelemetryCommand),

@@ -21,8 +21,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Crds => crds::print(),
-        Command::Webhooks(command) => return webhooks::run(&command),
         Command::Policy(command) => return policy::run(&command),
+        Command::Webhooks(command) => return webhooks::run(&command),
         Command::Telemetry(command) => return telemetry::run(&command),
     };
     match outcome {

@@ -24,7 +24,8 @@ const STOP_IT: &str = "a replica of Pharos runs and registers itself. Stop it, t
 /// Runs a command to its end.
 pub(crate) fn run(command: &WebhooksCommand) -> ExitCode {
     let WebhooksCommand::Remove(arguments) = command;
-    console::ended(console::runtime().and_then(|runtime| runtime.block_on(remove(arguments))))
+    let outcome = console::runtime().and_then(|runtime| runtime.block_on(remove(arguments)));
+    console::ended(outcome)
 }
 
 async fn remove(arguments: &RemoveArguments) -> anyhow::Result<ExitCode> {

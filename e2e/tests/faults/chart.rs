@@ -24,6 +24,9 @@ serviceAccount: {name: engine, annotations: {a: b}}
 admission:
   replicas: 3
   exemptNamespaces: [other, another]
+  policyStatus: Kyverno
+  kyvernoConfigMap: settings
+  events: {omit: []}
   shutdownDelaySeconds: 20
   logFormat: text
   extraArgs: [--log-level=debug]
@@ -69,10 +72,13 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "name: policies.kyverno.io\n",
         "--webhook-service=there/first-pharos:443",
         "--exempt-namespaces=kube-system\n",
+        "--policy-status=Pharos\n",
+        "--omit-events=PolicyApplied,PolicySkipped\n",
+        "resources: [clusterpolicies/status, policies/status]",
     ] {
         ensure!(plain.contains(part), "not rendered by default: {part}");
     }
-    for part in ["kind: NetworkPolicy", "kind: ServiceMonitor", "resources: [configmaps]"] {
+    for part in ["kind: NetworkPolicy", "kind: ServiceMonitor", "resourceNames: [\"ca\"]"] {
         ensure!(!plain.contains(part), "rendered by default: {part}");
     }
     let rich = helm.template("first", &chart, "there", RICH_VALUES).await?;
@@ -86,9 +92,13 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "system:serviceaccount:there:engine'",
         "maxUnavailable: 50%",
         "--exempt-namespaces=other,another",
+        "--policy-status=Kyverno",
+        "--omit-events=\n",
+        "resourceNames: [settings]",
     ] {
         ensure!(rich.contains(part), "not rendered: {part}");
     }
+    ensure!(!rich.contains("policies/status"), "status is written that is Kyverno's");
     let without = "crds: {enabled: false}\ntelemetry: {createDefault: false, admissionPolicies: {enabled: false}}";
     let without = helm.template("first", &chart, "there", without).await?;
     for part in ["CustomResourceDefinition", "ValidatingAdmissionPolicy", "kind: TelemetryConfig"] {
@@ -105,6 +115,8 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         ("telemetry: {config: {exporter: []}}", "exporter"),
         ("admission: {replicas: two}", "/admission/replicas"),
         ("admission: {logFormat: xml}", "/admission/logFormat"),
+        ("admission: {policyStatus: Nobody}", "/admission/policyStatus"),
+        ("admission: {events: {omit: [Applied]}}", "/admission/events/omit/0"),
         ("image: {digest: latest}", "/image/digest"),
         ("replicas: 3", "replicas"),
         ("crds: {kyvernoPolicies: true}", "/crds/kyvernoPolicies"),

@@ -1,16 +1,25 @@
 //! From what policies said about a request to Events, as Kyverno tells it.
 //!
 //! A violation is told to whoever owns the policy and, if the object exists for all that, to whoever
-//! owns the object. A dry run is told to nobody, and an object without a name cannot be referred to.
+//! owns the object; an exception to whoever owns it and the policy. A dry run is told to nobody, and
+//! an object without a name cannot be referred to.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use pharos_policy::{CompiledPolicy, Evaluation, Request, RuleOutcome, RuleResult};
+use pharos_policy::{CompiledException, Evaluation, Request, RuleOutcome, RuleResult, Skipped};
 use serde_json::Value;
 
 use super::{Action, EventReason, Events, Notice};
 use crate::configuration::SuccessEvents;
 use crate::enforce::{Decision, Verdict};
 use crate::policies::Policies;
+
+/// One request, as Events tell of it.
+struct Told<'a> {
+    events: &'a Events,
+    policies: &'a Policies,
+    request: &'a Request<'a>,
+    action: Action,
+}
 
 /// Tells what there is to tell about one request.
 pub(crate) fn told(
@@ -28,62 +37,104 @@ pub(crate) fn told(
         Decision::Allow => Action::Passed,
         Decision::Deny { .. } => Action::Blocked,
     };
-    let rules = evaluation
-        .outcomes
-        .iter()
-        .flat_map(|outcome| outcome.rules.iter().map(|rule| (outcome.policy, rule)));
-    for (policy, rule) in rules {
-        let Some(reason) = reason(rule) else { continue };
-        let untold = reason == EventReason::PolicyApplied && !success.tell(action.as_str());
-        if untold || !events.tell(reason) {
-            continue;
+    let told = Told { events, policies, request, action };
+    for outcome in &evaluation.outcomes {
+        let name = outcome.policy.name();
+        let policy = || policies.reference(outcome.policy);
+        for rule in &outcome.rules {
+            match &rule.result {
+                RuleResult::Fail { message, .. } => {
+                    told.against(EventReason::PolicyViolation, name, policy, rule, message);
+                }
+                RuleResult::Error { message, .. } => {
+                    told.against(EventReason::PolicyError, name, policy, rule, message);
+                }
+                RuleResult::Skip { because: Skipped::Exception } => {
+                    told.skipped(name, policy, rule);
+                }
+                // Nobody is told that a policy is not about something.
+                RuleResult::Pass | RuleResult::Skip { because: Skipped::MatchCondition } => {}
+            }
         }
-        let Some(reference) = policies.reference(policy) else { continue };
-        for notice in notices((policy, rule), reason, action, reference, request) {
-            events.hand_in(notice);
+        let passed = outcome.rules.iter().all(|rule| rule.result == RuleResult::Pass);
+        if passed && success.tell(action.as_str()) {
+            told.hand_in(EventReason::PolicyApplied, policy, || {
+                format!("{}: pass", shown(request))
+            });
         }
     }
 }
 
-fn reason(rule: &RuleOutcome<'_>) -> Option<EventReason> {
-    match rule.result {
-        RuleResult::Fail { .. } => Some(EventReason::PolicyViolation),
-        RuleResult::Error { .. } => Some(EventReason::PolicyError),
-        RuleResult::Pass => Some(EventReason::PolicyApplied),
-        // Nobody is told that a policy is not about something.
-        RuleResult::Skip { .. } => None,
+// === impl Told ===
+
+impl Told<'_> {
+    /// On the policy; and nothing is made where nobody is told.
+    fn hand_in(
+        &self,
+        reason: EventReason,
+        policy: impl Fn() -> Option<ObjectReference>,
+        note: impl FnOnce() -> String,
+    ) {
+        if let (true, Some(regarding)) = (self.events.tell(reason), policy()) {
+            let related = Some(reference(self.request));
+            let action = self.action;
+            self.events.hand_in(Notice { reason, action, regarding, related, note: note() });
+        }
     }
-}
 
-fn notices(
-    (policy, rule): (&CompiledPolicy, &RuleOutcome<'_>),
-    reason: EventReason,
-    action: Action,
-    regarding: ObjectReference,
-    request: &Request<'_>,
-) -> Vec<Notice> {
-    let (status, message) = (rule.result.as_str(), message(&rule.result));
-    let object = reference(request);
-    let name = policy.name();
-    let blocked = if action == Action::Blocked { " (blocked)" } else { "" };
-    let because = if message.is_empty() { String::new() } else { format!("; {message}") };
-    let note = format!("{}: {status}{blocked}{because}", shown(request));
-    let on_policy = Notice { reason, action, regarding, related: Some(object.clone()), note };
-    let exists = action == Action::Passed && reason != EventReason::PolicyApplied;
-    let on_object = exists.then(|| Notice {
-        reason,
-        action,
-        regarding: object,
-        related: None,
-        note: format!("policy {name} {status}: {message}"),
-    });
-    [Some(on_policy), on_object].into_iter().flatten().collect()
-}
+    fn against(
+        &self,
+        reason: EventReason,
+        name: &str,
+        policy: impl Fn() -> Option<ObjectReference>,
+        rule: &RuleOutcome<'_>,
+        message: &str,
+    ) {
+        let (status, rule) = (rule.result.as_str(), rule.rule.name());
+        let blocked = if self.action == Action::Blocked { " (blocked)" } else { "" };
+        self.hand_in(reason, policy, || {
+            let named = if rule.is_empty() { String::new() } else { format!("[{rule}] ") };
+            format!("{}: {named}{status}{blocked}; {message}", shown(self.request))
+        });
+        if self.action == Action::Passed && self.events.tell(reason) {
+            let named = if rule.is_empty() { String::new() } else { format!("/{rule}") };
+            self.events.hand_in(Notice {
+                reason,
+                action: self.action,
+                regarding: reference(self.request),
+                related: None,
+                note: format!("policy {name}{named} {status}: {message}"),
+            });
+        }
+    }
 
-fn message(result: &RuleResult) -> &str {
-    match result {
-        RuleResult::Fail { message, .. } | RuleResult::Error { message, .. } => message,
-        RuleResult::Pass | RuleResult::Skip { .. } => "",
+    fn skipped(
+        &self,
+        name: &str,
+        policy: impl Fn() -> Option<ObjectReference>,
+        rule: &RuleOutcome<'_>,
+    ) {
+        let reason = EventReason::PolicySkipped;
+        if self.action == Action::Blocked || !self.events.tell(reason) {
+            return;
+        }
+        let object = shown(self.request);
+        let place = match rule.rule.name() {
+            rule if rule.is_empty() => name.to_owned(),
+            rule => format!("{name}/{rule}"),
+        };
+        for exception in &rule.exceptions {
+            let on_exception = || self.policies.reference_to(exception);
+            self.hand_in(reason, on_exception, || {
+                format!("resource {object} was skipped from policy rule {place}")
+            });
+        }
+        let names = |it: &&CompiledException| format!("{}/{}", it.namespace(), it.name());
+        self.hand_in(reason, policy, || {
+            let exceptions: Vec<_> = rule.exceptions.iter().map(names).collect();
+            let exceptions = exceptions.join(", ");
+            format!("resource {object} was skipped from rule {place} due to policy exceptions {exceptions}")
+        });
     }
 }
 

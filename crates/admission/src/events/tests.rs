@@ -139,7 +139,7 @@ fn told_of(spec: Value, request: &Value, omitted: &[EventReason]) -> Vec<Notice>
     let request = Request::parse(request).unwrap();
     let set = policies.of(FailurePolicy::Ignore);
     let evaluation = pharos_policy::evaluate(set, &request, &pharos_policy::SystemClock);
-    let verdict = enforce(&evaluation, FailurePolicy::Ignore);
+    let verdict = enforce(&evaluation, &request, FailurePolicy::Ignore);
     let (sender, mut queue) = mpsc::channel(10);
     let omitted = Arc::new(omitted.iter().copied().collect());
     let events = Events { queue: sender, omitted, facts: Arc::new(Noted::default()) };

@@ -86,3 +86,20 @@ impl Kind {
         matches!(self, Self::ClusterPolicy | Self::Policy)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pharos_api::policy::UNEVALUATED;
+
+    #[test]
+    fn every_kind_that_is_stored_and_not_evaluated_is_watched() {
+        let others = Kind::all().filter(|kind| !kind.is_evaluated()).map(Kind::custom);
+        let others: Vec<_> = others.map(|it| (it.kind, it.plural.to_owned())).collect();
+        for kind in UNEVALUATED {
+            assert!(others.contains(&(kind.kind, kind.plural.to_owned())), "{kind:?}");
+            assert!(others.contains(&(kind.namespaced_kind, kind.namespaced_plural())), "{kind:?}");
+        }
+        assert_eq!(others.len(), 2 * UNEVALUATED.len());
+    }
+}

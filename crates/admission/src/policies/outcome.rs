@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kube::api::DynamicObject;
 use pharos_api::policy::ValidatingPolicy;
-use pharos_policy::{CompileErrors, CompiledPolicy, Origin};
+use pharos_policy::{CompileErrors, CompiledException, CompiledPolicy, Origin};
 use serde::de::DeserializeOwned;
 
 use super::Kind;
@@ -17,6 +17,8 @@ pub(crate) enum Outcome {
     InForce(Arc<CompiledPolicy>),
     /// Sound, but it says itself that it is not for admission.
     NotForAdmission,
+    /// An exception, which counts where its policies are evaluated.
+    Exception(Arc<CompiledException>),
     /// Evaluated nowhere.
     Broken(Defect),
 }
@@ -70,7 +72,7 @@ impl Outcome {
     /// A closed word.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
-            Self::InForce(_) => "Succeeded",
+            Self::InForce(_) | Self::Exception(_) => "Succeeded",
             Self::NotForAdmission => "NotForAdmission",
             Self::Broken(defect) => defect.reason(),
         }
@@ -79,7 +81,7 @@ impl Outcome {
     /// For people.
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::InForce(_) => "every expression compiles".to_owned(),
+            Self::InForce(_) | Self::Exception(_) => "every expression compiles".to_owned(),
             Self::NotForAdmission => "spec.evaluation excludes admission".to_owned(),
             Self::Broken(defect) => defect.to_string(),
         }

@@ -60,6 +60,21 @@ fn a_kind_that_is_not_evaluated_says_so_where_its_columns_look() {
 }
 
 #[test]
+fn a_cluster_policy_counts_its_rules_and_is_ready_where_kyvernos_columns_look() {
+    let rules =
+        json!([{"name": "a", "validate": {}}, {"name": "b", "mutate": {}}, {"validate": {}}]);
+    let policy = json!({
+        "apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy",
+        "metadata": {"name": "p", "uid": "u", "generation": 1}, "spec": {"rules": rules},
+    });
+    let entry = entry(&BTreeMap::from([(Kind::ClusterPolicy, Arc::new([object(policy)].into()))]));
+    let status = desired(&entry, at(0));
+    assert_eq!(status["conditions"][0]["type"], "Ready");
+    let count = json!({"validate": 2, "mutate": 1, "generate": 0, "verifyimages": 0});
+    assert_eq!(status["rulecount"], count);
+}
+
+#[test]
 fn a_condition_keeps_its_time_until_its_status_changes() {
     let first = desired(&with_status(json!({}), &Value::Null), at(1));
     let second = desired(&with_status(json!({}), &first), at(2));

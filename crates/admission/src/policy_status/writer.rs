@@ -135,7 +135,7 @@ impl StatusWriter {
         now: Instant,
     ) -> kube::Result<Option<Instant>> {
         let status = desired(entry, Timestamp::now());
-        if stands(&status, &entry.status) {
+        if stands(&status, entry.field("status")) {
             return Ok(None);
         }
         let verdict = Verdict::of(entry);
@@ -167,8 +167,8 @@ impl StatusWriter {
 
     async fn apply(&self, entry: &Entry, status: &Value) -> kube::Result<DynamicObject> {
         let custom = entry.kind.custom();
-        let version = entry.api_version.rsplit('/').next().unwrap_or(custom.versions[0]);
-        let resource = custom.resource(version);
+        let version = entry.api_version();
+        let resource = custom.resource(version.rsplit('/').next().unwrap_or_default());
         let api = match entry.metadata.namespace.as_deref() {
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
             None => Api::all_with(self.client.clone(), &resource),
