@@ -15,11 +15,14 @@ use std::fmt;
 use ::cel::common::ast::IdedExpr;
 
 use check::Check;
-use pattern::{Pattern, Patterns};
+use interpreter_pattern::{Pattern, Patterns};
 
 mod check;
 mod env;
 mod equality;
+#[allow(dead_code, reason = "the evaluator is being moved onto it")]
+mod input;
+mod interpreter_pattern;
 mod json;
 #[allow(dead_code, reason = "the evaluator is being moved onto it")]
 mod library;
@@ -28,6 +31,7 @@ mod meter;
 mod nesting;
 mod optional;
 mod parse;
+#[allow(dead_code, reason = "the evaluator is being moved onto it")]
 mod pattern;
 mod rewrite;
 mod scope;
@@ -36,6 +40,7 @@ mod types;
 #[allow(dead_code, reason = "the evaluator is being moved onto it")]
 mod value;
 
+pub(crate) use input::{Expected, Input};
 pub(crate) use scope::{Bindings, Inputs, NamespaceObject, Scope};
 
 /// The longest expression, in bytes.
@@ -140,7 +145,7 @@ enum Slot {
 impl Compiler {
     /// Adds a variable, which expressions compiled from now on can use.
     pub(crate) fn variable(&mut self, name: &str, source: &str) -> Result<(), Vec<Problem>> {
-        let compiled = self.expression(source, Variables::Visible);
+        let compiled = self.expression(source, Variables::Visible, Expected::Anything);
         self.names.push(name.to_owned());
         let (variable, result) = match compiled {
             Ok(expression) => (Some(expression), Ok(())),
@@ -150,11 +155,18 @@ impl Compiler {
         result
     }
 
+    /// A compiler of expressions that can use those inputs.
+    #[allow(dead_code, reason = "the evaluator is being moved onto it")]
+    pub(crate) fn new(_inputs: &[Input]) -> Self {
+        Self::default()
+    }
+
     /// Compiles an expression, or says everything that is wrong with it.
     pub(crate) fn expression(
         &mut self,
         source: &str,
         variables: Variables,
+        _expected: Expected,
     ) -> Result<Expression, Vec<Problem>> {
         let (mut root, info) = parse::parse(source)?;
         let visible: &[String] = match variables {

@@ -10,7 +10,7 @@ use pharos_api::policy::{
 };
 
 use crate::actions::Actions;
-use crate::cel::{Compiler, Expression, Problem, Reason, Variables};
+use crate::cel::{Compiler, Expected, Expression, Problem, Reason, Variables};
 use crate::error::{CompileError, CompileErrors};
 use crate::kind::{PolicyKey, PolicyKind};
 use crate::matching::Matcher;
@@ -107,7 +107,8 @@ impl Compilation {
     fn conditions(&mut self, conditions: &[MatchCondition]) -> Vec<Condition> {
         let compile = |(index, condition): (usize, &MatchCondition)| {
             let path = format!("spec.matchConditions[{index}].expression");
-            let compiled = self.compiler.expression(&condition.expression, Variables::Hidden);
+            let compiled =
+                self.compiler.expression(&condition.expression, Variables::Hidden, Expected::Bool);
             let expression = self.keep(&path, &condition.expression, compiled)?;
             Some(Condition { name: condition.name.clone(), expression })
         };
@@ -143,10 +144,10 @@ impl Compilation {
     fn validation(&mut self, index: usize, validation: &ValidationSpec) -> Option<Validation> {
         let ValidationSpec { expression, message, message_expression, reason } = validation;
         let path = format!("spec.validations[{index}]");
-        let compiled = self.visible(&format!("{path}.expression"), expression);
-        let message_expression = message_expression
-            .as_ref()
-            .and_then(|source| self.visible(&format!("{path}.messageExpression"), source));
+        let compiled = self.visible(&format!("{path}.expression"), expression, Expected::Bool);
+        let message_expression = message_expression.as_ref().and_then(|source| {
+            self.visible(&format!("{path}.messageExpression"), source, Expected::String)
+        });
         let reason = match reason.as_deref().map(StatusReason::parse) {
             None => StatusReason::default(),
             Some(Some(reason)) => reason,
@@ -206,8 +207,8 @@ impl Compilation {
         }
     }
 
-    fn visible(&mut self, path: &str, source: &str) -> Option<Expression> {
-        let compiled = self.compiler.expression(source, Variables::Visible);
+    fn visible(&mut self, path: &str, source: &str, expected: Expected) -> Option<Expression> {
+        let compiled = self.compiler.expression(source, Variables::Visible, expected);
         self.keep(path, source, compiled)
     }
 

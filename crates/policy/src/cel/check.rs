@@ -14,7 +14,7 @@ use cel::common::ast::{
 };
 
 use super::env::{GLOBAL, MATCHES, MEMBER, OR_VALUE, TYPES};
-use super::pattern::{Patterns, Refusal};
+use super::interpreter_pattern::{Patterns, Refusal};
 use super::{MAX_NESTED_LOOPS, Reason, Slot, rewrite};
 
 /// Variables that every expression has.

@@ -10,7 +10,7 @@ use cel::common::functions::Function;
 use cel::common::types::DYN_TYPE;
 use cel::{DeclarationError, Env, extensions};
 
-use super::{equality, optional, pattern};
+use super::{equality, interpreter_pattern as pattern, optional};
 
 /// What `==` between possible containers is rewritten to.
 pub(super) const EQUALS: &str = "@equals";

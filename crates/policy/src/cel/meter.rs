@@ -4,11 +4,12 @@
 //! every value that is made takes bytes. An evaluation that has used up either ends at once, with
 //! [`Fault::Exhausted`], which nothing in an expression can absorb.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use jiff::Timestamp;
 
 use super::EvaluationError;
+use super::pattern::{Pattern, Remembered};
 
 /// Why an expression has no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +51,33 @@ pub(crate) struct Host<'h> {
     pub(crate) meter: &'h Meter,
     /// The time of day, the same for a whole evaluation.
     pub(crate) now: &'h dyn Fn() -> Timestamp,
+    /// The literal pattern of the call that is evaluated, if it has one.
+    pub(super) literal: Option<&'h Pattern>,
+    pub(super) patterns: &'h RefCell<Remembered>,
+}
+
+/// What a [`Host`] is made of, for one evaluation.
+pub(crate) struct Resources<'h> {
+    meter: Meter,
+    now: &'h dyn Fn() -> Timestamp,
+    patterns: RefCell<Remembered>,
+}
+
+// === impl Resources ===
+
+impl<'h> Resources<'h> {
+    pub(crate) fn new(budget: Budget, now: &'h dyn Fn() -> Timestamp) -> Self {
+        Self { meter: Meter::new(budget), now, patterns: RefCell::default() }
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// What a function without a literal pattern is given.
+    pub(crate) fn host(&self) -> Host<'_> {
+        Host { meter: &self.meter, now: self.now, literal: None, patterns: &self.patterns }
+    }
 }
 
 // === impl Meter ===

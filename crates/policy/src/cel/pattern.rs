@@ -1,25 +1,47 @@
 //! Regular expressions: literal ones are compiled with the expression they stand in, others when
 //! they are evaluated, and none may grow without bound.
+//!
+//! They are written for Go's syntax (RE2), in which the classes `\d`, `\s`, `\w` and the boundary
+//! `\b` are ASCII and a class has no set operators; [`syntax`] turns that into the crate's.
 
-use std::any::Any;
 use std::collections::HashMap;
+use std::ops::Deref;
+use std::rc::Rc;
 
-use cel::ExecutionError;
-use cel::common::types::{CelBool, CelString, STRING_TYPE, Type};
-use cel::common::value::{CowVal, StaticVal, Val};
 use regex::{Regex, RegexBuilder};
+
+use super::EvaluationError;
+use super::meter::{Fault, Host};
+use super::value::Value;
+
+mod syntax;
 
 /// How much memory a compiled pattern may take, and again what it remembers while it matches.
 const MAX_COMPILED_BYTES: usize = 256 << 10;
+/// The same for a pattern that is not known before the evaluation.
+const MAX_DYNAMIC_BYTES: usize = 64 << 10;
 /// How many different literal patterns a policy may have.
 pub(super) const MAX_PATTERNS: usize = 64;
+/// How many patterns an evaluation remembers.
+const MAX_REMEMBERED: usize = 32;
+/// What compiling a pattern takes while a policy is evaluated, in steps.
+const STEPS_TO_COMPILE: u64 = 10_000;
 
-static TYPE: Type = Type::new_unspecified_type("pharos.pattern");
+/// A compiled pattern.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    regex: Regex,
+    /// How many steps a byte of the searched text takes, at worst.
+    weight: u64,
+}
 
-/// A compiled literal pattern, as an argument of the function behind `matches`. No expression can
-/// name one.
-#[derive(Clone, Debug)]
-pub(super) struct Pattern(Regex);
+/// A pattern to search with, wherever it was compiled.
+pub(crate) enum Compiled<'h> {
+    /// With the policy.
+    Literal(&'h Pattern),
+    /// While it is evaluated.
+    Dynamic(Rc<Pattern>),
+}
 
 /// The literal patterns of one policy, each once.
 #[derive(Default)]
@@ -30,6 +52,9 @@ pub(super) struct Patterns {
     /// One was too much, so that no other is compiled: compiling costs too.
     exhausted: bool,
 }
+
+/// The patterns that one evaluation has compiled.
+pub(crate) type Remembered = HashMap<Box<str>, Rc<Pattern>>;
 
 /// Why a literal pattern is not compiled.
 pub(super) enum Refusal {
@@ -65,12 +90,7 @@ impl Patterns {
             let message = format!("more than {MAX_PATTERNS} regular expressions in one policy");
             return Err(Refusal::TooComplex(message));
         }
-        Pattern::compile(source).map_err(|error| match error {
-            regex::Error::CompiledTooBig(limit) => {
-                Refusal::TooComplex(format!("a regular expression of more than {limit} bytes"))
-            }
-            error => Refusal::Malformed(format!("not a regular expression: {error}")),
-        })
+        Pattern::compile(source, MAX_COMPILED_BYTES)
     }
 
     pub(super) fn finish(self) -> Vec<Pattern> {
@@ -81,55 +101,84 @@ impl Patterns {
 // === impl Pattern ===
 
 impl Pattern {
-    fn compile(source: &str) -> Result<Self, regex::Error> {
-        RegexBuilder::new(source)
-            .size_limit(MAX_COMPILED_BYTES)
-            .dfa_size_limit(MAX_COMPILED_BYTES)
-            .build()
-            .map(Self)
+    fn compile(source: &str, limit: usize) -> Result<Self, Refusal> {
+        let translated = syntax::translate(source)
+            .map_err(|what| Refusal::Malformed(format!("not a regular expression: {what}")))?;
+        // The smallest limit that holds it tells how much work a byte of the text can be.
+        let mut within = limit >> 4;
+        let mut weight = 1;
+        loop {
+            let built = RegexBuilder::new(&translated)
+                .size_limit(within)
+                .dfa_size_limit(MAX_COMPILED_BYTES)
+                .build();
+            match built {
+                Ok(regex) => return Ok(Self { regex, weight }),
+                Err(regex::Error::CompiledTooBig(_)) if within < limit => {
+                    within <<= 2;
+                    weight <<= 2;
+                }
+                Err(regex::Error::CompiledTooBig(limit)) => {
+                    let message = format!("a regular expression of more than {limit} bytes");
+                    return Err(Refusal::TooComplex(message));
+                }
+                Err(error) => {
+                    return Err(Refusal::Malformed(format!("not a regular expression: {error}")));
+                }
+            }
+        }
+    }
+
+    /// The expression to search `text` with, which is charged for.
+    pub(crate) fn over(&self, text: &str, host: &Host<'_>) -> Result<&Regex, Fault> {
+        host.meter.step(1 + self.weight * (text.len() as u64 / 4))?;
+        Ok(&self.regex)
     }
 }
 
-impl Val for Pattern {
-    fn get_type(&self) -> &Type {
-        Self::cel_type()
-    }
+// === impl Compiled ===
 
-    fn cel_type() -> &'static Type {
-        &TYPE
-    }
+impl Deref for Compiled<'_> {
+    type Target = Pattern;
 
-    fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v> {
-        Box::new(self.clone())
-    }
-
-    fn as_any(&self) -> Option<&dyn Any> {
-        Some(self)
+    fn deref(&self) -> &Pattern {
+        match self {
+            Self::Literal(pattern) => pattern,
+            Self::Dynamic(pattern) => pattern,
+        }
     }
 }
 
-impl StaticVal for Pattern {}
+// === impl Host ===
 
-/// The function behind `matches`: a string and a pattern, compiled or not.
-pub(super) fn matches<'b, 'v>(args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [string, pattern] = <[_; 2]>::try_from(args)
-        .map_err(|args| ExecutionError::invalid_argument_count(2, args.len()))?;
-    let no_overload = || {
-        let pattern = match pattern.downcast_ref::<Pattern>() {
-            Some(_) => STRING_TYPE.name(),
-            None => pattern.get_type().name(),
+impl<'h> Host<'h> {
+    /// The pattern that an argument is: compiled with the policy if it is a literal whose position
+    /// the overload declares as [`super::library::Literal::Pattern`], else compiled and charged for
+    /// here. Search with what [`Pattern::over`] gives.
+    pub(crate) fn pattern(&self, argument: &Value<'_>) -> Result<Compiled<'h>, Fault> {
+        if let Some(pattern) = self.literal {
+            return Ok(Compiled::Literal(pattern));
+        }
+        let Value::String(source) = argument else {
+            let message = format!("a regular expression is a string, not {}", argument.type_of());
+            return Err(EvaluationError::new(message).into());
         };
-        let types = [string.get_type().name(), pattern].map(str::to_owned);
-        ExecutionError::no_such_overload("matches", types.to_vec())
-    };
-    let string = string.downcast_ref::<CelString>().ok_or_else(no_overload)?;
-    let matches = if let Some(Pattern(regex)) = pattern.downcast_ref() {
-        regex.is_match(string.inner())
-    } else {
-        let source = pattern.downcast_ref::<CelString>().ok_or_else(no_overload)?;
-        let Pattern(regex) = Pattern::compile(source.inner())
-            .map_err(|error| ExecutionError::function_error("matches", error))?;
-        regex.is_match(string.inner())
-    };
-    Ok(CowVal::owned(CelBool::from(matches)))
+        if let Some(known) = self.patterns.borrow().get(&**source) {
+            return Ok(Compiled::Dynamic(known.clone()));
+        }
+        self.meter.step(STEPS_TO_COMPILE)?;
+        self.meter.scan(source.len())?;
+        let pattern = Pattern::compile(source, MAX_DYNAMIC_BYTES).map_err(|refusal| {
+            EvaluationError::new(match refusal {
+                Refusal::Malformed(message) | Refusal::TooComplex(message) => message,
+                Refusal::Exhausted => "too many regular expressions".to_owned(),
+            })
+        })?;
+        let pattern = Rc::new(pattern);
+        let mut remembered = self.patterns.borrow_mut();
+        if remembered.len() < MAX_REMEMBERED {
+            remembered.insert((**source).into(), pattern.clone());
+        }
+        Ok(Compiled::Dynamic(pattern))
+    }
 }

@@ -14,8 +14,8 @@ use cel::context::VariableResolver;
 use cel::{Context, ExecutionError};
 use serde_json::Value;
 
+use super::interpreter_pattern::Pattern;
 use super::json::Json;
-use super::pattern::Pattern;
 use super::{EvaluationError, Expression, Program, Slot, env};
 
 static NULL: Value = Value::Null;
@@ -125,6 +125,16 @@ impl<'q, 'r> Scope<'q, 'r> {
             value.downcast_ref::<CelString>().map(|string| string.inner().to_owned())
         })?
         .map_err(|got| EvaluationError::new(format!("must be a string, is a {got}")))
+    }
+
+    /// Evaluates an expression that gives a text, or null for none.
+    #[allow(dead_code, reason = "audit annotations come next")]
+    pub(crate) fn value(&self, expression: &Expression) -> Result<Option<String>, EvaluationError> {
+        self.evaluate(expression, |value| {
+            let text = value.downcast_ref::<CelString>().map(|string| string.inner().to_owned());
+            text.map(Some).or_else(|| (value.get_type().name() == "null_type").then_some(None))
+        })?
+        .map_err(|got| EvaluationError::new(format!("must be a string or null, is a {got}")))
     }
 
     /// Evaluates an expression and reads its value, or names the type that could not be read.

@@ -10,7 +10,7 @@ mod hostile;
 fn evaluate(source: &str, object: &Value) -> Result<bool, String> {
     let mut compiler = Compiler::default();
     let expression = compiler
-        .expression(source, Variables::Visible)
+        .expression(source, Variables::Visible, Expected::Anything)
         .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
     let program = compiler.finish().expect("there are no variables");
     let null = Value::Null;
@@ -20,7 +20,7 @@ fn evaluate(source: &str, object: &Value) -> Result<bool, String> {
 }
 
 fn problems(source: &str) -> Vec<Problem> {
-    match Compiler::default().expression(source, Variables::Visible) {
+    match Compiler::default().expression(source, Variables::Visible, Expected::Anything) {
         Ok(_) => Vec::new(),
         Err(problems) => problems,
     }
@@ -234,7 +234,7 @@ fn every_problem_of_an_expression_is_found_at_once() {
 fn every_function_that_is_listed_exists() {
     let compile = |source: &str| {
         let mut compiler = Compiler::default();
-        let expression = compiler.expression(source, Variables::Visible);
+        let expression = compiler.expression(source, Variables::Visible, Expected::Anything);
         expression.unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
     };
     let evaluated = |source: &str| {
@@ -269,8 +269,9 @@ impl Policy {
         for (name, source) in variables {
             compiler.variable(name, source).expect("the variable compiles");
         }
-        let expression =
-            compiler.expression(expression, Variables::Visible).expect("the expression compiles");
+        let expression = compiler
+            .expression(expression, Variables::Visible, Expected::Anything)
+            .expect("the expression compiles");
         let program = compiler.finish().expect("the variables compile");
         Self { program, expression }
     }
@@ -312,8 +313,13 @@ fn a_variable_cannot_see_those_after_it() {
     let found = compiler.variable("a", "variables.b").expect_err("b comes later");
     assert_eq!(found[0].reason, Reason::UnknownVariable);
     compiler.variable("b", "1").expect("b compiles");
-    assert!(compiler.expression("variables.a == 1", Variables::Visible).is_ok(), "a has its say");
-    assert!(compiler.expression("variables.b == 1", Variables::Hidden).is_err());
+    assert!(
+        compiler.expression("variables.a == 1", Variables::Visible, Expected::Anything).is_ok(),
+        "a has its say"
+    );
+    assert!(
+        compiler.expression("variables.b == 1", Variables::Hidden, Expected::Anything).is_err()
+    );
     assert!(compiler.finish().is_none(), "a has problems");
 }
 

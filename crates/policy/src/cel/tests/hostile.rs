@@ -51,7 +51,9 @@ fn no_expression_overflows_a_stack() {
     on_a_small_stack(|| {
         for tower in towers() {
             let mut compiler = Compiler::default();
-            if let Ok(expression) = compiler.expression(&tower, Variables::Visible) {
+            if let Ok(expression) =
+                compiler.expression(&tower, Variables::Visible, Expected::Anything)
+            {
                 let program = compiler.finish().expect("there are no variables");
                 let value = Value::Null;
                 let inputs = Inputs::new(&value, &value, &value, NamespaceObject::None);
@@ -137,7 +139,9 @@ fn the_deepest_value_that_is_accepted_can_be_cloned_compared_and_dropped() {
         let found = ["a", "b"].map(|name| wrap(&mut compiler, name, count, brackets));
         assert!(found.iter().all(Vec::is_empty), "{found:?}");
         let source = format!("variables.a{0} == variables.b{0}", count - 1);
-        let expression = compiler.expression(&source, Variables::Visible).expect("is accepted");
+        let expression = compiler
+            .expression(&source, Variables::Visible, Expected::Anything)
+            .expect("is accepted");
         let program = compiler.finish().expect("every variable compiles");
         let inputs = Inputs::new(&object, &object, &object, NamespaceObject::None);
         let bindings = Bindings::new(&inputs, &program);
@@ -272,7 +276,11 @@ fn no_value_makes_a_function_or_an_operator_panic() {
     let expressions: Vec<_> = sources
         .iter()
         .map(|source| {
-            let compiled = compiler.expression(&format!("dyn({source})"), Variables::Visible);
+            let compiled = compiler.expression(
+                &format!("dyn({source})"),
+                Variables::Visible,
+                Expected::Anything,
+            );
             compiled.unwrap_or_else(|problems| panic!("{source}: {problems:?}"))
         })
         .collect();
