@@ -1,6 +1,6 @@
 # The only list of verbs; CI calls `make test` and nothing else. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo down test check crds chart docs bench bench-rotation fmt parts deny clean
+.PHONY: help build demo down test check crds chart docs bench bench-rotation bench-compare fmt parts deny clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: parts ## Run the benches and write docs/benchmarks.md (ONLY=record for on
 
 bench-rotation: ## Measure from a rotated Secret to the first export, and write docs/benchmarks.md
 	$(MAKE) bench ONLY=rotation
+
+bench-compare: ## Measure reviews beside Kyverno (built from its module on first use), and write docs/benchmarks.md
+	$(MAKE) bench ONLY=compare
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -46,6 +46,32 @@ pub fn cpu_time() -> Duration {
     Duration::from_secs(seconds) + Duration::from_nanos(used.tv_nsec.unsigned_abs())
 }
 
+/// The CPU time that another process has used, over its threads that still live.
+///
+/// # Errors
+/// If there is no such process, or the kernel keeps no such times.
+pub fn cpu_time_of(pid: u32) -> io::Result<Duration> {
+    let mut nanoseconds = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end meanwhile.
+        let Ok(times) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        let on_cpu = times.split(' ').next().and_then(|time| time.parse::<u64>().ok());
+        nanoseconds += on_cpu.ok_or(io::ErrorKind::InvalidData)?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// The memory of another process that is resident, in bytes.
+///
+/// # Errors
+/// If there is no such process.
+pub fn resident_memory_of(pid: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    Ok(kilobytes.ok_or(io::ErrorKind::InvalidData)? * 1024)
+}
+
 /// The median CPU time that `work` takes on this thread, over rounds of `times` each.
 pub fn measure(times: u32, mut work: impl FnMut()) -> Duration {
     median((0..ROUNDS).map(|_| round(times, &mut work)).collect())

@@ -47,6 +47,8 @@ pub enum Part {
     Prometheus,
     /// Jaeger 2, without user interface.
     Jaeger,
+    /// Kyverno's admission controller, for benches only.
+    Kyverno,
 }
 
 /// Parts that are ready to run.
@@ -61,6 +63,11 @@ struct Planned {
     part: Part,
     recipe: Recipe,
     program: PathBuf,
+}
+
+/// The folder of a part's Go module.
+pub(crate) fn tools(module: &str) -> PathBuf {
+    Path::new(recipe::TOOLS).join(module)
 }
 
 /// Makes sure that these parts are there, building what is missing with progress on standard error.
@@ -91,7 +98,7 @@ pub async fn ensure(parts: &[Part]) -> anyhow::Result<Parts> {
 // === impl Part ===
 
 impl Part {
-    /// Every part, in the order in which they are built.
+    /// Every part that tests and the demo use, in the order in which they are built.
     pub const ALL: [Self; 8] = [
         Self::Etcd,
         Self::KubeApiserver,

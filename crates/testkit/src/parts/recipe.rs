@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{self, SHA256};
 
 use super::Part;
 
-const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/tools");
+pub(super) const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../e2e/tools");
 
 /// How to build one part.
 pub(super) struct Recipe {
@@ -42,6 +42,7 @@ impl Recipe {
                 ("prometheus", "prometheus", "github.com/prometheus/prometheus/cmd/prometheus")
             }
             Part::Jaeger => ("jaeger", "jaeger", "github.com/jaegertracing/jaeger/cmd/jaeger"),
+            Part::Kyverno => ("kyverno", "kyverno", "github.com/kyverno/kyverno/cmd/kyverno"),
         };
         let module = Path::new(TOOLS).join(module);
         let mut ldflags = "-s -w".to_owned();
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn every_part_has_its_module() {
-        for part in Part::ALL {
+        for part in Part::ALL.into_iter().chain([Part::Kyverno]) {
             let recipe = Recipe::of(part).unwrap();
             assert!(recipe.module().join("go.sum").is_file(), "{part:?}");
         }

@@ -1,0 +1,124 @@
+//! Kyverno's admission controller, to measure beside Pharos.
+//!
+//! Owns building it from its Go module, what it needs to start outside of a cluster (its
+//! definitions, read from that module where it lies, its namespace and ConfigMaps), and ending it.
+//! Enter at [`Kyverno::start`]. Only benches use it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+
+use crate::control_plane::ControlPlane;
+use crate::eventually::eventually;
+use crate::parts::{self, Part};
+use crate::ports::{self, loopback};
+use crate::process::{Process, keep_to_this_machine, private_directory};
+
+const START: Duration = Duration::from_secs(120);
+const MODULE: &str = "github.com/kyverno/kyverno";
+/// The folders of its module that hold what it watches.
+const DEFINITIONS: [&str; 4] = ["kyverno", "policies.kyverno.io", "policyreport", "reports"];
+const NAMESPACE: &str = "kyverno";
+const NEEDS: &str = r#"
+apiVersion: v1
+kind: Namespace
+metadata: {name: kyverno}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kyverno, namespace: kyverno}
+data:
+  resourceFilters: "[Event,*,*] [*/*,kube-system,*] [Lease,*,*] [Secret,kyverno,*]"
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: kyverno-metrics, namespace: kyverno}
+data:
+  namespaces: '{"exclude": [], "include": []}'
+"#;
+
+/// Whether it tells what it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KyvernoMetrics {
+    /// For Prometheus to scrape, as it does unless told otherwise.
+    Scraped,
+    /// Not at all.
+    Disabled,
+}
+
+/// A running Kyverno admission controller, ended on drop.
+#[derive(Debug)]
+pub struct Kyverno {
+    process: Process,
+}
+
+// === impl Kyverno ===
+
+impl Kyverno {
+    /// Builds it if need be, gives the API server what it watches, and starts it.
+    pub async fn start(
+        cluster: &ControlPlane,
+        dir: &Path,
+        metrics: KyvernoMetrics,
+    ) -> anyhow::Result<Self> {
+        let parts = parts::ensure(&[Part::Kyverno]).await?;
+        private_directory(dir)?;
+        let definitions = module()?.join("config/crds");
+        for group in DEFINITIONS {
+            cluster.install_crds(&definitions.join(group)).await?;
+        }
+        cluster.apply(NEEDS).await?;
+        let [webhook, scraped] = ports::free()?;
+        let mut command = Command::new(parts.path(Part::Kyverno));
+        keep_to_this_machine(&mut command);
+        command
+            .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))
+            .arg(format!("--serverIP={}", loopback(webhook)))
+            .args(["--webhookServerHost=127.0.0.1", &format!("--webhookServerPort={webhook}")])
+            .args(["--metricsHost=127.0.0.1", &format!("--metricsPort={scraped}")])
+            .arg("--controllerRuntimeMetricsAddress=0")
+            .args(["--caSecretName=kyverno-ca", "--tlsSecretName=kyverno-pair"])
+            // As its chart has it.
+            .arg("--omitEvents=PolicyApplied,PolicySkipped")
+            .arg(format!("--disableMetrics={}", metrics == KyvernoMetrics::Disabled))
+            .env("KYVERNO_NAMESPACE", NAMESPACE)
+            .env("KYVERNO_POD_NAME", "kyverno-0")
+            .env("KYVERNO_SVC", "kyverno-svc")
+            .env("KYVERNO_DEPLOYMENT", "kyverno")
+            .env("KYVERNO_SERVICEACCOUNT_NAME", "kyverno")
+            .env("INIT_CONFIG", "kyverno")
+            .env("METRICS_CONFIG", "kyverno-metrics");
+        let mut process = Process::spawn("kyverno", &mut command, &dir.join("kyverno.log"))?;
+        eventually("Kyverno to take its policies' webhook into service", START, async || {
+            if let Some(status) = process.exited() {
+                return Err(format!("it ended: {status}. {}", process.last_words()));
+            }
+            let get = ["get", "validatingwebhookconfigurations", "-o", "name"];
+            match cluster.kubectl(&get).await {
+                Ok(names) if names.contains("kyverno-policy-validating-webhook-cfg") => Ok(()),
+                Ok(names) => Err(format!("registered: {names:?}. {}", process.last_words())),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await?;
+        Ok(Self { process })
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+}
+
+/// Where its sources lie on this machine, once it was built.
+fn module() -> anyhow::Result<PathBuf> {
+    let mut command = Command::new("go");
+    command.args(["list", "-m", "-f", "{{.Dir}}", MODULE]).current_dir(parts::tools("kyverno"));
+    let output = command.output().context("there is no Go here")?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "go list: {}", error.trim());
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}

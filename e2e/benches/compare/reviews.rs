@@ -1,0 +1,112 @@
+//! What is sent: reviews of Pods, and the policies that judge them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+/// Every policy of the suites, made to deny: name, file, YAML.
+pub fn policies(suites: &Path) -> anyhow::Result<Vec<(String, PathBuf, String)>> {
+    let mut found = Vec::new();
+    for level in ["baseline", "restricted"] {
+        for entry in fs::read_dir(suites.join(level))? {
+            let folder = entry?.path();
+            let name =
+                folder.file_name().context("a folder has a name")?.to_string_lossy().into_owned();
+            let file = folder.join(&name).with_extension("yaml");
+            let yaml =
+                fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
+            let yaml = yaml.replace("- Audit", "- Deny").replace("[Audit]", "[Deny]");
+            found.push((name, file, yaml));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// A Pod of about 2.4 KB that passes the Pod Security Standards.
+pub fn small() -> Vec<u8> {
+    review(pod(5, json!({})))
+}
+
+/// The same with so much managed by others that the review has about 60 KB.
+pub fn large() -> Vec<u8> {
+    let field =
+        |index: usize| (format!("f:field-{index}"), json!({".": {}, "f:name": {}, "f:value": {}}));
+    let fields: serde_json::Map<_, _> = (0..1000).map(field).collect();
+    review(pod(
+        5,
+        json!([{"manager": "kubectl", "operation": "Update", "apiVersion": "v1",
+        "fieldsType": "FieldsV1", "fieldsV1": fields}]),
+    ))
+}
+
+/// A Pod that every policy refuses.
+pub fn violating() -> Vec<u8> {
+    review(json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {
+            "hostNetwork": true, "hostPID": true, "hostIPC": true,
+            "securityContext": {
+                "runAsNonRoot": false, "runAsUser": 0, "sysctls": [{"name": "kernel.msgmax", "value": "1"}],
+                "seccompProfile": {"type": "Unconfined"}, "windowsOptions": {"hostProcess": true},
+                "seLinuxOptions": {"type": "custom", "user": "u", "role": "r"},
+            },
+            "volumes": [{"name": "host", "hostPath": {"path": "/"}}],
+            "containers": [{
+                "name": "web", "image": "example.com/web:1", "ports": [{"containerPort": 80, "hostPort": 80}],
+                "securityContext": {
+                    "privileged": true, "allowPrivilegeEscalation": true, "runAsNonRoot": false, "runAsUser": 0,
+                    "procMount": "Unmasked", "capabilities": {"add": ["SYS_ADMIN"]},
+                    "seccompProfile": {"type": "Unconfined"}, "windowsOptions": {"hostProcess": true},
+                    "seLinuxOptions": {"type": "custom", "user": "u", "role": "r"},
+                },
+            }],
+        },
+    }))
+}
+
+fn pod(containers: usize, managed: Value) -> Value {
+    let container = |index: usize| {
+        json!({
+            "name": format!("container-{index}"),
+            "image": format!("registry.example.com/shop/web-{index}:1.27.3"),
+            "ports": [{"containerPort": 8080 + index, "protocol": "TCP"}],
+            "env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "REGION", "value": "eu-1"}],
+            "resources": {"limits": {"memory": "128Mi"}, "requests": {"cpu": "100m"}},
+            "securityContext": {
+                "privileged": false, "runAsNonRoot": true, "runAsUser": 1000, "allowPrivilegeEscalation": false,
+                "capabilities": {"drop": ["ALL"]}, "seccompProfile": {"type": "RuntimeDefault"},
+            },
+        })
+    };
+    let containers: Vec<Value> = (0..containers).map(container).collect();
+    let mut metadata = json!({"name": "web", "namespace": "shop", "labels": {"app": "web"}});
+    if managed.is_array() {
+        metadata["managedFields"] = managed;
+    }
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+        "spec": {
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": containers, "volumes": [{"name": "tmp", "emptyDir": {}}],
+        },
+    })
+}
+
+fn review(pod: Value) -> Vec<u8> {
+    let gvk = json!({"group": "", "version": "v1", "kind": "Pod"});
+    let gvr = json!({"group": "", "version": "v1", "resource": "pods"});
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": gvk, "resource": gvr, "requestKind": gvk, "requestResource": gvr,
+            "name": "web", "namespace": "shop", "operation": "CREATE", "dryRun": false,
+            "userInfo": {"username": "jane", "groups": ["system:authenticated"]},
+            "object": pod, "oldObject": null, "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
+        },
+    });
+    review.to_string().into_bytes()
+}
