@@ -81,6 +81,14 @@ impl Served {
         self.0.get(kind).copied()
     }
 
+    fn say(&self) {
+        let kinds: Vec<_> =
+            self.iter().map(|(kind, version)| format!("{} {version}", kind.kind)).collect();
+        let served =
+            if kinds.is_empty() { "no kind of policy".to_owned() } else { kinds.join(", ") };
+        tracing::info!(served, "asked which policies the API server serves");
+    }
+
     /// The kinds that are served, with their versions.
     pub fn iter(&self) -> impl Iterator<Item = (&CustomKind, &'static str)> {
         self.0.iter().map(|(kind, version)| (kind, *version))
@@ -157,11 +165,14 @@ pub async fn keep(client: Client, kinds: &[CustomKind], served: watch::Sender<Op
                 episode.succeeded();
                 let soon = belief.take(seen);
                 let now = Some(belief.served.clone());
-                served.send_if_modified(|served| {
+                let news = served.send_if_modified(|served| {
                     let news = *served != now;
                     *served = now;
                     news
                 });
+                if news {
+                    belief.served.say();
+                }
                 if soon { SOON } else { INTERVAL }
             }
             Err(error) => {

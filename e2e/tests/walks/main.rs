@@ -15,6 +15,7 @@ mod kyverno_telemetry;
 mod leaving;
 mod parts_drivers;
 mod policies;
+mod policy_kinds;
 mod printer_columns;
 mod prometheus_scrape;
 mod references;

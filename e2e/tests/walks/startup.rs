@@ -24,9 +24,9 @@ async fn missing_crds_are_named_with_the_remedy_and_may_come_later() -> anyhow::
     let stage = Stage::bare().await?;
     let mut pharos = Pharos::builder(&stage.cluster).spawn()?;
     logged(&pharos, &["TelemetryConfigs", "UnknownKind", "pharos crds | kubectl apply"]).await?;
-    logged(&pharos, &["ValidatingPolicies", "UnknownKind", "pharos crds | kubectl apply"]).await?;
-    let (status, body) = pharos.admin("/readyz").await?;
-    ensure!(status == 503 && body.contains("admission"), "/readyz: {status} {body}");
+    // Policies may come later: a cluster without any is one to be ready for.
+    logged(&pharos, &["served", "no kind of policy"]).await?;
+    pharos.wait_ready().await?;
     let mentions = pharos.logs()?.matches("cannot watch TelemetryConfigs").count();
     ensure!(mentions == 1, "the same trouble was logged {mentions} times");
 
@@ -36,7 +36,6 @@ async fn missing_crds_are_named_with_the_remedy_and_may_come_later() -> anyhow::
     let crds = String::from_utf8(crds.stdout)?;
     let apply = ["apply", "--server-side", "-f", "-"];
     stage.kubectl().run_with_input(&apply, &crds).await?;
-    pharos.wait_ready().await?;
     stage.cluster.apply(POLICY).await?;
     stage.webhook_in_force().await
 }

@@ -138,6 +138,63 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// A policy of every kind; the leader says of each what becomes of it.
+    async fn policies_of_every_kind(&self) -> anyhow::Result<()> {
+        let cel = json!({"validations": [{"expression": "true"}]});
+        let about = json!({"any": [{"resources": {"kinds": ["Secret"]}}]});
+        let validate = json!({"cel": {"expressions": [{"expression": "true"}]}});
+        let rules = json!({"rules": [{"name": "r", "match": about, "validate": validate}]});
+        let (policies, kyverno) = ("policies.kyverno.io/v1", "kyverno.io/v1");
+        let kinds = [
+            (policies, "ValidatingPolicy", "validatingpolicies", &cel),
+            (policies, "MutatingPolicy", "mutatingpolicies", &json!({})),
+            (policies, "GeneratingPolicy", "generatingpolicies", &json!({})),
+            (policies, "ImageValidatingPolicy", "imagevalidatingpolicies", &json!({})),
+            (policies, "DeletingPolicy", "deletingpolicies", &json!({})),
+            (kyverno, "ClusterPolicy", "clusterpolicies", &rules),
+        ];
+        for (api_version, kind, plural, spec) in kinds {
+            let (group, _) = api_version.split_once('/').context("a group")?;
+            let in_namespace = match kind {
+                "ClusterPolicy" => ("Policy".to_owned(), "policies".to_owned()),
+                kind => (format!("Namespaced{kind}"), format!("namespaced{plural}")),
+            };
+            for (kind, plural) in [(kind.to_owned(), plural.to_owned()), in_namespace] {
+                let object = json!({
+                    "apiVersion": api_version, "kind": kind,
+                    "metadata": {"name": "every-kind", "namespace": "one"}, "spec": spec,
+                });
+                self.cluster.apply(&object.to_string()).await?;
+                let resource = format!("{plural}.{group}");
+                eventually(&format!("the status of {kind}"), PATIENCE, async || {
+                    let get = [resource.as_str(), "every-kind", "-n", "one"];
+                    let object = self.read(&get).await.map_err(|error| error.to_string())?;
+                    if object["status"].is_object() { Ok(()) } else { Err(object.to_string()) }
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Kyverno's settings name a role, so that who has which has to be known; and a refusal is told.
+    async fn roles_and_events(&self) -> anyhow::Result<()> {
+        let settings = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "kyverno", "namespace": "one"}, "data": {"excludeRoles": "shop:nobody"},
+        });
+        self.cluster.apply(&settings.to_string()).await?;
+        let refused = self.cluster.kubectl(&["create", "configmap", "bare", "-n", "shop"]).await;
+        ensure!(refused.is_err(), "it was admitted");
+        eventually("an Event about the refusal", PATIENCE, async || {
+            let list = self.read(&["events.events.k8s.io", "-n", "default"]).await;
+            let list = list.map_err(|error| error.to_string())?;
+            let told = list.to_string().contains("PolicyViolation");
+            if told { Ok(()) } else { Err(list.to_string()) }
+        })
+        .await
+    }
+
     /// What the replicas of this release asked for, from the start until now.
     fn requests(&self, release: &Release<'_>) -> anyhow::Result<Vec<AuditRecord>> {
         let user = release.user();
@@ -250,11 +307,14 @@ async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()
     walk.materials("first").await?;
     one.start().await?;
     one.start().await?;
+    // Before another engine writes the same.
+    walk.policies_of_every_kind().await?;
     two.start().await?;
 
     cluster.apply(POLICY).await?;
     walk.registered(&["pharos-validating-one", "pharos-validating-two"]).await?;
     walk.policy_in_force().await?;
+    walk.roles_and_events().await?;
     let two_sees = walk.read(&["validatingwebhookconfiguration", "pharos-validating-two"]).await?;
     let selector = &two_sees["webhooks"][0]["namespaceSelector"]["matchExpressions"][0];
     ensure!(selector["values"] == json!(["two", "one"]), "it judges the other: {selector}");
@@ -290,7 +350,12 @@ async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()
     walk.configure(7).await?;
     walk.programmed("one", "2/2").await?;
     walk.policy_in_force().await?;
-    cluster.kubectl(&["delete", "validatingpolicies", "--all"]).await?;
+    for policies in ["validatingpolicies", "clusterpolicies"] {
+        cluster.kubectl(&["delete", policies, "--all"]).await?;
+    }
+    for policies in ["namespacedvalidatingpolicies", "policies.kyverno.io"] {
+        cluster.kubectl(&["delete", policies, "--all", "-n", "one"]).await?;
+    }
     walk.registered(&[]).await?;
 
     let granted = rights::granted(&cluster, &one).await?;
@@ -303,7 +368,9 @@ async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()
         for request in requests {
             ensure!(!request.forbidden && request.code != 403, "a right is missing: {request:?}");
             let home = ["", release.namespace, "unheard-of"].contains(&request.namespace.as_str());
-            ensure!(home || request.resource == "namespaces", "not at home: {request:?}");
+            // Events are where what they are about is.
+            let abroad = ["namespaces", "events"].contains(&request.resource.as_str());
+            ensure!(home || abroad, "not at home: {request:?}");
         }
     }
     let unused = rights::unused(&granted, &of_one);
