@@ -1,86 +1,104 @@
-//! From a ValidatingPolicy to a [`CompiledPolicy`], with every problem at once.
+//! From policies to [`CompiledPolicy`], with every problem at once.
+//!
+//! Enter at [`compile_validating_policy`]. [`Compilation`] collects problems; a [`RuleCompilation`]
+//! compiles the expressions of one rule, which share variables, and is what every kind of policy
+//! makes its rules with.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pharos_api::policy::{
-    Autogen, Evaluation, EvaluationMode, MatchCondition, MatchResources, PodControllersAutogen,
-    Toggle, ValidatingPolicy, ValidatingPolicySpec, Validation as ValidationSpec, ValidationAction,
-    VapAutogen, Variable, WebhookConfiguration,
+    AutogenStatus, Evaluation, EvaluationMode, NamespacedValidatingPolicy, PolicyException, Toggle,
+    ValidatingPolicy, ValidatingPolicySpec, ValidationAction, WebhookConfiguration,
 };
 
 use crate::actions::Actions;
-use crate::cel::{Compiler, Expected, Expression, Problem, Reason, Variables};
+use crate::autogen;
+use crate::cel::{Problem, Reason};
 use crate::error::{CompileError, CompileErrors};
+use crate::exception::CompiledException;
 use crate::kind::{PolicyKey, PolicyKind};
 use crate::matching::Matcher;
-use crate::policy::{CompiledPolicy, Origin, StatusReason};
-use crate::rule::{Condition, Registration, Rule, RuleSource, Validation};
+use crate::policy::{CompiledPolicy, Origin};
+use crate::rule::{Registration, Rule, RuleSource};
 
-/// A compilation under way.
+pub(crate) use rule::{INPUTS, RuleCompilation};
+
+mod exception;
+mod rule;
+
+/// Problems found so far.
 #[derive(Default)]
-struct Compilation {
-    compiler: Compiler,
+pub(crate) struct Compilation {
     errors: Vec<CompileError>,
 }
 
-/// Compiles a policy, or says everything that is wrong with it.
+/// Compiles a policy for the whole cluster, or says everything that is wrong with it.
 pub fn compile_validating_policy(
     policy: &ValidatingPolicy,
 ) -> Result<CompiledPolicy, CompileErrors> {
-    // All fields by name, so that a new one cannot be overlooked.
-    let ValidatingPolicySpec {
-        match_constraints,
-        match_conditions,
-        variables,
-        validations,
-        audit_annotations,
-        validation_actions,
-        failure_policy,
-        evaluation,
-        autogen,
-        webhook_configuration,
-    } = &policy.spec;
-    let mut compilation = Compilation::default();
-    let name = compilation.name(policy.metadata.name.as_deref());
-    let constraints = match_constraints.clone().unwrap_or_default();
-    let matcher = compilation.matcher(&constraints);
-    let conditions = compilation.conditions(match_conditions);
-    compilation.variables(variables);
-    let validations = compilation.validations(validations);
-    if !audit_annotations.is_empty() {
-        compilation.unsupported("spec.auditAnnotations", "audit annotations");
-    }
-    let origins = compilation.origins(evaluation.as_ref());
-    compilation.autogen(autogen.as_ref());
-    let timeout = compilation.timeout(webhook_configuration.as_ref());
+    let key = |name: &str| PolicyKey {
+        kind: PolicyKind::ValidatingPolicy,
+        namespace: None,
+        name: name.into(),
+    };
+    compile(policy.metadata.name.as_deref(), key, &policy.spec)
+}
 
-    let Compilation { compiler, errors } = compilation;
-    match (CompileErrors::new(errors), compiler.finish()) {
-        (None, Some(program)) => Ok(CompiledPolicy {
-            key: PolicyKey {
-                kind: PolicyKind::ValidatingPolicy,
-                namespace: None,
-                name: name.into(),
-            },
-            failure_policy: failure_policy.unwrap_or_default(),
-            origins,
-            timeout,
-            match_conditions: match_conditions.clone(),
-            actions: actions(validation_actions),
-            rules: vec![Rule {
-                name: "".into(),
-                source: RuleSource::Written,
-                actions: actions(validation_actions),
-                matcher,
-                registration: Registration::Resources(constraints.resource_rules),
-                conditions,
-                program,
-                validations,
-            }],
-        }),
-        (errors, _) => Err(errors.expect("a variable without a value has left its problems")),
+/// Compiles a policy for one namespace, or says everything that is wrong with it.
+pub fn compile_namespaced_validating_policy(
+    policy: &NamespacedValidatingPolicy,
+) -> Result<CompiledPolicy, CompileErrors> {
+    let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
+    let key = |name: &str| PolicyKey {
+        kind: PolicyKind::NamespacedValidatingPolicy,
+        namespace: Some(namespace.into()),
+        name: name.into(),
+    };
+    let compiled = compile(policy.metadata.name.as_deref(), key, &policy.spec);
+    if namespace.is_empty() {
+        let mut compilation = Compilation::default();
+        compilation.invalid("metadata.namespace", "a policy of this kind must be in a namespace");
+        return compilation.finish(()).and(compiled);
     }
+    compiled
+}
+
+/// Compiles an exception, or says everything that is wrong with it.
+pub fn compile_exception(exception: &PolicyException) -> Result<CompiledException, CompileErrors> {
+    exception::compile(exception)
+}
+
+fn compile(
+    name: Option<&str>,
+    key: impl FnOnce(&str) -> PolicyKey,
+    spec: &ValidatingPolicySpec,
+) -> Result<CompiledPolicy, CompileErrors> {
+    let mut compilation = Compilation::default();
+    let name = compilation.name(name);
+    let written = compilation.validating_rule(spec, "", RuleSource::Written, "spec");
+    let origins = compilation.origins(spec.evaluation.as_ref());
+    let autogen = autogen::generate(spec, &mut compilation.errors);
+    let timeout = compilation.timeout(spec.webhook_configuration.as_ref());
+    let mut rules: Vec<_> = written.into_iter().collect();
+    // What is wrong with the policy is as wrong with what is generated from it.
+    if compilation.errors.is_empty() {
+        for (of, generated) in &autogen.generated {
+            let (name, source) = (of.rule_name(), RuleSource::Generated(*of));
+            let path = format!("status.autogen.configs[{}].spec", of.as_str());
+            rules.extend(compilation.validating_rule(&generated.spec, name, source, &path));
+        }
+    }
+    let configs = autogen.generated.into_iter().map(|(of, it)| (of.as_str().to_owned(), it));
+    compilation.finish(CompiledPolicy {
+        key: key(name),
+        failure_policy: spec.failure_policy.unwrap_or_default(),
+        origins,
+        timeout,
+        match_conditions: spec.match_conditions.clone(),
+        actions: actions(&spec.validation_actions),
+        rules,
+        autogen: AutogenStatus { configs: configs.collect() },
+    })
 }
 
 fn actions(actions: &[ValidationAction]) -> Actions {
@@ -93,75 +111,58 @@ fn actions(actions: &[ValidationAction]) -> Actions {
 // === impl Compilation ===
 
 impl Compilation {
-    fn name(&mut self, name: Option<&str>) -> String {
+    /// What was compiled, if nothing is wrong.
+    pub(crate) fn finish<T>(self, compiled: T) -> Result<T, CompileErrors> {
+        CompileErrors::new(self.errors).map_or(Ok(compiled), Err)
+    }
+
+    pub(crate) fn name<'a>(&mut self, name: Option<&'a str>) -> &'a str {
         if name.is_none_or(str::is_empty) {
             self.invalid("metadata.name", "a policy must have a name");
         }
-        name.unwrap_or_default().to_owned()
+        name.unwrap_or_default()
     }
 
-    fn matcher(&mut self, constraints: &MatchResources) -> Matcher {
-        Matcher::compile(constraints, &mut self.errors)
-    }
-
-    fn conditions(&mut self, conditions: &[MatchCondition]) -> Vec<Condition> {
-        let compile = |(index, condition): (usize, &MatchCondition)| {
-            let path = format!("spec.matchConditions[{index}].expression");
-            let compiled =
-                self.compiler.expression(&condition.expression, Variables::Hidden, Expected::Bool);
-            let expression = self.keep(&path, &condition.expression, compiled)?;
-            Some(Condition { name: condition.name.clone(), expression })
-        };
-        conditions.iter().enumerate().filter_map(compile).collect()
-    }
-
-    fn variables(&mut self, variables: &[Variable]) {
-        let mut names = BTreeSet::new();
-        for (index, Variable { name, expression }) in variables.iter().enumerate() {
-            let path = format!("spec.variables[{index}]");
-            if !is_identifier(name) {
-                self.invalid(format!("{path}.name"), "must be a CEL identifier");
-            }
-            if !names.insert(name) {
-                self.invalid(format!("{path}.name"), "there is another variable of that name");
-            }
-            let compiled = self.compiler.variable(name, expression);
-            self.keep(&format!("{path}.expression"), expression, compiled);
+    /// The rule that a ValidatingPolicy's spec is; none if it has problems, which are added.
+    fn validating_rule(
+        &mut self,
+        spec: &ValidatingPolicySpec,
+        name: &str,
+        source: RuleSource,
+        path: &str,
+    ) -> Option<Rule> {
+        // All fields by name, so that a new one cannot be overlooked.
+        let ValidatingPolicySpec {
+            match_constraints,
+            match_conditions,
+            variables,
+            validations,
+            audit_annotations,
+            validation_actions,
+            failure_policy,
+            evaluation: _,
+            autogen: _,
+            webhook_configuration: _,
+        } = spec;
+        let constraints = match_constraints.clone().unwrap_or_default();
+        let matcher = Matcher::resources(&constraints, path, &mut self.errors);
+        let mut rule = RuleCompilation::new(path, INPUTS);
+        rule.conditions(match_conditions, "matchConditions");
+        rule.variables(variables, "variables");
+        rule.validations(validations, "validations");
+        rule.audit_annotations(audit_annotations, "auditAnnotations");
+        let body = rule.finish(&mut self.errors);
+        if validations.is_empty() && audit_annotations.is_empty() {
+            self.invalid(format!("{path}.validations"), "at least one validation is needed");
         }
-    }
-
-    fn validations(&mut self, validations: &[ValidationSpec]) -> Vec<Validation> {
-        if validations.is_empty() {
-            self.invalid("spec.validations", "at least one validation is needed");
-        }
-        validations
-            .iter()
-            .enumerate()
-            .filter_map(|(index, validation)| self.validation(index, validation))
-            .collect()
-    }
-
-    fn validation(&mut self, index: usize, validation: &ValidationSpec) -> Option<Validation> {
-        let ValidationSpec { expression, message, message_expression, reason } = validation;
-        let path = format!("spec.validations[{index}]");
-        let compiled = self.visible(&format!("{path}.expression"), expression, Expected::Bool);
-        let message_expression = message_expression.as_ref().and_then(|source| {
-            self.visible(&format!("{path}.messageExpression"), source, Expected::String)
-        });
-        let reason = match reason.as_deref().map(StatusReason::parse) {
-            None => StatusReason::default(),
-            Some(Some(reason)) => reason,
-            Some(None) => {
-                let names = "must be Unauthorized, Forbidden, Invalid or RequestEntityTooLarge";
-                self.invalid(format!("{path}.reason"), names);
-                return None;
-            }
-        };
-        Some(Validation {
-            expression: compiled?,
-            message: message.clone().filter(|message| !message.trim().is_empty()),
-            message_expression,
-            reason,
+        Some(Rule {
+            name: name.into(),
+            source,
+            actions: actions(validation_actions),
+            failure_policy: failure_policy.unwrap_or_default(),
+            matcher,
+            registration: Registration::Resources(constraints.resource_rules),
+            body: body?,
         })
     }
 
@@ -179,23 +180,6 @@ impl Compilation {
             .collect()
     }
 
-    fn autogen(&mut self, autogen: Option<&Autogen>) {
-        let Some(Autogen { pod_controllers, validating_admission_policy }) = autogen else {
-            return;
-        };
-        let controllers = pod_controllers
-            .as_ref()
-            .and_then(|PodControllersAutogen { controllers }| controllers.as_ref());
-        if controllers.is_some_and(|controllers| !controllers.is_empty()) {
-            let what = "generating rules for the controllers of Pods";
-            self.unsupported("spec.autogen.podControllers.controllers", what);
-        }
-        if let Some(VapAutogen { enabled: Some(true) }) = validating_admission_policy {
-            let what = "generating a ValidatingAdmissionPolicy";
-            self.unsupported("spec.autogen.validatingAdmissionPolicy.enabled", what);
-        }
-    }
-
     fn timeout(&mut self, webhook: Option<&WebhookConfiguration>) -> Option<Duration> {
         let WebhookConfiguration { timeout_seconds } = webhook?;
         match u64::try_from((*timeout_seconds)?) {
@@ -207,38 +191,30 @@ impl Compilation {
         }
     }
 
-    fn visible(&mut self, path: &str, source: &str, expected: Expected) -> Option<Expression> {
-        let compiled = self.compiler.expression(source, Variables::Visible, expected);
-        self.keep(path, source, compiled)
+    pub(crate) fn errors(&mut self) -> &mut Vec<CompileError> {
+        &mut self.errors
     }
 
-    /// The value, or the problems added to the others.
-    fn keep<T>(
-        &mut self,
-        path: &str,
-        source: &str,
-        compiled: Result<T, Vec<Problem>>,
-    ) -> Option<T> {
-        compiled
-            .map_err(|problems| {
-                let located = |problem| CompileError::expression(path, source, problem);
-                self.errors.extend(problems.into_iter().map(located));
-            })
-            .ok()
-    }
-
-    fn invalid(&mut self, path: impl Into<String>, message: &str) {
+    pub(crate) fn invalid(&mut self, path: impl Into<String>, message: &str) {
         self.errors.push(CompileError::field(path, Reason::Invalid, message));
     }
 
-    fn unsupported(&mut self, path: &str, what: &str) {
-        let message = format!("{what} is not something that this version does");
-        self.errors.push(CompileError::field(path, Reason::Unsupported, message));
+    pub(crate) fn unsupported(&mut self, path: impl Into<String>, what: &str) {
+        self.errors.push(CompileError::unsupported(path, what));
     }
 }
 
-fn is_identifier(name: &str) -> bool {
-    !name.starts_with(|first: char| first.is_ascii_digit())
-        && !name.is_empty()
-        && name.chars().all(|char| char == '_' || char.is_ascii_alphanumeric())
+/// Adds the problems of an expression to the others.
+fn keep<T>(
+    errors: &mut Vec<CompileError>,
+    path: &str,
+    source: &str,
+    compiled: Result<T, Vec<Problem>>,
+) -> Option<T> {
+    compiled
+        .map_err(|problems| {
+            let located = |problem| CompileError::expression(path, source, problem);
+            errors.extend(problems.into_iter().map(located));
+        })
+        .ok()
 }

@@ -35,6 +35,11 @@ impl CompileError {
         }
     }
 
+    pub(crate) fn unsupported(path: impl Into<String>, what: &str) -> Self {
+        let message = format!("{what} is not something that this version does");
+        Self::field(path, Reason::Unsupported, message)
+    }
+
     pub(crate) fn expression(path: &str, expression: &str, problem: Problem) -> Self {
         Self {
             path: path.to_owned(),

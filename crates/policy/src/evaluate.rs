@@ -1,18 +1,25 @@
 //! Evaluation: a request and a set of policies in, facts out.
+//!
+//! Enter at [`evaluate`]. [`judge`] is what one rule says, [`exempt`] what exceptions from it change.
 
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use serde_json::{Map, Value};
+
 use crate::actions::Actions;
-use crate::cel::{Bindings, Inputs, NamespaceObject, Scope};
+use crate::cel::{Inputs, NamespaceObject};
 use crate::clock::Clock;
 use crate::exception::CompiledException;
 use crate::policy::{CompiledPolicy, StatusReason};
 use crate::request::Request;
-use crate::rule::{Rule, Validation};
+use crate::rule::Rule;
 use crate::set::PolicySet;
 
-/// A message longer than this is not a message; the fallback is used.
-const MAX_MESSAGE: usize = 5 << 10;
+use judge::Judge;
+
+mod exempt;
+mod judge;
 
 /// What came out of the policies that are about a request, in the order of their keys.
 #[derive(Debug, Default)]
@@ -88,9 +95,13 @@ pub enum RuleResult {
 pub enum Skipped {
     /// A match condition is false.
     MatchCondition,
+    /// A match condition cannot be evaluated, and the policy passes what it cannot judge.
+    Unjudged,
     /// Exceptions say so.
     Exception,
 }
+
+static ABSENT: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
 
 /// Evaluates the policies that are about a request. Where there are none, nothing is allocated and
 /// the clock is not read.
@@ -99,24 +110,9 @@ pub fn evaluate<'p>(
     request: &Request<'_>,
     clock: &dyn Clock,
 ) -> Evaluation<'p> {
-    let inputs = Inputs::new(
-        request.object,
-        request.old_object,
-        request.raw,
-        match (request.namespace, request.namespace_object) {
-            // Its own namespace is what the request is about.
-            _ if request.is_namespace() => NamespaceObject::None,
-            (_, Some(namespace)) => NamespaceObject::Known(namespace),
-            (Some(_), None) => NamespaceObject::Unknown,
-            (None, None) => NamespaceObject::None,
-        },
-    );
-    let outcome = |policy: &'p CompiledPolicy| {
-        let rules: Vec<_> = policy
-            .rules()
-            .iter()
-            .filter_map(|rule| outcome(rule, request, &inputs, clock))
-            .collect();
+    let inputs = inputs(request);
+    let outcome = |(policy, exceptions)| {
+        let rules = outcomes(policy, exceptions, request, &Judge { inputs: &inputs, clock });
         let (first, last) = (rules.first()?, rules.last()?);
         let started = first.started;
         let elapsed = last.started.saturating_duration_since(started) + last.elapsed;
@@ -125,89 +121,61 @@ pub fn evaluate<'p>(
     Evaluation { outcomes: policies.about(request.resource).filter_map(outcome).collect() }
 }
 
-fn outcome<'p>(
-    rule: &'p Rule,
-    request: &Request<'_>,
-    inputs: &Inputs<'_>,
-    clock: &dyn Clock,
-) -> Option<RuleOutcome<'p>> {
-    let unmatched = match rule.matcher.matches(request) {
-        Ok(false) => return None,
-        Ok(true) => None,
-        Err(error) => Some(RuleResult::Error { message: error.to_string(), validation: None }),
+fn inputs<'r>(request: &Request<'r>) -> Inputs<'r> {
+    let namespace = match (request.namespace, request.namespace_object) {
+        // Its own namespace is what the request is about.
+        _ if request.is_namespace() => NamespaceObject::None,
+        (_, Some(namespace)) => NamespaceObject::Known(namespace),
+        (Some(_), None) => NamespaceObject::Unknown,
+        (None, None) => NamespaceObject::None,
     };
-    let started = clock.instant();
-    let result = unmatched.unwrap_or_else(|| judge(rule, inputs));
-    Some(RuleOutcome {
-        rule,
-        result,
-        actions: rule.actions_for(request),
-        exceptions: Vec::new(),
-        audit_annotations: Vec::new(),
-        started,
-        elapsed: clock.instant().saturating_duration_since(started),
-        steps: 0,
-    })
+    Inputs::new(state(request.object), state(request.old_object), request.raw, namespace)
 }
 
-fn judge(rule: &Rule, inputs: &Inputs<'_>) -> RuleResult {
-    let bindings = Bindings::new(inputs, &rule.program);
-    let scope = Scope::new(&bindings);
-    match meets_conditions(rule, &scope) {
-        Err(message) => return RuleResult::Error { message, validation: None },
-        Ok(false) => return RuleResult::Skip { because: Skipped::MatchCondition },
-        Ok(true) => {}
+/// A state of an object as Kyverno shows it: where there is none, it has no fields, so that policies
+/// can ask for them with `has`. To the API server's own policies it is null.
+fn state(object: &Value) -> &Value {
+    if object.is_null() { &ABSENT } else { object }
+}
+
+/// What the rules of a policy say that are about the request.
+fn outcomes<'p>(
+    policy: &'p CompiledPolicy,
+    exceptions: &'p [Arc<CompiledException>],
+    request: &Request<'_>,
+    judge: &Judge<'_, '_>,
+) -> Vec<RuleOutcome<'p>> {
+    let mut outcomes = Vec::new();
+    if !policy.sees(request) {
+        return outcomes;
     }
-    for (index, validation) in rule.validations.iter().enumerate() {
-        match scope.truth(&validation.expression) {
-            Ok(true) => {}
-            Ok(false) => {
-                return RuleResult::Fail {
-                    message: message(validation, &scope),
-                    validation: index,
-                    reason: validation.reason,
-                };
-            }
-            Err(error) => {
-                return RuleResult::Error {
-                    message: format!("spec.validations[{index}].expression: {error}"),
-                    validation: Some(index),
-                };
-            }
+    for rule in policy.rules() {
+        let unmatched = match rule.matcher.matches(request) {
+            Ok(false) => continue,
+            Ok(true) => None,
+            Err(error) => Some(RuleResult::Error { message: error.to_string(), validation: None }),
+        };
+        if outcomes.capacity() == 0 {
+            // Most policies have one, and a vector of its own accord would make place for four.
+            outcomes.reserve_exact(1);
         }
+        let started = judge.clock.instant();
+        let judged = match unmatched {
+            Some(result) => result.into(),
+            None => judge.judge(rule, exceptions),
+        };
+        outcomes.push(RuleOutcome {
+            rule,
+            result: judged.result,
+            actions: rule.actions_for(request),
+            exceptions: judged.exceptions,
+            audit_annotations: judged.annotations,
+            started,
+            elapsed: judge.clock.instant().saturating_duration_since(started),
+            steps: judged.steps,
+        });
     }
-    RuleResult::Pass
-}
-
-/// One false condition decides, whatever the others say; otherwise the first error does.
-fn meets_conditions(rule: &Rule, scope: &Scope<'_, '_>) -> Result<bool, String> {
-    let mut first_error = None;
-    for condition in &rule.conditions {
-        match scope.truth(&condition.expression) {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            Err(error) => {
-                first_error.get_or_insert_with(|| {
-                    format!("spec.matchConditions[{}].expression: {error}", condition.name)
-                });
-            }
-        }
-    }
-    first_error.map_or(Ok(true), Err)
-}
-
-/// What the client is told: the message expression's value, if it gives a message, else the
-/// message, else the expression that is false.
-fn message(validation: &Validation, scope: &Scope<'_, '_>) -> String {
-    let evaluated = validation
-        .message_expression
-        .as_ref()
-        .and_then(|expression| scope.text(expression).ok())
-        .map(|text| text.trim().to_owned())
-        .filter(|text| !text.is_empty() && !text.contains('\n') && text.len() <= MAX_MESSAGE);
-    evaluated
-        .or_else(|| validation.message.clone())
-        .unwrap_or_else(|| format!("failed expression: {}", validation.expression.source().trim()))
+    outcomes
 }
 
 // === impl RuleResult ===

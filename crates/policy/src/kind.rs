@@ -37,6 +37,17 @@ impl PolicyKind {
         }
     }
 
+    /// The kind of that name, if policies of it are evaluated.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "ValidatingPolicy" => Some(Self::ValidatingPolicy),
+            "NamespacedValidatingPolicy" => Some(Self::NamespacedValidatingPolicy),
+            "ClusterPolicy" => Some(Self::ClusterPolicy),
+            "Policy" => Some(Self::Policy),
+            _ => None,
+        }
+    }
+
     /// Whether policies of that kind are in a namespace, and only see what is in it.
     pub fn is_namespaced(self) -> bool {
         match self {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pharos_api::policy::{FailurePolicy, MatchCondition};
+use pharos_api::policy::{AutogenStatus, FailurePolicy, MatchCondition};
 
 use crate::actions::Actions;
 use crate::kind::{PolicyKey, PolicyKind};
+use crate::request::Request;
 use crate::rule::Rule;
 
 /// A policy without problems. It is made once per change of the policy.
@@ -19,6 +20,7 @@ pub struct CompiledPolicy {
     pub(crate) match_conditions: Vec<MatchCondition>,
     pub(crate) actions: Actions,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) autogen: AutogenStatus,
 }
 
 /// Why a policy is evaluated.
@@ -98,6 +100,18 @@ impl CompiledPolicy {
     /// The conditions that all rules have, as they were written.
     pub fn match_conditions(&self) -> &[MatchCondition] {
         &self.match_conditions
+    }
+
+    /// Whether the request is about something in the policy's namespace, if it is in one.
+    pub(crate) fn sees(&self, request: &Request<'_>) -> bool {
+        let in_namespace =
+            |namespace: &str| request.namespace == Some(namespace) && !request.is_namespace();
+        self.key.namespace.as_deref().is_none_or(in_namespace)
+    }
+
+    /// What was generated for the controllers of Pods, as the policy's status shows it.
+    pub fn autogen(&self) -> &AutogenStatus {
+        &self.autogen
     }
 
     /// Whether evaluating it takes knowing the request's namespace.

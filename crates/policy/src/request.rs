@@ -16,6 +16,9 @@ pub struct Request<'a> {
     /// What it is done to, in the version in which the API server sends it: one that the webhook
     /// was registered for.
     pub resource: GroupVersionResource<'a>,
+    /// What the client did it to, where the API server says that; another version or resource than
+    /// `resource` if it converted the object.
+    pub request_resource: Option<GroupVersionResource<'a>>,
     /// The part of the resource, as in `pods/eviction`.
     pub sub_resource: Option<&'a str>,
     /// The name; empty where the API server has yet to generate one.
@@ -95,6 +98,7 @@ impl<'a> Request<'a> {
                 version: text("/resource/version", "resource.version")?,
                 resource: text("/resource/resource", "resource.resource")?,
             },
+            request_resource: resource(raw, "/requestResource"),
             sub_resource: non_empty("/subResource"),
             name: string(raw, "/name").unwrap_or_default(),
             namespace: non_empty("/namespace"),
@@ -105,11 +109,30 @@ impl<'a> Request<'a> {
         })
     }
 
+    /// Whether the API server converted the object, because no webhook names its own version.
+    pub fn is_converted(&self) -> bool {
+        self.request_resource.is_some_and(|requested| requested != self.resource)
+    }
+
+    /// What the generated name will begin with; empty if the name is not to be generated.
+    pub(crate) fn generate_name(&self) -> &'a str {
+        string(self.object, "/metadata/generateName").unwrap_or_default()
+    }
+
     /// Whether the object is a Namespace itself, which counts as a cluster's resource although the
     /// request carries a namespace.
     pub fn is_namespace(&self) -> bool {
         self.resource.group.is_empty() && self.resource.resource == "namespaces"
     }
+}
+
+fn resource<'a>(raw: &'a Value, pointer: &str) -> Option<GroupVersionResource<'a>> {
+    let resource = raw.pointer(pointer)?;
+    Some(GroupVersionResource {
+        group: string(resource, "/group")?,
+        version: string(resource, "/version")?,
+        resource: string(resource, "/resource")?,
+    })
 }
 
 fn string<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pharos_api::policy::NamedRuleWithOperations;
+use pharos_api::policy::{FailurePolicy, NamedRuleWithOperations};
 
 use crate::actions::Actions;
 use crate::cel::{Expression, Program};
@@ -21,9 +21,17 @@ pub struct Rule {
     pub(crate) matcher: Matcher,
     /// What a webhook must be registered for.
     pub(crate) registration: Registration,
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) failure_policy: FailurePolicy,
+    pub(crate) body: RuleBody,
+}
+
+/// The expressions of a rule.
+#[derive(Debug)]
+pub(crate) struct RuleBody {
     pub(crate) program: Program,
+    pub(crate) conditions: Vec<Condition>,
     pub(crate) validations: Vec<Validation>,
+    pub(crate) annotations: Vec<Annotation>,
 }
 
 /// Where a rule comes from.
@@ -69,17 +77,29 @@ pub struct KindPattern {
 /// A condition for the request to be validated.
 #[derive(Debug)]
 pub(crate) struct Condition {
-    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) path: String,
     pub(crate) expression: Expression,
 }
 
 /// Something that must be true.
 #[derive(Debug)]
 pub(crate) struct Validation {
+    /// Where its expression is.
+    pub(crate) path: String,
     pub(crate) expression: Expression,
     pub(crate) message: Option<String>,
     pub(crate) message_expression: Option<Expression>,
     pub(crate) reason: StatusReason,
+}
+
+/// An annotation of the API server's audit event.
+#[derive(Debug)]
+pub(crate) struct Annotation {
+    /// Where its expression is.
+    pub(crate) path: String,
+    pub(crate) key: String,
+    pub(crate) expression: Expression,
 }
 
 // === impl Rule ===
@@ -123,19 +143,35 @@ impl Rule {
 
     /// Whether evaluating it takes knowing the request's namespace.
     pub(crate) fn needs_namespace(&self) -> bool {
+        self.matcher.needs_namespace() || self.body.needs_namespace()
+    }
+}
+
+// === impl RuleBody ===
+
+impl RuleBody {
+    pub(crate) fn needs_namespace(&self) -> bool {
         let validation = |validation: &Validation| {
             validation.expression.needs_namespace()
                 || validation.message_expression.as_ref().is_some_and(Expression::needs_namespace)
         };
-        self.matcher.needs_namespace()
-            || self.conditions.iter().any(|condition| condition.expression.needs_namespace())
+        self.conditions.iter().any(|condition| condition.expression.needs_namespace())
             || self.validations.iter().any(validation)
+            || self.annotations.iter().any(|annotation| annotation.expression.needs_namespace())
     }
 }
 
 // === impl Autogen ===
 
 impl Autogen {
+    /// The name of the rule that is generated.
+    pub(crate) fn rule_name(self) -> &'static str {
+        match self {
+            Self::Defaults => "autogen-defaults",
+            Self::CronJobs => "autogen-cronjobs",
+        }
+    }
+
     /// The key in `status.autogen.configs`.
     pub fn as_str(self) -> &'static str {
         match self {

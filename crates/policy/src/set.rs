@@ -19,7 +19,6 @@ use crate::rule::Rule;
 pub struct PolicySet {
     policies: Arc<[Arc<CompiledPolicy>]>,
     /// Those from each policy, at its position.
-    #[allow(dead_code, reason = "exceptions are being moved in")]
     exceptions: Arc<[Vec<Arc<CompiledException>>]>,
     /// Positions in `policies`, ascending, by group and resource; `*` where a rule says so.
     index: Arc<Index>,
@@ -58,14 +57,15 @@ impl PolicySet {
             .map(|policy| (policy.key().clone(), policy))
             .collect();
         let policies: Arc<[_]> = by_key.into_values().collect();
-        let exceptions: Vec<_> = exceptions.into_iter().collect();
-        let exceptions = policies.iter().map(|policy| {
-            let of_policy = exceptions
-                .iter()
-                .filter(|exception| exception.is_from(policy.kind(), policy.name()));
+        let exceptions: BTreeMap<_, _> = exceptions
+            .into_iter()
+            .map(|exception| ((exception.namespace().clone(), exception.name().clone()), exception))
+            .collect();
+        let of_policy = |policy: &Arc<CompiledPolicy>| {
+            let of_policy = exceptions.values().filter(|it| it.is_from(policy.key()));
             of_policy.cloned().collect()
-        });
-        let exceptions = exceptions.collect();
+        };
+        let exceptions = policies.iter().map(of_policy).collect();
         let index = index(&policies);
         Self { policies, exceptions, index: Arc::new(index) }
     }
@@ -99,16 +99,20 @@ impl PolicySet {
         })
     }
 
-    /// Whether a policy about that resource needs to know the request's namespace.
+    /// Whether a policy about that resource, or an exception from one, needs to know the request's
+    /// namespace.
     pub fn needs_namespace(&self, resource: GroupVersionResource<'_>) -> bool {
-        self.about(resource).any(CompiledPolicy::needs_namespace)
+        self.about(resource).any(|(policy, exceptions)| {
+            policy.needs_namespace() || exceptions.iter().any(|it| it.needs_namespace())
+        })
     }
 
-    /// The policies with a rule about that group and resource, each once, in order.
+    /// The policies with a rule about that group and resource, each once, in order, with the
+    /// exceptions from it.
     pub(crate) fn about(
         &self,
         resource: GroupVersionResource<'_>,
-    ) -> impl Iterator<Item = &CompiledPolicy> {
+    ) -> impl Iterator<Item = (&CompiledPolicy, &[Arc<CompiledException>])> {
         let mut lists: [&[usize]; 4] = [
             self.listed(resource.group, resource.resource),
             self.listed(resource.group, ALL),
@@ -122,7 +126,7 @@ impl PolicySet {
                     *list = &list[1..];
                 }
             }
-            self.policies.get(next).map(AsRef::as_ref)
+            Some((self.policies.get(next)?.as_ref(), self.exceptions.get(next)?.as_slice()))
         })
     }
 
@@ -138,8 +142,7 @@ fn index(policies: &[Arc<CompiledPolicy>]) -> Index {
         let keys: BTreeSet<_> = policy
             .rules()
             .iter()
-            .flat_map(|rule| rule.matcher.rules())
-            .flat_map(|rule| rule.keys())
+            .flat_map(|rule| rule.matcher.keys())
             .map(|(group, resource)| (key(group), key(resource)))
             .collect();
         for (group, resource) in keys {

@@ -11,8 +11,12 @@ use super::meter::{Fault, Host};
 use super::types::Type;
 use super::value::Value;
 
+mod arguments;
 mod kubernetes;
 mod kyverno;
+mod order;
+#[cfg(test)]
+mod tests;
 
 /// The code of an overload. The number of arguments is what was declared, the receiver first; their
 /// types are what was declared, except below what is dyn. Work and memory that grow with the input

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::meter::{Budget, Fault, Host, Meter};
+use super::super::meter::{Budget, Fault, Host, Resources};
 use super::super::types::Type;
 use super::super::value::Value;
 use super::Library;
@@ -10,9 +10,11 @@ use super::Library;
 /// The time of day in these tests.
 pub(super) const NOW: &str = "2026-03-04T05:06:07.89Z";
 
+const BUDGET: Budget = Budget { steps: 1 << 20, bytes: 1 << 20 };
+
 /// Calls the first overload that takes the values.
 pub(super) fn call<'a>(name: &str, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
-    call_within(Budget { steps: 1 << 20, bytes: 1 << 20 }, name, arguments)
+    call_within(BUDGET, name, arguments)
 }
 
 /// Calls it with a budget.
@@ -29,9 +31,18 @@ pub(super) fn call_within<'a>(
     };
     let overload = library.overloads(name).iter().find(|overload| takes(&overload.parameters));
     let overload = overload.unwrap_or_else(|| panic!("no overload of {name} takes {arguments:?}"));
-    let meter = Meter::new(budget);
-    let now = || NOW.parse::<Timestamp>().expect("a time");
-    (overload.call)(&Host { meter: &meter, now: &now }, arguments)
+    let resources = Resources::new(budget, &now);
+    (overload.call)(&resources.host(), arguments)
+}
+
+/// Calls something that takes a host.
+pub(super) fn with_host<T>(call: impl FnOnce(&Host<'_>) -> T) -> T {
+    let resources = Resources::new(BUDGET, &now);
+    call(&resources.host())
+}
+
+fn now() -> Timestamp {
+    NOW.parse().expect("a time")
 }
 
 fn accepts(parameter: &Type, value: &Value<'_>) -> bool {

@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::net::IpAddr;
 
-use super::super::arguments::{error, opaque, text};
 use super::super::Library;
+use super::super::arguments::{error, opaque, text};
 use super::ip::{self, Address};
 use crate::cel::meter::Fault;
 use crate::cel::types::Type;
@@ -134,8 +134,11 @@ mod tests {
         for written in ["192.168.0.0/16", "192.168.0.1/16", "0.0.0.0/0", "::1/128", "::/0"] {
             assert!(bool_of("isCIDR", &[Value::string(written)]), "{written}");
         }
-        let refused = ["192.168.0.0/33", "::1/129", "1.2.3.4", "1.2.3.4/", "1.2.3.4/08", "1.2.3.4/+8"];
-        for written in refused.into_iter().chain(["1.2.3.4/-1", "::ffff:1.2.3.4/100", "/8", "1.2.3.4/00"]) {
+        let refused =
+            ["192.168.0.0/33", "::1/129", "1.2.3.4", "1.2.3.4/", "1.2.3.4/08", "1.2.3.4/+8"];
+        for written in
+            refused.into_iter().chain(["1.2.3.4/-1", "::ffff:1.2.3.4/100", "/8", "1.2.3.4/00"])
+        {
             assert!(!bool_of("isCIDR", &[Value::string(written)]), "{written}");
             error_of("cidr", &[Value::string(written)]);
         }
@@ -171,9 +174,15 @@ mod tests {
     #[test]
     fn the_parts_of_a_network_are_told() {
         assert_eq!(text_of("string", &[value("ip", &[cidr("192.168.0.1/24")])]), "192.168.0.1");
-        assert_eq!(text_of("string", &[value("masked", &[cidr("192.168.0.1/24")])]), "192.168.0.0/24");
+        assert_eq!(
+            text_of("string", &[value("masked", &[cidr("192.168.0.1/24")])]),
+            "192.168.0.0/24"
+        );
         assert_eq!(text_of("string", &[value("masked", &[cidr("10.1.2.3/0")])]), "0.0.0.0/0");
-        assert_eq!(text_of("string", &[value("masked", &[cidr("2001:DB8::1/32")])]), "2001:db8::/32");
+        assert_eq!(
+            text_of("string", &[value("masked", &[cidr("2001:DB8::1/32")])]),
+            "2001:db8::/32"
+        );
         assert_eq!(int_of("prefixLength", &[cidr("::1/128")]), 128);
     }
 }

@@ -67,9 +67,8 @@ pub(super) fn declare(library: &mut Library) {
     library.global("format.named", [Type::String], Type::optional(TYPE), |_, arguments| {
         let name = text(arguments, 0)?;
         let format = FORMATS.iter().find(|format| format.name == name);
-        Ok(format.map_or_else(Value::none, |format| {
-            Value::some(Value::opaque(NamedFormat(format)))
-        }))
+        Ok(format
+            .map_or_else(Value::none, |format| Value::some(Value::opaque(NamedFormat(format)))))
     });
     let faults = Type::optional(Type::list(Type::String));
     library.member("validate", [TYPE, Type::String], faults, |host, arguments| {
@@ -135,18 +134,45 @@ mod tests {
             ("dns1123Label", &["a", "1-a", "my-name"], &["", "A", "-a", "a-", "a.b", &long, "a\n"]),
             ("dns1123Subdomain", &["a.b-c.1", &long], &["a..b", ".a", "a.", "a_b", "A.b"]),
             ("dns1035Label", &["abc-1"], &["1a", "a-", "", "a.b", &long]),
-            ("qualifiedName", &["a", "A_b.c", "a.b/C-d"], &["a/b/c", "/a", "a/", "A/b", "a b", &long]),
-            ("dns1123LabelPrefix", &["my-", "a"], &["-", "-a-", "a.-"]),
+            (
+                "qualifiedName",
+                &["a", "A_b.c", "a.b/C-d"],
+                &["a/b/c", "/a", "a/", "A/b", "a b", &long],
+            ),
+            ("dns1123LabelPrefix", &["my-", "a"], &["-", "-a-", "a.b-", "\u{e9}-"]),
             ("dns1123SubdomainPrefix", &["my.sub-", "a.-"], &[".", "-"]),
             ("dns1035LabelPrefix", &["my-"], &["1-a-", "-"]),
             ("labelValue", &["", "A_b.c-1"], &["-a", "a-", "a b", &long]),
-            ("uri", &["https://example.com/a?b", "/a", "a:b"], &["", "../a", "a", "https://a:b:c/"]),
-            ("uuid", &["123e4567-e89b-12d3-A456-426614174000", "123e4567e89b12d3a456426614174000"],
-                &["", "123e4567-e89b-12d3-a456-42661417400", "g23e4567-e89b-12d3-a456-426614174000"]),
+            (
+                "uri",
+                &["https://example.com/a?b", "/a", "a:b"],
+                &["", "../a", "a", "https://a:b:c/"],
+            ),
+            (
+                "uuid",
+                &["123e4567-e89b-12d3-A456-426614174000", "123e4567e89b12d3a456426614174000"],
+                &[
+                    "",
+                    "123e4567-e89b-12d3-a456-42661417400",
+                    "g23e4567-e89b-12d3-a456-426614174000",
+                ],
+            ),
             ("byte", &["aGVsbG8=", "YWI=", "YQ==", "YWJj"], &["", "aGVsbG8", "a", "====", "YW-j"]),
-            ("date", &["2021-01-01", "2024-02-29", "0000-01-01"], &["2021-1-1", "2023-02-29", "20210101", "+2021-01-01"]),
-            ("datetime", &["2021-01-01T00:00:00Z", "2021-01-01t23:59:59.123+01:00"],
-                &["2021-01-01", "2021-01-01T24:00:00Z", "2021-01-01T00:00:60Z", "2021-01-01 00:00:00Z"]),
+            (
+                "date",
+                &["2021-01-01", "2024-02-29", "0000-01-01"],
+                &["2021-1-1", "2023-02-29", "20210101", "+2021-01-01"],
+            ),
+            (
+                "datetime",
+                &["2021-01-01T00:00:00Z", "2021-01-01t23:59:59.123+01:00"],
+                &[
+                    "2021-01-01",
+                    "2021-01-01T24:00:00Z",
+                    "2021-01-01T00:00:60Z",
+                    "2021-01-01 00:00:00Z",
+                ],
+            ),
         ];
         for (format, valid, invalid) in cases {
             for text in valid {
@@ -180,10 +206,12 @@ mod tests {
         assert_eq!(faults("dns1123Label", "a.b"), ["must not contain dots"]);
         assert_eq!(
             faults("labelValue", "a b"),
-            ["a valid label must be an empty string or consist of alphanumeric characters, '-', '_' \
+            [
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' \
               or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or \
               'my_value',  or '12345', regex used for validation is \
-              '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"]
+              '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+            ]
         );
         let long = "-".repeat(64);
         assert_eq!(faults("dns1035Label", &long).len(), 2);

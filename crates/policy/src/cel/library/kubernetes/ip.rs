@@ -3,8 +3,8 @@
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::super::arguments::{error, opaque, text};
 use super::super::Library;
+use super::super::arguments::{error, opaque, text};
 use crate::cel::meter::Fault;
 use crate::cel::types::Type;
 use crate::cel::value::{Opaque, Value};
@@ -128,7 +128,8 @@ mod tests {
             assert!(bool_of("isIP", &[Value::string(written)]), "{written}");
             assert!(call("ip", &[Value::string(written)]).is_ok(), "{written}");
         }
-        let refused = ["", "127.0.0.256", "127.0.0.01", "1.2.3", "1.2.3.4 ", ":::1", "fe80::1%eth0"];
+        let refused =
+            ["", "127.0.0.256", "127.0.0.01", "1.2.3", "1.2.3.4 ", ":::1", "fe80::1%eth0"];
         let mapped = ["::ffff:1.2.3.4", "::ffff:102:304", "1:2:3:4:5:6:7:8:9", "12345::"];
         for written in refused.into_iter().chain(mapped) {
             assert!(!bool_of("isIP", &[Value::string(written)]), "{written}");
@@ -141,7 +142,8 @@ mod tests {
         for written in ["127.0.0.1", "2001:db8::abcd", "::", "1::2:0:0:3"] {
             assert!(bool_of("ip.isCanonical", &[Value::string(written)]), "{written}");
         }
-        for written in ["2001:DB8::ABCD", "2001:db8::0:0:0:abcd", "1:2:3:4:5:6:7::", "1:0:0:2::3"] {
+        for written in ["2001:DB8::ABCD", "2001:db8::0:0:0:abcd", "1:2:3:4:5:6:7::", "1::2:0:0:0:3"]
+        {
             assert!(!bool_of("ip.isCanonical", &[Value::string(written)]), "{written}");
         }
         error_of("ip.isCanonical", &[Value::string("no address")]);
@@ -150,10 +152,16 @@ mod tests {
     #[test]
     fn the_kind_of_an_address_is_told() {
         let kinds = |written: &str| {
-            ["isUnspecified", "isLoopback", "isLinkLocalMulticast", "isLinkLocalUnicast", "isGlobalUnicast"]
-                .into_iter()
-                .filter(|name| bool_of(name, &[ip(written)]))
-                .collect::<Vec<_>>()
+            [
+                "isUnspecified",
+                "isLoopback",
+                "isLinkLocalMulticast",
+                "isLinkLocalUnicast",
+                "isGlobalUnicast",
+            ]
+            .into_iter()
+            .filter(|name| bool_of(name, &[ip(written)]))
+            .collect::<Vec<_>>()
         };
         assert_eq!(kinds("0.0.0.0"), ["isUnspecified"]);
         assert_eq!(kinds("::"), ["isUnspecified"]);

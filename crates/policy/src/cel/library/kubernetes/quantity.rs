@@ -92,9 +92,9 @@ fn sum<'a>(host: &Host<'_>, left: &Amount, right: &Amount) -> Result<Value<'a>, 
     let size = left.size_of_sum(right);
     host.meter.scan(size)?;
     host.meter.allocate(size)?;
-    left.plus(right).map(|sum| Value::opaque(Quantity(sum))).ok_or_else(|| {
-        error("the sum of quantities that are so far apart has too many digits")
-    })
+    left.plus(right)
+        .map(|sum| Value::opaque(Quantity(sum)))
+        .ok_or_else(|| error("the sum of quantities that are so far apart has too many digits"))
 }
 
 fn compare(host: &Host<'_>, arguments: &[Value<'_>]) -> Result<Ordering, Fault> {

@@ -157,8 +157,11 @@ mod tests {
             assert!(bool_of("isSemver", &normalized(written)), "{written}");
             error_of("semver", &[Value::string(written)]);
         }
-        let refused = ["", "v", "Three", "1.0-rc", "1.0+b", "1.2.3-01", "1.2.3-", "1.2.3+", " 1.2.3"];
-        for written in refused.into_iter().chain(["18446744073709551616.0.0", "1.0.0-99999999999999999999"]) {
+        let refused =
+            ["", "v", "Three", "1.0-rc", "1.0+b", "1.2.3-01", "1.2.3-", "1.2.3+", " 1.2.3"];
+        for written in
+            refused.into_iter().chain(["18446744073709551616.0.0", "1.0.0-99999999999999999999"])
+        {
             assert!(!bool_of("isSemver", &[Value::string(written)]), "{written}");
             assert!(!bool_of("isSemver", &normalized(written)), "{written}");
         }
@@ -166,7 +169,8 @@ mod tests {
 
     #[test]
     fn versions_compare_by_precedence() {
-        let ascending = ["0.9.9", "1.0.0-1", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0", "1.0.1", "1.10.0"];
+        let ascending =
+            ["0.9.9", "1.0.0-1", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0", "1.0.1", "1.10.0"];
         for (index, lower) in ascending.into_iter().enumerate() {
             for greater in &ascending[index + 1..] {
                 let pair = [semver(greater), semver(lower)];

@@ -26,7 +26,9 @@ pub(super) fn declare(library: &mut Library) {
         let written = text(arguments, 0)?;
         host.meter.scan(written.len())?;
         host.meter.allocate(2 * written.len())?;
-        Ok(Value::opaque(Url::parse(written).map_err(|reason| error(format!("not a URL: {reason}")))?))
+        Ok(Value::opaque(
+            Url::parse(written).map_err(|reason| error(format!("not a URL: {reason}")))?,
+        ))
     });
     library.global("isURL", [Type::String], Type::Bool, |host, arguments| {
         let written = text(arguments, 0)?;
@@ -116,15 +118,44 @@ mod tests {
 
     #[test]
     fn a_url_is_read_as_the_api_server_reads_it() {
-        let absolute = ["https://user:pass@example.com:80/path?query=val#fragment", "mailto:a", "a:"];
-        let paths = ["/absolute-path", "/", "*", "//a/b", "/a b", "http://[::1]:80/", "http://[fe80::1%25en0]/"];
-        for written in absolute.into_iter().chain(paths).chain(["postgres://a:1,b:2/x", "x://h:/", "http:///a"]) {
+        let absolute =
+            ["https://user:pass@example.com:80/path?query=val#fragment", "mailto:a", "a:"];
+        let paths = [
+            "/absolute-path",
+            "/",
+            "*",
+            "//a/b",
+            "/a b",
+            "http://[::1]:80/",
+            "http://[fe80::1%25en0]/",
+        ];
+        for written in absolute.into_iter().chain(paths).chain([
+            "postgres://a:1,b:2/x",
+            "x://h:/",
+            "http:///a",
+        ]) {
             assert!(bool_of("isURL", &[Value::string(written)]), "{written}");
             url(written);
         }
         let relative = ["", "../relative", "a/b", ":a", "1:a/b", "?a", "#a", "a b://c"];
-        let hosts = ["https://a:b:c/", "https://a:1:2/", "http://[::1/", "http://[1.2.3.4]/", "http://a[::1]/", "http://[::g]/"];
-        let escapes = ["/%zz", "/%a", "http://a%41/", "http://a b/", "http://us er@h/", "/\u{7f}", "/\n", "http://a/%"];
+        let hosts = [
+            "https://a:b:c/",
+            "https://a:1:2/",
+            "http://[::1/",
+            "http://[1.2.3.4]/",
+            "http://a[::1]/",
+            "http://[::g]/",
+        ];
+        let escapes = [
+            "/%zz",
+            "/%a",
+            "http://a%41/",
+            "http://a b/",
+            "http://us er@h/",
+            "/\u{7f}",
+            "/\n",
+            "http://a/%",
+        ];
         for written in relative.into_iter().chain(hosts).chain(escapes) {
             assert!(!bool_of("isURL", &[Value::string(written)]), "{written}");
             error_of("url", &[Value::string(written)]);
@@ -136,9 +167,15 @@ mod tests {
 
     #[test]
     fn the_parts_of_a_url_are_told() {
-        assert_eq!(parts("HTTPS://u:p@Example.com:80/a/b?c#d"), ["https", "Example.com:80", "Example.com", "80", "/a/b"]);
+        assert_eq!(
+            parts("HTTPS://u:p@Example.com:80/a/b?c#d"),
+            ["https", "Example.com:80", "Example.com", "80", "/a/b"]
+        );
         assert_eq!(parts("https://[::1]:80/"), ["https", "[::1]:80", "::1", "80", "/"]);
-        assert_eq!(parts("https://[fe80::1%25en0]"), ["https", "[fe80::1%en0]", "fe80::1%en0", "", ""]);
+        assert_eq!(
+            parts("https://[fe80::1%25en0]"),
+            ["https", "[fe80::1%en0]", "fe80::1%en0", "", ""]
+        );
         assert_eq!(parts("/path with spaces/"), ["", "", "", "", "/path%20with%20spaces/"]);
         assert_eq!(parts("/a%2fb[c]"), ["", "", "", "", "/a%2fb[c]"]);
         assert_eq!(parts("/a%2fb\u{e9}"), ["", "", "", "", "/a/b%C3%A9"]);
@@ -159,7 +196,10 @@ mod tests {
         let expected = |name: &str, values: &[&str]| {
             (name.to_owned(), values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>())
         };
-        assert_eq!(query("/?k1=a&k2=b&k2=c"), [expected("k1", &["a"]), expected("k2", &["b", "c"])]);
+        assert_eq!(
+            query("/?k1=a&k2=b&k2=c"),
+            [expected("k1", &["a"]), expected("k2", &["b", "c"])]
+        );
         assert_eq!(query("/?a b=c+d%20e&f"), [expected("a b", &["c d e"]), expected("f", &[""])]);
         assert_eq!(query("/?a;b&%zz=1&c=%zz&&=d"), [expected("", &["d"])]);
         assert!(query("/?").is_empty() && query("/").is_empty());
@@ -169,7 +209,9 @@ mod tests {
     #[test]
     fn urls_are_equal_as_they_are_written_out() {
         let equal = |left: &str, right: &str| {
-            let [Value::Opaque(left), Value::Opaque(right)] = [url(left), url(right)] else { panic!() };
+            let [Value::Opaque(left), Value::Opaque(right)] = [url(left), url(right)] else {
+                panic!()
+            };
             left.equals(&*right)
         };
         assert!(equal("HTTP://a/b", "http://a/b"));

@@ -65,7 +65,8 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
     let name = match text.split_once('/') {
         None => text,
         Some((_, name)) if name.contains('/') => {
-            let prefixed = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+            let prefixed =
+                "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
             return vec![format!("a valid label key {} {prefixed}", wrong())];
         }
         Some(("", name)) => {
@@ -120,9 +121,8 @@ pub(super) fn uri(text: &str) -> Vec<String> {
 
 /// A UUID, with or without its dashes.
 pub(super) fn is_uuid(text: &str) -> bool {
-    static PATTERN: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new("^(?i-u)[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$").ok()
-    });
+    static PATTERN: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new("^(?i-u)[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}$").ok());
     PATTERN.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
@@ -131,7 +131,10 @@ pub(super) fn is_base64(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
     let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    !digits.is_empty() && padding <= 2 && text.len().is_multiple_of(4) && digits.bytes().all(is_digit)
+    !digits.is_empty()
+        && padding <= 2
+        && text.len().is_multiple_of(4)
+        && digits.bytes().all(is_digit)
 }
 
 /// A date of RFC 3339.
@@ -141,7 +144,8 @@ pub(super) fn is_date(text: &str) -> bool {
     if !digits.iter().all(|byte| byte.is_ascii_digit()) {
         return false;
     }
-    let number = |of: &[&u8]| of.iter().fold(0i16, |sum, digit| sum * 10 + i16::from(**digit - b'0'));
+    let number =
+        |of: &[&u8]| of.iter().fold(0i16, |sum, digit| sum * 10 + i16::from(**digit - b'0'));
     let [month, day] = [&digits[4..6], &digits[6..]].map(|of| number(of) as i8);
     Date::new(number(&digits[..4]), month, day).is_ok()
 }
@@ -156,8 +160,7 @@ pub(super) fn is_datetime(text: &str) -> bool {
     let mut parts = text.split('t');
     let (Some(date), Some(time)) = (parts.next(), parts.next()) else { return false };
     let of_day = || PATTERN.as_ref().and_then(|pattern| pattern.captures(time));
-    is_date(date)
-        && of_day().is_some_and(|of| &of[1] <= "23" && &of[2] <= "59" && &of[3] <= "59")
+    is_date(date) && of_day().is_some_and(|of| &of[1] <= "23" && &of[2] <= "59" && &of[3] <= "59")
 }
 
 fn is_label(text: &str) -> bool {
@@ -178,7 +181,8 @@ fn is_name(text: &str) -> bool {
 fn is_bounded(text: &str, end: impl Fn(u8) -> bool, any: impl Fn(u8) -> bool) -> bool {
     let bytes = text.as_bytes();
     let ends = bytes.first().zip(bytes.last());
-    ends.is_some_and(|(first, last)| end(*first) && end(*last)) && bytes.iter().all(|byte| any(*byte))
+    ends.is_some_and(|(first, last)| end(*first) && end(*last))
+        && bytes.iter().all(|byte| any(*byte))
 }
 
 fn too_long(text: &str, max: usize) -> Vec<String> {

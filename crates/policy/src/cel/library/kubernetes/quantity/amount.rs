@@ -104,13 +104,18 @@ impl Amount {
         let (right, right_exponent) = other.clone().into_big();
         let exponent = left_exponent.min(right_exponent);
         let shift = |number: BigInt, from: i32| {
-            Some(if from == exponent { number } else { number * power_of_ten(from.abs_diff(exponent))? })
+            Some(if from == exponent {
+                number
+            } else {
+                number * power_of_ten(from.abs_diff(exponent))?
+            })
         };
         Some(Self::big(shift(left, left_exponent)? + shift(right, right_exponent)?, exponent))
     }
 
     fn plus_small(&self, other: &Self) -> Option<Self> {
-        let (&Self::Small { value: a, scale: s }, &Self::Small { value: b, scale: t }) = (self, other)
+        let (&Self::Small { value: a, scale: s }, &Self::Small { value: b, scale: t }) =
+            (self, other)
         else {
             return None;
         };
@@ -154,7 +159,9 @@ impl Amount {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Small { .. } => 16,
-            Self::Big { unscaled, .. } => 16 + usize::try_from(unscaled.bits() / 8).unwrap_or(usize::MAX),
+            Self::Big { unscaled, .. } => {
+                16 + usize::try_from(unscaled.bits() / 8).unwrap_or(usize::MAX)
+            }
         }
     }
 

@@ -49,10 +49,12 @@ pub(super) fn parse(text: &str) -> Result<Amount, Invalid> {
         return Ok(amount);
     }
     let digits = [written.integer, written.fraction].concat();
-    if digits.is_empty() && !text.contains('0') {
+    let number = &text[..text.len() - written.suffix.len()];
+    if !number.contains(|of: char| of.is_ascii_digit()) {
         return Err(Invalid::Number);
     }
-    let unscaled = BigInt::parse_bytes(if digits.is_empty() { b"0" } else { digits.as_bytes() }, 10);
+    let unscaled =
+        BigInt::parse_bytes(if digits.is_empty() { b"0" } else { digits.as_bytes() }, 10);
     let mut unscaled = unscaled.ok_or(Invalid::Number)?;
     let fraction = i32::try_from(written.fraction.len()).map_err(|_| Invalid::Number)?;
     let exponent = match unit {

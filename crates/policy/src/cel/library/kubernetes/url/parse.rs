@@ -113,8 +113,8 @@ impl Url {
                 return Err(Invalid::Colon);
             }
         }
-        let may_have_authority = !url.scheme.is_empty()
-            || reading == Reading::Reference && !rest.starts_with("///");
+        let may_have_authority =
+            !url.scheme.is_empty() || reading == Reading::Reference && !rest.starts_with("///");
         if let Some(after) = rest.strip_prefix("//").filter(|_| may_have_authority) {
             let (authority, path) = after.split_at(after.find('/').unwrap_or(after.len()));
             rest = path;
@@ -220,7 +220,8 @@ fn host_of(scheme: &str, host: &str) -> Result<Vec<u8>, Invalid> {
         Some(_) => Err(Invalid::Literal),
         None => {
             // Only the names of databases have more than one colon.
-            let colon = if matches!(scheme, "http" | "https") { host.find(':') } else { host.rfind(':') };
+            let colon =
+                if matches!(scheme, "http" | "https") { host.find(':') } else { host.rfind(':') };
             check_port(&host[colon.unwrap_or(host.len())..])?;
             Ok(unescape(host, Part::Host)?)
         }

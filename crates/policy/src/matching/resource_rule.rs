@@ -8,7 +8,7 @@ use crate::request::{Operation, Request};
 
 /// One compiled rule. All parts must match.
 #[derive(Debug)]
-pub(crate) struct Rule {
+pub(super) struct ResourceRule {
     groups: Vec<Term>,
     versions: Vec<Term>,
     resources: Vec<Resource>,
@@ -32,9 +32,9 @@ struct Resource {
     sub_resource: Term,
 }
 
-// === impl Rule ===
+// === impl ResourceRule ===
 
-impl Rule {
+impl ResourceRule {
     pub(super) fn compile(
         rule: &NamedRuleWithOperations,
         path: &str,
@@ -73,7 +73,7 @@ impl Rule {
     }
 
     /// The groups and resources that a request must be about for this rule to match.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (&Term, &Term)> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = (&Term, &Term)> {
         self.groups.iter().flat_map(|group| {
             self.resources.iter().map(move |resource| (group, &resource.resource))
         })
@@ -89,8 +89,18 @@ impl Rule {
             && self.groups.iter().any(|group| group.matches(request.resource.group))
             && self.versions.iter().any(|version| version.matches(request.resource.version))
             && self.resources.iter().any(|resource| resource.matches(request))
-            && (self.names.is_empty() || self.names.iter().any(|name| name == request.name))
+            && self.is_named(request)
             && self.is_in_scope(request)
+    }
+
+    /// Where the API server has yet to generate the name, what it will begin with decides, as with
+    /// Kyverno: `web-1` names a Pod that will be called after `web-1-`.
+    fn is_named(&self, request: &Request<'_>) -> bool {
+        let is_named = |name: &String| match request.name {
+            "" => request.generate_name().starts_with(name.as_str()),
+            exactly => exactly == name,
+        };
+        self.names.is_empty() || self.names.iter().any(is_named)
     }
 
     fn is_in_scope(&self, request: &Request<'_>) -> bool {
