@@ -18,7 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use pharos_api::policy::cluster_policy::RuleCount;
 use serde_json::{Map, Value, json};
 
-use crate::policies::Entry;
+use crate::policies::{Entry, Outcome};
 
 mod writer;
 
@@ -81,7 +81,13 @@ fn desired(entry: &Entry, now: Timestamp) -> Value {
         json!({"conditions": conditions, "rulecount": rule_count(entry)})
     } else {
         let summary = json!({"ready": ready, "message": message, "conditions": conditions});
-        json!({"conditionStatus": summary})
+        let mut status = json!({"conditionStatus": summary});
+        if let Outcome::InForce(policy) = &entry.outcome
+            && !policy.autogen().configs.is_empty()
+        {
+            status["autogen"] = json!(policy.autogen());
+        }
+        status
     }
 }
 
@@ -117,15 +123,28 @@ fn conditions(entry: &Entry, path: &str) -> Vec<Condition> {
     conditions.filter_map(|it| serde_json::from_value(it.clone()).ok()).collect()
 }
 
-/// Whether all of `desired` stands: what others add is theirs.
+/// Whether all of `desired` stands, and nothing that was generated from an earlier policy.
 fn stands(desired: &Value, current: &Value) -> bool {
+    let generated = |status: &Value| -> Vec<String> {
+        let configs = status.pointer("/autogen/configs").and_then(Value::as_object);
+        configs.into_iter().flat_map(Map::keys).cloned().collect()
+    };
+    generated(desired) == generated(current) && holds(desired, current)
+}
+
+/// Whether `desired` is part of `current`: what others and the definition's defaults add is theirs.
+fn holds(desired: &Value, current: &Value) -> bool {
     match (desired, current) {
         (Value::Object(desired), Value::Object(current)) => desired
             .iter()
-            .all(|(field, value)| current.get(field).is_some_and(|it| stands(value, it))),
+            .all(|(field, value)| current.get(field).is_some_and(|it| holds(value, it))),
         // Conditions, whose order does not count.
         (Value::Array(desired), Value::Array(current)) if desired.iter().all(has_type) => {
-            desired.iter().all(|it| current.iter().any(|other| stands(it, other)))
+            desired.iter().all(|it| current.iter().any(|other| holds(it, other)))
+        }
+        (Value::Array(desired), Value::Array(current)) => {
+            desired.len() == current.len()
+                && desired.iter().zip(current).all(|(desired, current)| holds(desired, current))
         }
         _ => desired == current,
     }

@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use kube::api::DynamicObject;
-use pharos_api::policy::ValidatingPolicy;
-use pharos_policy::{CompileErrors, CompiledException, CompiledPolicy, Origin};
+use pharos_policy::{
+    CompileErrors, CompiledException, CompiledPolicy, Origin, compile_exception,
+    compile_namespaced_validating_policy, compile_validating_policy,
+};
 use serde::de::DeserializeOwned;
 
 use super::Kind;
@@ -43,9 +45,11 @@ impl Outcome {
     /// Compiles an object of that kind.
     pub(crate) fn of(kind: Kind, object: &DynamicObject) -> Self {
         match kind {
-            Kind::ValidatingPolicy => Self::policy(object, |policy: &ValidatingPolicy| {
-                pharos_policy::compile_validating_policy(policy)
-            }),
+            Kind::ValidatingPolicy => Self::policy(object, compile_validating_policy),
+            Kind::NamespacedValidatingPolicy => {
+                Self::policy(object, compile_namespaced_validating_policy)
+            }
+            Kind::PolicyException => Self::exception(object),
             kind => Self::Broken(Defect::Unsupported(kind)),
         }
     }
@@ -54,13 +58,19 @@ impl Outcome {
         object: &DynamicObject,
         compile: impl FnOnce(&K) -> Result<CompiledPolicy, CompileErrors>,
     ) -> Self {
-        match decoded(object).map(|policy| compile(&policy)) {
-            Ok(Ok(compiled)) if compiled.is_evaluated_for(Origin::Admission) => {
+        match compiled(object, compile) {
+            Ok(compiled) if compiled.is_evaluated_for(Origin::Admission) => {
                 Self::InForce(Arc::new(compiled))
             }
-            Ok(Ok(_)) => Self::NotForAdmission,
-            Ok(Err(errors)) => Self::Broken(Defect::Uncompilable(Arc::new(errors))),
-            Err(error) => Self::Broken(Defect::Undecodable(error)),
+            Ok(_) => Self::NotForAdmission,
+            Err(defect) => Self::Broken(defect),
+        }
+    }
+
+    fn exception(object: &DynamicObject) -> Self {
+        match compiled(object, compile_exception) {
+            Ok(exception) => Self::Exception(Arc::new(exception)),
+            Err(defect) => Self::Broken(defect),
         }
     }
 
@@ -88,10 +98,15 @@ impl Outcome {
     }
 }
 
-/// The object as its kind has it.
-fn decoded<K: DeserializeOwned>(object: &DynamicObject) -> Result<K, String> {
-    let whole = serde_json::to_value(object).map_err(|error| error.to_string())?;
-    serde_json::from_value(whole).map_err(|error| error.to_string())
+/// The object, decoded as its kind has it and compiled.
+fn compiled<K: DeserializeOwned, C>(
+    object: &DynamicObject,
+    compile: impl FnOnce(&K) -> Result<C, CompileErrors>,
+) -> Result<C, Defect> {
+    let whole = serde_json::to_value(object);
+    let decoded = whole.and_then(serde_json::from_value::<K>);
+    let decoded = decoded.map_err(|error| Defect::Undecodable(error.to_string()))?;
+    compile(&decoded).map_err(|errors| Defect::Uncompilable(Arc::new(errors)))
 }
 
 // === impl Defect ===

@@ -47,6 +47,52 @@ fn a_broken_policy_does_not_stop_the_others() {
     assert!(mutating.to_string().contains("MutatingPolicy"), "{mutating}");
 }
 
+fn exception(spec: Value) -> Value {
+    json!({
+        "apiVersion": "policies.kyverno.io/v1", "kind": "PolicyException",
+        "metadata": {"name": "e", "namespace": "shop", "uid": "e", "generation": 1}, "spec": spec,
+    })
+}
+
+#[test]
+fn exceptions_and_policies_change_apart_from_each_other() {
+    let refs = json!([{"kind": "ValidatingPolicy", "name": "a"}]);
+    let one = exception(json!({"policyRefs": refs}));
+    let first = Policies::default().succeed(&observed([policy("a", json!({}))]));
+    let objects = with(observed([policy("a", json!({}))]), Kind::PolicyException, one);
+    let second = first.succeed(&objects);
+    let compiled = |policies: &Policies| policies.entries()["a"].compiled().unwrap().clone();
+    assert!(Arc::ptr_eq(&compiled(&first), &compiled(&second)));
+    let in_force = second.entries()["e"].exception().unwrap().clone();
+    let third = second.succeed(&with(objects, Kind::PolicyException, {
+        let mut broken = exception(json!({"policyRefs": refs, "matchConditions": [
+            {"name": "c", "expression": "object."},
+        ]}));
+        broken["metadata"]["generation"] = json!(2);
+        broken
+    }));
+    assert!(Arc::ptr_eq(&compiled(&second), &compiled(&third)));
+    let message = defect(&third, "e").to_string();
+    assert!(message.contains("spec.matchConditions[0].expression"), "{message}");
+    assert_eq!(&**in_force.name(), "e");
+}
+
+#[test]
+fn a_policy_of_one_namespace_has_its_rules_beside_those_of_the_cluster() {
+    let mut namespaced = serde_json::to_value(policy("a", json!({}))).unwrap();
+    namespaced["kind"] = json!("NamespacedValidatingPolicy");
+    namespaced["metadata"]["namespace"] = json!("shop");
+    namespaced["metadata"]["uid"] = json!("namespaced");
+    let kind = Kind::NamespacedValidatingPolicy;
+    let objects = with(observed([policy("a", json!({}))]), kind, namespaced);
+    let policies = Policies::default().succeed(&objects);
+    assert_eq!(names(policies.of(FailurePolicy::Ignore)), ["a", "a"]);
+    let reference = policies.reference(policies.entries()["namespaced"].compiled().unwrap());
+    let reference = reference.unwrap();
+    assert_eq!(reference.kind.as_deref(), Some("NamespacedValidatingPolicy"));
+    assert_eq!(reference.namespace.as_deref(), Some("shop"));
+}
+
 #[test]
 fn a_policy_fails_open_unless_it_says_fail() {
     let policies = Policies::default().succeed(&observed([

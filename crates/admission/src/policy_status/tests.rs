@@ -47,6 +47,21 @@ fn a_policy_in_force_is_ready_and_a_broken_one_says_which_expression() {
 }
 
 #[test]
+fn what_is_generated_for_controllers_of_pods_is_shown_and_goes_with_its_policy() {
+    let status = desired(&with_status(json!({}), &Value::Null), at(0));
+    let configs = status["autogen"]["configs"].as_object().unwrap();
+    assert_eq!(configs.keys().collect::<Vec<_>>(), ["cronjobs", "defaults"]);
+    assert!(configs["cronjobs"]["targets"].to_string().contains("CronJob"), "{status}");
+    let none = json!({"autogen": {"podControllers": {"controllers": []}}});
+    let without = desired(&with_status(none, &status), at(0));
+    assert_eq!(without.get("autogen"), None);
+    assert!(!stands(&without, &status), "it is to be taken away");
+    let mut defaulted = status.clone();
+    defaulted["autogen"]["configs"]["defaults"]["spec"]["failurePolicy"] = json!("Fail");
+    assert!(stands(&status, &defaulted), "what the definition adds is not fought over");
+}
+
+#[test]
 fn a_kind_that_is_not_evaluated_says_so_where_its_columns_look() {
     let kinds = Kind::all().filter(|kind| !kind.is_evaluated());
     for kind in kinds {
@@ -103,7 +118,8 @@ fn what_others_say_of_a_policy_is_handed_on_and_does_not_count() {
         stands(&ours, &current)
     };
     assert!(changed(|_| {}));
-    assert!(changed(|current| current["autogen"] = json!({"configs": {}})));
+    assert!(changed(|current| current["generated"] = json!(false)));
+    assert!(!changed(|current| current["autogen"]["configs"]["another"] = json!({})));
     assert!(changed(|current| {
         let conditions = current["conditionStatus"]["conditions"].as_array_mut().unwrap();
         conditions.reverse();
