@@ -16,6 +16,7 @@ mod events;
 mod inspect;
 mod namespaces;
 mod pace;
+mod plan;
 mod policies;
 mod policy_review;
 mod policy_status;
@@ -29,6 +30,7 @@ mod roles;
 mod routes;
 mod run;
 mod server;
+mod serving;
 mod target;
 mod tasks;
 #[cfg(test)]

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::DynamicObject;
-use pharos_api::policy::FailurePolicy;
 use pharos_cluster::view::{Observed, Uid};
-use pharos_policy::{CompiledException, CompiledPolicy, Origin, PolicySet};
+use pharos_policy::{CompiledException, CompiledPolicy, Origin, PolicyKey, PolicySet};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -27,8 +26,6 @@ pub(crate) use sources::{Missing, Objects, Sources};
 /// All policies at one moment.
 #[derive(Default)]
 pub(crate) struct Policies {
-    fail_open: PolicySet,
-    fail_closed: PolicySet,
     entries: BTreeMap<Uid, Entry>,
 }
 
@@ -53,17 +50,7 @@ impl Policies {
                 entries.insert(uid.clone(), self.entry(*kind, uid, observed));
             }
         }
-        let set = |group| {
-            let compiled = entries.values().filter_map(Entry::compiled);
-            let in_group = compiled.filter(|policy| policy.failure_policy() == group);
-            let exceptions = entries.values().filter_map(Entry::exception);
-            PolicySet::new(Origin::Admission, in_group.cloned(), exceptions.cloned())
-        };
-        Self {
-            fail_open: set(FailurePolicy::Ignore),
-            fail_closed: set(FailurePolicy::Fail),
-            entries,
-        }
+        Self { entries }
     }
 
     fn entry(&self, kind: Kind, uid: &str, observed: &Observed<DynamicObject>) -> Entry {
@@ -77,12 +64,16 @@ impl Policies {
         Entry { kind, metadata: observed.metadata.clone(), object, outcome }
     }
 
-    /// The compiled policies of one webhook.
-    pub(crate) fn of(&self, group: FailurePolicy) -> &PolicySet {
-        match group {
-            FailurePolicy::Ignore => &self.fail_open,
-            FailurePolicy::Fail => &self.fail_closed,
-        }
+    /// Every policy that is evaluated.
+    pub(crate) fn in_force(&self) -> impl Iterator<Item = &Arc<CompiledPolicy>> {
+        self.entries.values().filter_map(Entry::compiled)
+    }
+
+    /// Those of them that are `wanted`, to be evaluated together.
+    pub(crate) fn set(&self, wanted: impl Fn(&PolicyKey) -> bool) -> PolicySet {
+        let wanted = self.in_force().filter(|policy| wanted(policy.key()));
+        let exceptions = self.entries.values().filter_map(Entry::exception);
+        PolicySet::new(Origin::Admission, wanted.cloned(), exceptions.cloned())
     }
 
     /// Every object, whatever became of it.
@@ -108,10 +99,7 @@ impl Policies {
 
     /// Whether any policy in force needs to know namespaces.
     pub(crate) fn need_namespaces(&self) -> bool {
-        [&self.fail_open, &self.fail_closed]
-            .into_iter()
-            .flat_map(PolicySet::iter)
-            .any(CompiledPolicy::needs_namespace)
+        self.in_force().any(|policy| policy.needs_namespace())
     }
 }
 

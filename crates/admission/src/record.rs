@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use pharos_api::policy::ValidationAction;
 use pharos_instruments::{
-    AdmissionReviewFacts, Answer, BackgroundMode, Because, Instruments, Operation, PolicyResult,
-    RequestDetails, Subject, Target, ValidatingPolicyFacts, ValidationMode, Webhook,
+    AdmissionReviewFacts, Answer, BackgroundMode, Because, Instruments, Operation, PolicyFacts,
+    PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts, Subject, Target,
+    ValidationMode, Webhook,
 };
-use pharos_policy::{CompiledPolicy, Evaluation, Origin, Request, RuleOutcome, RuleResult};
+use pharos_policy::{
+    CompiledPolicy, Evaluation, Origin, PolicyOutcome, Request, RuleOutcome, RuleResult,
+};
 use serde_json::Value;
 
 use crate::enforce::{Decision, Verdict};
@@ -18,7 +21,14 @@ pub(crate) trait Facts: Send + Sync {
     fn begin(&self, request: &Request<'_>) -> Subject {
         Subject::of_request(operation(request), request.kind.kind, request.namespace)
     }
-    fn policy(&self, subject: &Subject, facts: &ValidatingPolicyFacts<'_>);
+    /// What one policy said, rule by rule.
+    fn policy(
+        &self,
+        _subject: &Subject,
+        _run: &PolicyRun<'_>,
+        _rules: &mut dyn Iterator<Item = RuleFacts<'_>>,
+    ) {
+    }
     fn review(&self, subject: &Subject, facts: &AdmissionReviewFacts<'_>);
     fn refusal(&self, reason: &'static str);
     /// An Event that was not published; the reason is from a closed set.
@@ -30,11 +40,17 @@ pub(crate) trait Facts: Send + Sync {
 impl Facts for Instruments {
     fn begin(&self, request: &Request<'_>) -> Subject {
         let Request { kind, namespace, .. } = *request;
-        self.begin_review(operation(request), kind.kind, namespace, &|| details(request))
+        let (operation, is_dry_run) = (operation(request), is_dry_run(request));
+        self.begin_review(operation, is_dry_run, kind.kind, namespace, &|| details(request))
     }
 
-    fn policy(&self, subject: &Subject, facts: &ValidatingPolicyFacts<'_>) {
-        self.record_policy(subject, facts);
+    fn policy(
+        &self,
+        subject: &Subject,
+        run: &PolicyRun<'_>,
+        rules: &mut dyn Iterator<Item = RuleFacts<'_>>,
+    ) {
+        self.record_policy(subject, run, rules);
     }
 
     fn review(&self, subject: &Subject, facts: &AdmissionReviewFacts<'_>) {
@@ -43,6 +59,10 @@ impl Facts for Instruments {
 
     fn refusal(&self, reason: &'static str) {
         self.record_refusal(reason);
+    }
+
+    fn event_dropped(&self, _reason: &'static str) {
+        self.record_dropped_events(1);
     }
 }
 
@@ -55,9 +75,10 @@ pub(crate) fn record(
     duration: Duration,
 ) {
     for outcome in &evaluation.outcomes {
-        for rule in &outcome.rules {
-            facts.policy(subject, &policy_facts(outcome.policy, rule));
-        }
+        let PolicyOutcome { policy, ref rules, started, elapsed: duration } = *outcome;
+        let policy = policy_facts(policy);
+        let run = PolicyRun { policy, started, duration };
+        facts.policy(subject, &run, &mut rules.iter().map(|rule| rule_facts(policy, rule)));
     }
     let answer = match &verdict.decision {
         Decision::Allow => Answer::Allowed,
@@ -70,10 +91,33 @@ pub(crate) fn record(
     facts.review(subject, &AdmissionReviewFacts { webhook, answer, warnings, duration });
 }
 
-fn policy_facts<'a>(
-    policy: &'a CompiledPolicy,
-    rule: &'a RuleOutcome<'_>,
-) -> ValidatingPolicyFacts<'a> {
+/// A policy, as records name it.
+pub(crate) fn policy_facts(policy: &CompiledPolicy) -> PolicyFacts<'_> {
+    PolicyFacts {
+        kind: match policy.kind() {
+            pharos_policy::PolicyKind::ValidatingPolicy => PolicyKind::ValidatingPolicy,
+            pharos_policy::PolicyKind::NamespacedValidatingPolicy => {
+                PolicyKind::NamespacedValidatingPolicy
+            }
+            pharos_policy::PolicyKind::ClusterPolicy => PolicyKind::ClusterPolicy,
+            pharos_policy::PolicyKind::Policy => PolicyKind::Policy,
+        },
+        namespace: policy.namespace().map(|namespace| &**namespace),
+        name: policy.name(),
+        validation_mode: if policy.actions().contains(ValidationAction::Deny) {
+            ValidationMode::Deny
+        } else {
+            ValidationMode::Audit
+        },
+        background_mode: if policy.is_evaluated_for(Origin::BackgroundScan) {
+            BackgroundMode::Enabled
+        } else {
+            BackgroundMode::Disabled
+        },
+    }
+}
+
+fn rule_facts<'a>(policy: PolicyFacts<'a>, rule: &'a RuleOutcome<'_>) -> RuleFacts<'a> {
     let (result, because) = match &rule.result {
         RuleResult::Pass => (PolicyResult::Pass, None),
         RuleResult::Skip { .. } => (PolicyResult::Skip, None),
@@ -84,11 +128,9 @@ fn policy_facts<'a>(
             (PolicyResult::Error, Some(Because { message, validation: *validation }))
         }
     };
-    ValidatingPolicyFacts {
-        policy_name: policy.shared_name(),
-        policy_namespace: policy.namespace(),
-        validation_mode: validation_mode(rule),
-        background_mode: background_mode(policy),
+    RuleFacts {
+        policy,
+        rule: rule.rule.name(),
         result,
         because,
         started: rule.started,
@@ -114,7 +156,7 @@ fn details<'a>(request: &Request<'a>) -> RequestDetails<'a> {
         uid: request.uid,
         name: request.name,
         namespace: request.namespace.unwrap_or_default(),
-        dry_run: request.raw.get("dryRun").and_then(Value::as_bool).unwrap_or_default(),
+        dry_run: is_dry_run(request),
         target: Target {
             kind_group: request.kind.group,
             kind_version: request.kind.version,
@@ -131,20 +173,8 @@ fn details<'a>(request: &Request<'a>) -> RequestDetails<'a> {
     }
 }
 
-fn validation_mode(rule: &RuleOutcome<'_>) -> ValidationMode {
-    if rule.actions.contains(ValidationAction::Deny) {
-        ValidationMode::Deny
-    } else {
-        ValidationMode::Audit
-    }
-}
-
-fn background_mode(policy: &CompiledPolicy) -> BackgroundMode {
-    if policy.is_evaluated_for(Origin::BackgroundScan) {
-        BackgroundMode::Enabled
-    } else {
-        BackgroundMode::Disabled
-    }
+fn is_dry_run(request: &Request<'_>) -> bool {
+    request.raw.get("dryRun").and_then(Value::as_bool).unwrap_or_default()
 }
 
 fn operation(request: &Request<'_>) -> Operation {

@@ -13,7 +13,7 @@ use kube::core::DeserializeGuard;
 use kube::{Api, Client};
 use pharos_api::policy::ValidatingPolicy;
 use pharos_cluster::view::Observed;
-use pharos_instruments::{AdmissionReviewFacts, Instruments, Subject, ValidatingPolicyFacts};
+use pharos_instruments::{AdmissionReviewFacts, Instruments, Subject};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
@@ -22,6 +22,7 @@ use crate::namespaces::{Known, Namespaces};
 use crate::policies::{Kind, Policies};
 use crate::record::Facts;
 use crate::routes::{self, Knowledge, Webhook};
+use crate::serving::Serving;
 
 /// Answers reviews by policies that never change.
 pub struct Reviewer {
@@ -43,7 +44,8 @@ impl Reviewer {
         });
         let objects = BTreeMap::from([(Kind::ValidatingPolicy, Arc::new(objects.collect()))]);
         let policies = Policies::default().succeed(&objects);
-        let (_, policies) = watch::channel(Some(Arc::new(policies)));
+        let serving = Serving::settled(Arc::new(policies));
+        let (_, serving) = watch::channel(Some(Arc::new(serving)));
         let (_, known) = watch::channel(Known::default());
         let api = Api::all(Client::new(Router::new(), "default"));
         let facts: Arc<dyn Facts> = match instruments {
@@ -51,7 +53,7 @@ impl Reviewer {
             None => Arc::new(Untold),
         };
         let events = Events::untold(facts.clone());
-        let knowledge = Knowledge::of_policies(policies);
+        let knowledge = Knowledge::of(serving);
         let webhook = Webhook::new(knowledge, Namespaces::new(api, known), facts, events);
         Self { router: routes::router(&webhook, Router::new()) }
     }
@@ -70,7 +72,6 @@ impl Reviewer {
 // === impl Facts ===
 
 impl Facts for Untold {
-    fn policy(&self, _: &Subject, _: &ValidatingPolicyFacts<'_>) {}
     fn review(&self, _: &Subject, _: &AdmissionReviewFacts<'_>) {}
     fn refusal(&self, _: &'static str) {}
 }

@@ -1,6 +1,6 @@
-//! The two paths of the webhook: one AdmissionReview in, one answer out.
+//! The paths of the webhooks: one AdmissionReview in, one answer out.
 //!
-//! [`Route::answer`] reads as the design's second flow. What cannot be answered is refused with a
+//! [`Webhook::answer`] reads as the design's second flow. What cannot be answered is refused with a
 //! `metav1.Status`, which API servers repeat to whoever made the request; refusals are counted here
 //! and nowhere else, so that `kyverno_admission_requests` counts exactly the reviews answered.
 
@@ -16,7 +16,6 @@ use axum::{Json, Router};
 use futures::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
-use pharos_api::policy::FailurePolicy;
 use pharos_policy::{PolicySet, Request, SystemClock};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -26,11 +25,11 @@ use crate::configuration::{self, Configuration};
 use crate::enforce::enforce;
 use crate::events::{self, Events};
 use crate::namespaces::Namespaces;
-use crate::policies::Policies;
 use crate::record::{Facts, record};
 use crate::review::{self, Malformed};
 use crate::roles::{self, Roles};
-use crate::webhook;
+use crate::serving::Serving;
+use crate::webhook::Endpoint;
 
 /// The longest body. API servers take requests of up to 3 MiB; as JSON, with bytes as base64, that
 /// makes 4 MiB for the new object, and 2 MiB for an old one of the 1.5 MiB that etcd stores. The
@@ -45,7 +44,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// process that restarts would answer before it knows what to answer.
 const POLICIES_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What both paths share.
+/// What all paths share.
 pub(crate) struct Webhook {
     knowledge: Knowledge,
     namespaces: Namespaces,
@@ -58,21 +57,15 @@ pub(crate) struct Webhook {
 /// What a review is judged by, as it is kept by others.
 #[derive(Clone)]
 pub(crate) struct Knowledge {
-    pub(crate) policies: watch::Receiver<Option<Arc<Policies>>>,
+    pub(crate) serving: watch::Receiver<Option<Arc<Serving>>>,
     pub(crate) configuration: watch::Receiver<configuration::Known>,
     pub(crate) roles: watch::Receiver<roles::Known>,
-}
-
-#[derive(Clone)]
-struct Route {
-    webhook: Arc<Webhook>,
-    group: FailurePolicy,
 }
 
 /// Why a request gets no review's answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
-    #[error("there is nothing here; the paths are /validate/ignore and /validate/fail")]
+    #[error("there is nothing here; the paths begin with /validate/ignore and /validate/fail")]
     Path,
     #[error("AdmissionReviews are sent by POST")]
     Method,
@@ -90,12 +83,10 @@ pub(crate) enum Refusal {
     Malformed(#[from] Malformed),
 }
 
-/// The routes of both webhooks, and `others`.
+/// The routes of all webhooks for resources, and `others`.
 pub(crate) fn router(webhook: &Arc<Webhook>, others: Router) -> Router {
-    let router = webhook::GROUPS.into_iter().fold(others, |router, group| {
-        let route = Route { webhook: webhook.clone(), group };
-        router.route(webhook::path(group), post(validate).with_state(route))
-    });
+    let reviews = Router::new().route("/validate/{*called}", post(validate));
+    let router = others.merge(reviews.with_state(webhook.clone()));
     let refusing = |refusal: fn() -> Refusal| {
         let webhook = webhook.clone();
         move || async move { webhook.refuse(&refusal()) }
@@ -105,38 +96,12 @@ pub(crate) fn router(webhook: &Arc<Webhook>, others: Router) -> Router {
         .method_not_allowed_fallback(refusing(|| Refusal::Method))
 }
 
-async fn validate(State(route): State<Route>, request: HttpRequest) -> Response {
-    let answered = route.answer(request).await;
-    answered.unwrap_or_else(|refusal| route.webhook.refuse(&refusal))
-}
-
-// === impl Route ===
-
-impl Route {
-    async fn answer(&self, http: HttpRequest) -> Result<Response, Refusal> {
-        let started = Instant::now();
-        let body = body(http).await?;
-        let document = review::parse(&body)?;
-        drop(body);
-        let request = review::request(&document)?;
-        let subject = self.webhook.facts.begin(&request);
-        let snapshot = subject.within(self.webhook.policies()).await?;
-        let configuration = subject.within(self.webhook.configuration()).await;
-        let roles = subject.within(self.webhook.roles(&configuration, &request)).await;
-        let filtered = configuration.filters(&request, &roles);
-        let none = PolicySet::default();
-        let policies = if filtered { &none } else { snapshot.of(self.group) };
-        let namespace = subject.within(self.webhook.namespace(policies, &request)).await;
-        let request = Request { namespace_object: namespace.as_deref(), ..request };
-
-        let evaluation = pharos_policy::evaluate(policies, &request, &SystemClock);
-        let verdict = enforce(&evaluation, &request, self.group);
-        let answer = Json(review::answer(&request, &verdict)).into_response();
-        let success = &configuration.success_events;
-        events::told(&self.webhook.events, success, &snapshot, &request, &evaluation, &verdict);
-        record(&*self.webhook.facts, &subject, &evaluation, &verdict, started.elapsed());
-        Ok(answer)
-    }
+async fn validate(State(webhook): State<Arc<Webhook>>, request: HttpRequest) -> Response {
+    let Some(endpoint) = Endpoint::parse(request.uri().path()) else {
+        return webhook.refuse(&Refusal::Path);
+    };
+    let answered = webhook.answer(&endpoint, request).await;
+    answered.unwrap_or_else(|refusal| webhook.refuse(&refusal))
 }
 
 pub(crate) async fn body(request: HttpRequest) -> Result<Vec<u8>, Refusal> {
@@ -181,10 +146,10 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
 #[cfg(any(test, feature = "testing"))]
 impl Knowledge {
     /// Nothing but policies, which are judged as without a ConfigMap.
-    pub(crate) fn of_policies(policies: watch::Receiver<Option<Arc<Policies>>>) -> Self {
+    pub(crate) fn of(serving: watch::Receiver<Option<Arc<Serving>>>) -> Self {
         let (_, configuration) = watch::channel(Some(Arc::default()));
         let (_, roles) = watch::channel(Some(Arc::default()));
-        Self { policies, configuration, roles }
+        Self { serving, configuration, roles }
     }
 }
 
@@ -200,9 +165,33 @@ impl Webhook {
         Arc::new(Self { knowledge, namespaces, facts, events, refused: AtomicU64::new(0) })
     }
 
+    async fn answer(&self, endpoint: &Endpoint, http: HttpRequest) -> Result<Response, Refusal> {
+        let started = Instant::now();
+        let body = body(http).await?;
+        let document = review::parse(&body)?;
+        drop(body);
+        let request = review::request(&document)?;
+        let subject = self.facts.begin(&request);
+        let snapshot = subject.within(self.serving()).await?;
+        let configuration = subject.within(self.configuration()).await;
+        let roles = subject.within(self.roles(&configuration, &request)).await;
+        let filtered = configuration.filters(&request, &roles);
+        let policies = if filtered { PolicySet::default() } else { snapshot.called(endpoint) };
+        let namespace = subject.within(self.namespace(&policies, &request)).await;
+        let request = Request { namespace_object: namespace.as_deref(), ..request };
+
+        let evaluation = pharos_policy::evaluate(&policies, &request, &SystemClock);
+        let verdict = enforce(&evaluation, &request, endpoint.failure_policy);
+        let answer = Json(review::answer(&request, &verdict)).into_response();
+        let (success, known) = (&configuration.success_events, snapshot.policies());
+        events::told(&self.events, success, known, &request, &evaluation, &verdict);
+        record(&*self.facts, &subject, &evaluation, &verdict, started.elapsed());
+        Ok(answer)
+    }
+
     /// One snapshot for the whole request.
-    async fn policies(&self) -> Result<Arc<Policies>, Refusal> {
-        known(&self.knowledge.policies).await.ok_or(Refusal::NoPolicies)
+    async fn serving(&self) -> Result<Arc<Serving>, Refusal> {
+        known(&self.knowledge.serving).await.ok_or(Refusal::NoPolicies)
     }
 
     /// What is not to be judged.

@@ -11,9 +11,10 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use pharos_cluster::Readiness;
+use pharos_cluster::discovery::{self, Resources};
 use pharos_cluster::election::Leadership;
 use pharos_cluster::view::{self, View};
-use pharos_instruments::{Instruments, Spans};
+use pharos_instruments::Instruments;
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
 use tokio::sync::watch;
@@ -23,14 +24,15 @@ use crate::Error;
 use crate::certificate_secret::{self, SECRET_NAME};
 use crate::events::{self, EventOptions, Events};
 use crate::namespaces::{Known, Namespaces};
+use crate::policies::Policies;
 use crate::policy_status::{PolicyStatus, StatusWriter};
 use crate::record::Facts;
 use crate::routes::{self, Knowledge, Webhook};
 use crate::server::{self, Patience, Server};
 use crate::target::WebhookTarget;
 use crate::tasks::Tasks;
-use crate::webhook_configuration::{self, Registration};
-use crate::{configuration, namespaces, policies, policy_review, readiness, roles, tls};
+use crate::webhook_configuration::{self, Places, Registration};
+use crate::{configuration, namespaces, policies, policy_review, readiness, roles, serving, tls};
 
 /// What the command line says about the webhook.
 #[derive(Clone, Debug)]
@@ -62,7 +64,7 @@ pub struct Options {
 pub struct Admission {
     client: Client,
     facts: Arc<dyn Facts>,
-    spans: Spans,
+    instruments: Instruments,
     options: Options,
     leadership: watch::Receiver<Leadership>,
     readiness: watch::Sender<Readiness>,
@@ -79,6 +81,8 @@ struct Views {
 /// What reviews are answered with.
 #[derive(Clone)]
 struct Means {
+    policies: watch::Receiver<Option<Arc<Policies>>>,
+    resources: watch::Receiver<Option<Arc<Resources>>>,
     knowledge: Knowledge,
     namespaces: watch::Receiver<Known>,
     newest: tls::Served,
@@ -96,19 +100,19 @@ impl Admission {
         options: Options,
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
-        let spans = instruments.spans().clone();
-        Self::recording_to(Arc::new(instruments), spans, client, options, leadership)
+        let facts = Arc::new(instruments.clone());
+        Self::recording_to(facts, instruments, client, options, leadership)
     }
 
     fn recording_to(
         facts: Arc<dyn Facts>,
-        spans: Spans,
+        instruments: Instruments,
         client: Client,
         options: Options,
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
         let (readiness, _) = watch::channel(Readiness::waiting_for("the webhook to start"));
-        Self { client, facts, spans, options, leadership, readiness }
+        Self { client, facts, instruments, options, leadership, readiness }
     }
 
     /// Whether the API server can be sent here.
@@ -140,7 +144,7 @@ impl Admission {
         let whose = self.options.policy_status;
         let policy_webhook = policy_review::router(webhook.clone(), self.facts, whose);
         let router = server::parting(routes::router(&webhook, policy_webhook), leaving.clone());
-        let mut server = Server::start(listener, means.tls, router, self.spans, Patience::DEFAULT)?;
+        let mut server = Server::start(listener, means.tls, router, self.instruments, Patience::DEFAULT)?;
         let Options { listen, target, shutdown_delay, .. } = self.options;
         tracing::info!(%listen, %target, "the webhook listens");
 
@@ -198,19 +202,32 @@ impl Admission {
         let keep = tls::keep(newest.clone(), views.configuration.clone(), choices);
         tasks.spawn("chooses the certificate", keep);
 
-        let knowledge = self.know(tasks, views);
+        let (compiled, policies) = watch::channel(None);
+        tasks.spawn("compiles policies", policies::keep(views.policies.clone(), compiled));
+        let (discovered, resources) = watch::channel(None);
+        let keep = discovery::keep(self.client.clone(), discovered);
+        tasks.spawn("asks which resources are served", keep);
+        let knowledge = self.know(tasks, views, &policies, &resources);
         let (rendered, namespaces) = watch::channel(Known::default());
-        let needed = needed(knowledge.policies.clone(), |policies| policies.need_namespaces());
+        let needed = needed(policies.clone(), |policies| policies.need_namespaces());
         let keep = namespaces::keep(Api::all(self.client.clone()), needed, rendered);
         tasks.spawn("watches namespaces", keep);
         let tls = tls::server_config(served.clone(), provider)?;
-        Ok(Means { knowledge, namespaces, newest, served, tls })
+        Ok(Means { policies, resources, knowledge, namespaces, newest, served, tls })
     }
 
     /// What reviews are judged by.
-    fn know(&self, tasks: &mut Tasks, views: &Views) -> Knowledge {
-        let (compiled, policies) = watch::channel(None);
-        tasks.spawn("compiles policies", policies::keep(views.policies.clone(), compiled));
+    fn know(
+        &self,
+        tasks: &mut Tasks,
+        views: &Views,
+        policies: &watch::Receiver<Option<Arc<Policies>>>,
+        resources: &watch::Receiver<Option<Arc<Resources>>>,
+    ) -> Knowledge {
+        let (sets, serving) = watch::channel(None);
+        let (policies, resources) = (policies.clone(), resources.clone());
+        let sources = serving::Sources { policies, resources, view: views.configuration.clone() };
+        tasks.spawn("knows which policies a call is for", serving::keep(sources, sets));
 
         let (read, configuration) = watch::channel(None);
         let api = Api::namespaced(self.client.clone(), &self.options.namespace);
@@ -220,7 +237,7 @@ impl Admission {
         let (bound, roles) = watch::channel(None);
         let needed = needed(configuration.clone(), |configuration| configuration.needs_roles());
         tasks.spawn("watches who has which roles", roles::keep(self.client.clone(), needed, bound));
-        Knowledge { policies, configuration, roles }
+        Knowledge { serving, configuration, roles }
     }
 
     /// Where Events are handed in.
@@ -241,8 +258,7 @@ impl Admission {
         events: Events,
         leaving: &CancellationToken,
     ) {
-        let Means { knowledge, newest, served, .. } = means.clone();
-        let policies = knowledge.policies;
+        let Means { policies, resources, newest, served, .. } = means.clone();
         let sources = readiness::Sources {
             objects: views.policies,
             policies: policies.clone(),
@@ -268,6 +284,7 @@ impl Admission {
         let sources = webhook_configuration::Sources {
             leadership: self.leadership.clone(),
             policies,
+            resources,
             newest,
             served,
             view: views.configuration,
@@ -279,7 +296,8 @@ impl Admission {
             owner: self.options.owner.clone(),
         };
         let api = Api::all(self.client.clone());
-        let keep = webhook_configuration::keep(api, registration, sources);
+        let (places, _) = watch::channel(Places::default());
+        let keep = webhook_configuration::keep(api, registration, sources, places);
         tasks.spawn("registers the webhook", keep);
     }
 }

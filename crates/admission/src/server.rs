@@ -17,7 +17,7 @@ use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use http::header::CONNECTION;
 use http::{HeaderValue, Version};
-use pharos_instruments::Spans;
+use pharos_instruments::Instruments;
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -89,7 +89,7 @@ impl Server {
         listener: TcpListener,
         tls: ServerConfig,
         router: Router,
-        spans: Spans,
+        instruments: Instruments,
         patience: Patience,
     ) -> Result<Self, Error> {
         let handle = Handle::new();
@@ -110,7 +110,7 @@ impl Server {
             .max_concurrent_streams(HTTP2_STREAMS)
             .keep_alive_interval(HTTP2_PING_EVERY)
             .keep_alive_timeout(HTTP2_PING_EVERY);
-        let serving = tokio::spawn(server.serve(Traced::every_connection(router, spans)));
+        let serving = tokio::spawn(server.serve(Traced::every_connection(router, instruments)));
         Ok(Self { handle, serving })
     }
 

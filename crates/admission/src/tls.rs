@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::certificate::CaBundle;
     use crate::testing::{material, serving, successor};
-    use crate::webhook;
+    use crate::webhook::Endpoint;
     use k8s_openapi::ByteString;
     use pharos_api::policy::FailurePolicy;
     use pharos_cluster::view::Observed;
@@ -188,7 +188,7 @@ mod tests {
         let configuration: ValidatingWebhookConfiguration = serde_json::from_value(json!({
             "metadata": {"name": "c", "uid": "u"},
             "webhooks": [{
-                "name": webhook::name(FailurePolicy::Ignore),
+                "name": Endpoint::shared(FailurePolicy::Ignore).name(),
                 "clientConfig": {"caBundle": ByteString(bundle.pem().to_owned())},
                 "admissionReviewVersions": ["v1"], "sideEffects": "None",
             }],

@@ -1,7 +1,7 @@
-//! The span of every request, around all that a request goes through.
+//! The telemetry of every request, around all that a request goes through.
 //!
-//! It is outside of the router, so that what is refused has a span, too, and made per connection,
-//! so that the client's address costs nothing where there is no span.
+//! It is outside of the router, so that what is refused is told, too, and made per connection, so
+//! that the client's address costs nothing where there is no span.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -12,9 +12,9 @@ use axum::body::{Bytes, HttpBody};
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
 use axum::{BoxError, Router};
-use futures::future::{BoxFuture, Either, FutureExt as _};
+use futures::future::{BoxFuture, FutureExt as _};
 use http::Request;
-use pharos_instruments::{CallFacts, CallSpan, Spans};
+use pharos_instruments::{Call, CallFacts, Instruments};
 use tower::Service;
 
 use crate::webhook;
@@ -23,7 +23,7 @@ use crate::webhook;
 #[derive(Clone)]
 pub(crate) struct Traced {
     router: Router,
-    spans: Spans,
+    instruments: Instruments,
     peer: SocketAddr,
 }
 
@@ -31,14 +31,14 @@ pub(crate) struct Traced {
 #[derive(Clone)]
 pub(crate) struct EveryConnection {
     router: Router,
-    spans: Spans,
+    instruments: Instruments,
 }
 
 // === impl Traced ===
 
 impl Traced {
-    pub(crate) fn every_connection(router: Router, spans: Spans) -> EveryConnection {
-        EveryConnection { router, spans }
+    pub(crate) fn every_connection(router: Router, instruments: Instruments) -> EveryConnection {
+        EveryConnection { router, instruments }
     }
 }
 
@@ -48,14 +48,14 @@ where
 {
     type Response = Response;
     type Error = Infallible;
-    type Future = Either<RouteFuture<Infallible>, BoxFuture<'static, Result<Response, Infallible>>>;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
 
     fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Service::<Request<B>>::poll_ready(&mut self.router, task)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let span = self.spans.start_call(&CallFacts {
+        let call = self.instruments.begin_call(&CallFacts {
             method: request.method(),
             uri: request.uri(),
             version: request.version(),
@@ -63,17 +63,13 @@ where
             route: webhook::route(request.uri().path()),
             peer: self.peer,
         });
-        let answer = self.router.call(request);
-        match span {
-            None => Either::Left(answer),
-            Some(span) => Either::Right(told(span, answer).boxed()),
-        }
+        told(call, self.router.call(request)).boxed()
     }
 }
 
-async fn told(span: CallSpan, answer: RouteFuture<Infallible>) -> Result<Response, Infallible> {
-    let response = span.within(answer).await?;
-    span.end(response.status(), response.body().size_hint().exact());
+async fn told(call: Call, answer: RouteFuture<Infallible>) -> Result<Response, Infallible> {
+    let response = call.within(answer).await?;
+    call.end(response.status(), response.body().size_hint().exact());
     Ok(response)
 }
 
@@ -89,8 +85,8 @@ impl Service<SocketAddr> for EveryConnection {
     }
 
     fn call(&mut self, peer: SocketAddr) -> Self::Future {
-        let Self { router, spans } = self.clone();
-        ready(Ok(Traced { router, spans, peer }))
+        let Self { router, instruments } = self.clone();
+        ready(Ok(Traced { router, instruments, peer }))
     }
 }
 

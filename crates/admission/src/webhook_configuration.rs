@@ -4,30 +4,36 @@
 //! while this process leads. [`Published`] is what others make of it: whom callers trust.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingWebhook, ValidatingWebhookConfiguration, WebhookClientConfig,
+    MatchCondition, RuleWithOperations, ValidatingWebhook, ValidatingWebhookConfiguration,
+    WebhookClientConfig,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::api::ObjectMeta;
-use pharos_api::policy::FailurePolicy;
+use pharos_api::policy::MatchPolicy;
+use pharos_cluster::served::CustomKind;
 use pharos_cluster::view::View;
-use pharos_policy::PolicySet;
+use pharos_policy::CompiledPolicy;
 use rustls::pki_types::UnixTime;
 
 use crate::certificate::{CaBundle, Material};
-use crate::policies::Policies;
+use crate::plan::{Plan, Planned};
+use crate::policies::Kind;
+use crate::policy_review;
 use crate::target::WebhookTarget;
-use crate::webhook;
+use crate::webhook::{self, Endpoint, Serves};
 
 use exempt::OwnUser;
 
+mod conditions;
 mod exempt;
 mod leader;
-mod rules;
 
+pub(crate) use conditions::{MatchConditionsPlace, Places};
 pub(crate) use leader::{Sources, keep};
 
 /// The label by which people find what we registered, too.
@@ -107,55 +113,144 @@ impl Registration {
         Self::name_in(&self.namespace)
     }
 
-    /// What should stand in the API server; nothing without a policy that matches anything.
+    /// What should stand in the API server: a webhook for policies, and those that policies ask for.
     pub(crate) fn desired(
         &self,
-        policies: &Policies,
+        plan: &Plan,
         bundle: &CaBundle,
         own_user: Option<&OwnUser>,
-    ) -> Option<ValidatingWebhookConfiguration> {
-        let webhooks: Vec<_> = webhook::GROUPS
-            .into_iter()
-            .filter_map(|group| self.webhook(group, policies.of(group), bundle, own_user))
-            .collect();
-        (!webhooks.is_empty()).then(|| ValidatingWebhookConfiguration {
-            metadata: ObjectMeta {
-                name: Some(self.name()),
-                labels: Some(BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])),
-                ..ObjectMeta::default()
-            },
-            webhooks: Some(webhooks),
-        })
+    ) -> ValidatingWebhookConfiguration {
+        let planned = plan.webhooks();
+        let webhooks =
+            planned.map(|(endpoint, planned)| self.webhook(endpoint, planned, bundle, own_user));
+        let webhooks = webhooks.chain([self.for_policies(bundle, own_user)]).collect();
+        configuration(self.name(), webhooks)
     }
 
     /// Every field that the API server would default is set, so that what it stores can be compared.
     fn webhook(
         &self,
-        group: FailurePolicy,
-        policies: &PolicySet,
+        endpoint: &Endpoint,
+        planned: &Planned,
         bundle: &CaBundle,
         own_user: Option<&OwnUser>,
-    ) -> Option<ValidatingWebhook> {
-        let rules = rules::union(policies.rules().map(|registered| registered.rule));
-        (!rules.is_empty()).then(|| ValidatingWebhook {
-            name: webhook::name(group).to_owned(),
+    ) -> ValidatingWebhook {
+        let mut match_conditions = exempt::match_conditions(own_user);
+        if let (Serves::One(_), [policy]) = (&endpoint.serves, &*planned.policies) {
+            match_conditions.extend(conditions(policy));
+        }
+        ValidatingWebhook {
+            name: endpoint.name(),
             admission_review_versions: vec!["v1".to_owned()],
-            client_config: WebhookClientConfig {
-                ca_bundle: Some(ByteString(bundle.pem().to_owned())),
-                ..self.target.client_config(webhook::path(group))
-            },
-            failure_policy: Some(webhook::failure_policy(group).to_owned()),
-            match_conditions: Some(exempt::match_conditions(own_user)),
-            match_policy: Some("Equivalent".to_owned()),
+            client_config: self.client_config(&endpoint.path(), bundle),
+            failure_policy: Some(endpoint.failure_policy().to_owned()),
+            match_conditions: Some(match_conditions),
+            match_policy: Some(match_policy(endpoint, planned).to_owned()),
             namespace_selector: Some(exempt::namespace_selector(
                 &self.namespace,
                 &self.exempt_namespaces,
             )),
             object_selector: Some(LabelSelector::default()),
-            rules: Some(rules),
+            rules: Some(planned.rules.clone()),
             side_effects: "None".to_owned(),
-            timeout_seconds: Some(timeout_seconds(policies)),
+            timeout_seconds: Some(timeout_seconds(&planned.policies)),
+        }
+    }
+
+    /// It fails open and sees no deletion: nothing is ever in the way of repairing a policy.
+    fn for_policies(&self, bundle: &CaBundle, own_user: Option<&OwnUser>) -> ValidatingWebhook {
+        let of = |kind: CustomKind| RuleWithOperations {
+            api_groups: Some(vec![kind.group.to_owned()]),
+            api_versions: Some(vec!["*".to_owned()]),
+            resources: Some(vec![kind.plural.to_owned()]),
+            scope: Some("*".to_owned()),
+            operations: Some(vec!["CREATE".to_owned(), "UPDATE".to_owned()]),
+        };
+        let evaluated = Kind::all().filter(|kind| kind.is_evaluated());
+        ValidatingWebhook {
+            name: webhook::FOR_POLICIES.to_owned(),
+            admission_review_versions: vec!["v1".to_owned()],
+            client_config: self.client_config(policy_review::PATH, bundle),
+            failure_policy: Some("Ignore".to_owned()),
+            match_conditions: Some(vec![exempt::not_our_own(own_user)]),
+            match_policy: Some("Equivalent".to_owned()),
+            namespace_selector: Some(LabelSelector::default()),
+            object_selector: Some(LabelSelector::default()),
+            rules: Some(evaluated.map(|kind| of(kind.custom())).collect()),
+            side_effects: "None".to_owned(),
+            timeout_seconds: Some(timeout_seconds(&[])),
+        }
+    }
+
+    fn client_config(&self, path: &str, bundle: &CaBundle) -> WebhookClientConfig {
+        let ca_bundle = Some(ByteString(bundle.pem().to_owned()));
+        WebhookClientConfig { ca_bundle, ..self.target.client_config(path) }
+    }
+}
+
+fn configuration(name: String, webhooks: Vec<ValidatingWebhook>) -> ValidatingWebhookConfiguration {
+    ValidatingWebhookConfiguration {
+        metadata: ObjectMeta {
+            name: Some(name),
+            labels: Some(BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())])),
+            ..ObjectMeta::default()
+        },
+        webhooks: Some(webhooks),
+    }
+}
+
+/// Whether no policy is called for.
+pub(crate) fn calls_for_nothing(found: &ValidatingWebhookConfiguration) -> bool {
+    !ours(found).any(webhook::is_for_resources)
+}
+
+/// Whether a configuration calls for what is planned: so that no policy misses a request, whatever
+/// else is different.
+pub(crate) fn is_as_planned(found: &ValidatingWebhookConfiguration, plan: &Plan) -> bool {
+    let found = ours(found).filter(|webhook| webhook::is_for_resources(webhook));
+    let found: BTreeMap<_, _> = found.map(|webhook| (&*webhook.name, webhook)).collect();
+    let stands = |(endpoint, planned): (&Endpoint, &Planned)| {
+        found.get(&*endpoint.name()).is_some_and(|webhook| {
+            webhook.rules.as_ref() == Some(&planned.rules)
+                && webhook.failure_policy.as_deref() == Some(endpoint.failure_policy())
+                && webhook.match_policy.as_deref() == Some(match_policy(endpoint, planned))
+                && calls(webhook, &endpoint.path())
         })
+    };
+    found.len() == plan.webhooks().count() && plan.webhooks().all(stands)
+}
+
+/// Whether a configuration has a webhook for this policy alone, with the conditions that it has now.
+pub(crate) fn has_apart(found: &ValidatingWebhookConfiguration, policy: &CompiledPolicy) -> bool {
+    let name = Endpoint::alone(policy).name();
+    let webhook = ours(found).find(|webhook| webhook.name == name);
+    let found = webhook.and_then(|webhook| webhook.match_conditions.as_deref());
+    let wanted: Vec<_> = conditions(policy).collect();
+    !wanted.is_empty() && found.is_some_and(|found| found.ends_with(&wanted))
+}
+
+fn calls(webhook: &ValidatingWebhook, path: &str) -> bool {
+    let config = &webhook.client_config;
+    let service = config.service.as_ref().and_then(|service| service.path.as_deref());
+    service == Some(path) || config.url.as_deref().is_some_and(|url| url.ends_with(path))
+}
+
+fn conditions(policy: &CompiledPolicy) -> impl Iterator<Item = MatchCondition> {
+    policy.match_conditions().iter().map(|condition| MatchCondition {
+        name: condition.name.clone(),
+        expression: condition.expression.clone(),
+    })
+}
+
+fn match_policy(endpoint: &Endpoint, planned: &Planned) -> &'static str {
+    let match_policy = match (&endpoint.serves, &*planned.policies) {
+        (Serves::One(_), [policy]) => policy.match_policy(),
+        (Serves::Exact, _) => MatchPolicy::Exact,
+        _ => MatchPolicy::Equivalent,
+    };
+    match match_policy {
+        MatchPolicy::Equivalent => "Equivalent",
+        MatchPolicy::Exact => "Exact",
     }
 }
 
@@ -167,9 +262,10 @@ fn ours(
 }
 
 /// The longest that any of them asks for: one webhook serves them all.
-fn timeout_seconds(policies: &PolicySet) -> i32 {
+fn timeout_seconds(policies: &[Arc<CompiledPolicy>]) -> i32 {
     let asked = policies.iter().map(|policy| policy.webhook_timeout().unwrap_or(TIMEOUT));
-    asked.max().and_then(|longest| longest.as_secs().try_into().ok()).unwrap_or(MAX_TIMEOUT_SECONDS)
+    let longest = asked.max().unwrap_or(TIMEOUT).as_secs();
+    i32::try_from(longest).unwrap_or(MAX_TIMEOUT_SECONDS).clamp(1, MAX_TIMEOUT_SECONDS)
 }
 
 #[cfg(test)]

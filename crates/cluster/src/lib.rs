@@ -3,7 +3,7 @@
 //! What is decided about objects is decided elsewhere (`operator`, `admission`); this crate only
 //! brings objects in and carries Leases and revisions out. Entry points: [`connect()`] for the
 //! client, [`view::keep`] for a watch that survives broken objects, [`served::follow`] for one of a kind
-//! that may not be there, [`references::keep`] for Secrets
+//! that may not be there, [`discovery::keep`] for what is served, [`references::keep`] for Secrets
 //! and ConfigMaps by name, [`election::Election`] for leadership, [`heartbeat::Heartbeat`] for what
 //! one replica tells the others, [`revisions`] for what all of them programmed last. Every request
 //! goes through [`in_time`], and [`trouble`] says in words what goes wrong.
@@ -12,6 +12,7 @@
 
 mod backoff;
 mod connect;
+pub mod discovery;
 pub mod election;
 pub mod heartbeat;
 mod in_time;

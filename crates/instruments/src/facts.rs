@@ -1,7 +1,13 @@
 //! What is recorded: facts that callers have anyway, with Kyverno's words for them.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+mod policy;
+
+pub use policy::{
+    BackgroundMode, Because, ChangeType, PolicyFacts, PolicyInfo, PolicyKind, PolicyResult,
+    PolicyRun, RuleFacts, ValidationMode,
+};
 
 /// One answered AdmissionReview.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,36 +36,6 @@ pub enum Answer<'a> {
         /// What the policies say.
         message: &'a str,
     },
-}
-
-/// What one ValidatingPolicy said about one resource.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ValidatingPolicyFacts<'a> {
-    /// The policy, as its owner keeps it: a record shares the text.
-    pub policy_name: &'a Arc<str>,
-    /// Its namespace, unless it is cluster-scoped.
-    pub policy_namespace: Option<&'a Arc<str>>,
-    /// What a failure of the policy leads to.
-    pub validation_mode: ValidationMode,
-    /// Whether the policy is part of background scans.
-    pub background_mode: BackgroundMode,
-    /// What it said.
-    pub result: PolicyResult,
-    /// Why, if it did not pass.
-    pub because: Option<Because<'a>>,
-    /// When its evaluation began.
-    pub started: Instant,
-    /// How long it took.
-    pub duration: Duration,
-}
-
-/// Why a policy did not pass. Only spans tell it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Because<'a> {
-    /// What a user is told.
-    pub message: &'a str,
-    /// The position of the validation that decided, if it was one.
-    pub validation: Option<usize>,
 }
 
 /// A request as the API server describes it. Only spans tell it.
@@ -108,7 +84,7 @@ pub enum Webhook {
 }
 
 /// What a request wanted to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// CREATE.
     Create,
@@ -121,45 +97,12 @@ pub enum Operation {
 }
 
 /// Why a policy was evaluated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExecutionCause {
     /// Somebody asked for something.
     AdmissionRequest(Operation),
     /// Nobody asked for anything.
     BackgroundScan,
-}
-
-/// What a failure of a policy leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValidationMode {
-    /// The request is denied.
-    Deny,
-    /// It is noted.
-    Audit,
-}
-
-/// Whether a policy is part of background scans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BackgroundMode {
-    /// It is.
-    Enabled,
-    /// It is not.
-    Disabled,
-}
-
-/// What a policy said about a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PolicyResult {
-    /// The resource is as the policy wants it.
-    Pass,
-    /// It is not.
-    Fail,
-    /// It is not, and the policy only warns.
-    Warning,
-    /// The policy could not be evaluated.
-    Error,
-    /// The policy has nothing to say about it.
-    Skip,
 }
 
 // === impl Webhook ===
@@ -227,42 +170,6 @@ impl ExecutionCause {
         match self {
             Self::AdmissionRequest(operation) => operation.as_str(),
             Self::BackgroundScan => "",
-        }
-    }
-}
-
-// === impl ValidationMode ===
-
-impl ValidationMode {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Deny => "Deny",
-            Self::Audit => "Audit",
-        }
-    }
-}
-
-// === impl BackgroundMode ===
-
-impl BackgroundMode {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Enabled => "true",
-            Self::Disabled => "false",
-        }
-    }
-}
-
-// === impl PolicyResult ===
-
-impl PolicyResult {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Warning => "warning",
-            Self::Error => "error",
-            Self::Skip => "skip",
         }
     }
 }

@@ -9,30 +9,40 @@
 //! A [`Subject`] is made once for each review: its texts are shared by every record, and so is its
 //! span, if it has one. While metrics are recorded, the span that they belong to is current.
 
+mod attributes;
+mod calls;
 pub mod catalogue;
 mod facts;
+mod known;
+mod policies;
 mod spans;
 mod subject;
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use opentelemetry::KeyValue;
+use opentelemetry::trace::SpanContext;
 use pharos_telemetry::{Catalogue, Counter, Histogram};
 
+pub use calls::Call;
+use calls::Calls;
 use catalogue::key;
 use catalogue::metrics::{
-    ADMISSION_REQUESTS, ADMISSION_REVIEW_DURATION, REFUSED_REQUESTS, VALIDATING_POLICY_DURATION,
-    VALIDATING_POLICY_RESULTS,
+    ADMISSION_REQUESTS, ADMISSION_REVIEW_DURATION, CLIENT_QUERIES, DROPPED_EVENTS, DROPS,
+    POLICY_DURATION, POLICY_RESULTS, RECONCILES, REFUSED_REQUESTS, REQUEUES,
+    VALIDATING_POLICY_DURATION, VALIDATING_POLICY_RESULTS,
 };
 pub use facts::{
-    AdmissionReviewFacts, Answer, BackgroundMode, Because, ExecutionCause, Operation, PolicyResult,
-    RequestDetails, Target, ValidatingPolicyFacts, ValidationMode, Webhook,
+    AdmissionReviewFacts, Answer, BackgroundMode, Because, ChangeType, ExecutionCause, Operation,
+    PolicyFacts, PolicyInfo, PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts,
+    Target, ValidationMode, Webhook,
 };
+use known::{Known, Measured};
+use policies::Policies;
 pub use spans::{
-    CallFacts, CallSpan, KubeCall, KubeSpan, KubeSpans, KubeSpansLayer, Spans, carry_trace,
+    CallFacts, KubeCall, KubeSpan, KubeTelemetry, KubeTelemetryLayer, Spans, carry_trace,
 };
 pub use subject::Subject;
-use subject::shared;
 
 /// Every instrument of the engine. Cheap to clone; valid through every reload.
 #[derive(Clone, Debug)]
@@ -41,7 +51,17 @@ pub struct Instruments {
     admission_review_duration: Histogram,
     validating_policy_results: Counter,
     validating_policy_duration: Histogram,
+    policy_results: Counter,
+    policy_duration: Histogram,
     refused_requests: Counter,
+    client_queries: Counter,
+    reconciles: Counter,
+    requeues: Counter,
+    drops: Counter,
+    dropped_events: Counter,
+    calls: Calls,
+    policies: Policies,
+    known: Arc<Known>,
     spans: Spans,
 }
 
@@ -55,7 +75,17 @@ impl Instruments {
             admission_review_duration: catalogue.histogram(&ADMISSION_REVIEW_DURATION),
             validating_policy_results: catalogue.counter(&VALIDATING_POLICY_RESULTS),
             validating_policy_duration: catalogue.histogram(&VALIDATING_POLICY_DURATION),
+            policy_results: catalogue.counter(&POLICY_RESULTS),
+            policy_duration: catalogue.histogram(&POLICY_DURATION),
             refused_requests: catalogue.counter(&REFUSED_REQUESTS),
+            client_queries: catalogue.counter(&CLIENT_QUERIES),
+            reconciles: catalogue.counter(&RECONCILES),
+            requeues: catalogue.counter(&REQUEUES),
+            drops: catalogue.counter(&DROPS),
+            dropped_events: catalogue.counter(&DROPPED_EVENTS),
+            calls: Calls::declare(catalogue),
+            policies: Policies::declare(catalogue),
+            known: Arc::default(),
             spans: Spans::default(),
         }
     }
@@ -74,39 +104,73 @@ impl Instruments {
     pub fn begin_review<'a>(
         &self,
         operation: Operation,
+        is_dry_run: bool,
         kind: &str,
         namespace: Option<&str>,
         details: &dyn Fn() -> RequestDetails<'a>,
     ) -> Subject {
-        let mut subject = Subject::of_request(operation, kind, namespace);
-        subject.span = self.spans.start_review(operation, details);
-        subject
+        let cause = ExecutionCause::AdmissionRequest(operation);
+        let known = self.known.subject(cause, is_dry_run, kind, namespace);
+        Subject { known, span: self.spans.start_review(operation, details) }
     }
 
-    /// Records what one ValidatingPolicy said about a resource.
-    pub fn record_policy(&self, subject: &Subject, facts: &ValidatingPolicyFacts<'_>) {
-        let span = subject.span.as_ref().map(|review| review.policy(facts));
-        let attributes = policy_attributes(subject, facts);
-        self.validating_policy_results.add(1, &attributes);
-        self.validating_policy_duration.record(seconds(facts.duration), &attributes);
-        if let Some(span) = span {
-            span.end();
+    /// Records what one policy said about a resource, rule by rule: a ValidatingPolicy has one.
+    pub fn record_policy<'a>(
+        &self,
+        subject: &Subject,
+        run: &PolicyRun<'_>,
+        rules: &mut dyn Iterator<Item = RuleFacts<'a>>,
+    ) {
+        if !run.policy.kind.is_of_rules() {
+            for rule in rules {
+                let span = subject.span.as_ref().map(|review| review.policy(run, Some(&rule)));
+                self.record_rule(subject, &rule, span.as_ref().map(|span| span.context()));
+                span.into_iter().for_each(spans::Timed::end);
+            }
+            return;
+        }
+        let policy = subject.span.as_ref().map(|review| (review, review.policy(run, None)));
+        for rule in rules {
+            let span = policy.as_ref().map(|(review, policy)| review.rule(policy, &rule));
+            self.record_rule(subject, &rule, span.as_ref().map(|span| span.context()));
+            span.into_iter().for_each(spans::Timed::end);
+        }
+        policy.into_iter().for_each(|(_, span)| span.end());
+    }
+
+    fn record_rule(&self, subject: &Subject, facts: &RuleFacts<'_>, span: Option<&SpanContext>) {
+        let make = || {
+            if facts.policy.kind.is_of_rules() {
+                let attributes = attributes::rule(subject, facts);
+                Measured::new(&self.policy_results, &self.policy_duration, &attributes)
+            } else {
+                let attributes = attributes::validating_policy(subject, facts);
+                let (count, duration) =
+                    (&self.validating_policy_results, &self.validating_policy_duration);
+                Measured::new(count, duration, &attributes)
+            }
+        };
+        if !subject.known.rule(facts, span, make) {
+            make().record(facts.duration.as_secs_f64(), span);
         }
     }
 
     /// Records the answer to a review, and ends its span.
     pub fn record_review(&self, subject: &Subject, facts: &AdmissionReviewFacts<'_>) {
-        let current = subject.span.as_ref().map(|review| review.context().clone().attach());
-        let attributes = review_attributes(subject, facts);
-        self.admission_requests.add(1, &attributes);
-        self.admission_review_duration.record(seconds(facts.duration), &attributes);
+        let allowed = usize::from(facts.answer.is_allowed());
+        let webhook = usize::from(facts.webhook == Webhook::Mutating);
+        let measured = subject.known.reviews[allowed][webhook].get_or_init(|| {
+            let attributes = attributes::review(subject, facts);
+            Measured::new(&self.admission_requests, &self.admission_review_duration, &attributes)
+        });
+        measured.record(facts.duration.as_secs_f64(), subject.span_context().as_ref());
         // Neither the message nor the object's name: both may hold what logs must not. And not on
         // the console unless somebody asks: a review must not wait for whoever reads that.
         if let Answer::Denied { reason, .. } = facts.answer {
             let (kind, namespace) = (subject.kind(), subject.namespace());
+            let _current = subject.span.as_ref().map(|review| review.context().clone().attach());
             tracing::debug!(kind, namespace, reason, "denied a request");
         }
-        drop(current);
         if let Some(review) = &subject.span {
             review.end(facts);
         }
@@ -116,6 +180,60 @@ impl Instruments {
     pub fn record_refusal(&self, reason: &'static str) {
         self.refused_requests.add(1, &[KeyValue::new(key::REASON, reason)]);
     }
+
+    /// Records what became of a policy. A policy whose modes change is another one to Kyverno, which
+    /// counts the change for both; here it is one change, of what it is now.
+    pub fn record_policy_change(&self, policy: &PolicyFacts<'_>, change: ChangeType) {
+        self.policies.changes.add(1, &policies::change_attributes(policy, change));
+    }
+
+    /// Tells which policies there are, from now on: all of them, in force or not.
+    pub fn set_policies(&self, policies: impl Into<Arc<[PolicyInfo]>>) {
+        self.policies.set(policies.into());
+        self.known.forget();
+    }
+
+    /// Records that a policy was written with a kind that Kyverno has deprecated, or with such a
+    /// field of one. All three are from closed sets.
+    pub fn record_deprecated_request(
+        &self,
+        version: &'static str,
+        kind: PolicyKind,
+        field: &'static str,
+    ) {
+        let attributes = [
+            KeyValue::new(key::FIELD, field),
+            KeyValue::new(key::GROUP, kind.group()),
+            KeyValue::new(key::KIND, kind.as_str()),
+            KeyValue::new(key::VERSION, version),
+        ];
+        self.policies.deprecated_requests.add(1, &attributes);
+    }
+
+    /// Records one step of what keeps something as it should be; `controller` is from a closed set.
+    pub fn record_reconcile(&self, controller: &'static str) {
+        self.reconciles.add(1, &[KeyValue::new(key::CONTROLLER_NAME, controller)]);
+    }
+
+    /// Records that such a step failed and is tried again, for the `attempt`th time. Beyond ten
+    /// they are one series.
+    pub fn record_requeue(&self, controller: &'static str, attempt: u32) {
+        let attributes = [
+            KeyValue::new(key::CONTROLLER_NAME, controller),
+            KeyValue::new(key::NUM_REQUEUES, i64::from(attempt.min(10))),
+        ];
+        self.requeues.add(1, &attributes);
+    }
+
+    /// Records that such a step failed and is given up.
+    pub fn record_drop(&self, controller: &'static str) {
+        self.drops.add(1, &[KeyValue::new(key::CONTROLLER_NAME, controller)]);
+    }
+
+    /// Records Events that nobody will see.
+    pub fn record_dropped_events(&self, count: u64) {
+        self.dropped_events.add(count, &[]);
+    }
 }
 
 impl Default for Instruments {
@@ -123,36 +241,6 @@ impl Default for Instruments {
     fn default() -> Self {
         Self::declare(&mut Catalogue::new())
     }
-}
-
-/// In the order of their declaration, as recording wants them.
-fn policy_attributes(subject: &Subject, facts: &ValidatingPolicyFacts<'_>) -> [KeyValue; 9] {
-    [
-        KeyValue::new(key::EXECUTION_CAUSE, subject.cause().as_str()),
-        KeyValue::new(key::POLICY_BACKGROUND_MODE, facts.background_mode.as_str()),
-        KeyValue::new(key::POLICY_NAME, shared(Some(facts.policy_name))),
-        KeyValue::new(key::POLICY_NAMESPACE, shared(facts.policy_namespace)),
-        KeyValue::new(key::POLICY_VALIDATION_MODE, facts.validation_mode.as_str()),
-        subject.kind_as(key::RESOURCE_KIND),
-        subject.namespace_as(key::RESOURCE_NAMESPACE),
-        KeyValue::new(key::RESOURCE_REQUEST_OPERATION, subject.cause().operation()),
-        KeyValue::new(key::RESULT, facts.result.as_str()),
-    ]
-}
-
-/// In the order of their declaration, as recording wants them.
-fn review_attributes(subject: &Subject, facts: &AdmissionReviewFacts<'_>) -> [KeyValue; 5] {
-    [
-        KeyValue::new(key::REQUEST_ALLOWED, facts.answer.is_allowed()),
-        KeyValue::new(key::REQUEST_WEBHOOK, facts.webhook.as_str()),
-        subject.kind_as(key::RESOURCE_KIND),
-        subject.namespace_as(key::RESOURCE_NAMESPACE),
-        KeyValue::new(key::RESOURCE_REQUEST_OPERATION, subject.cause().operation()),
-    ]
-}
-
-fn seconds(duration: Duration) -> f64 {
-    duration.as_secs_f64()
 }
 
 #[cfg(any(test, feature = "testing"))]

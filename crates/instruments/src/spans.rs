@@ -23,9 +23,10 @@ use pharos_telemetry::Pipeline;
 
 use crate::catalogue::PHAROS;
 
-pub use call::{CallFacts, CallSpan};
-pub use kube::{KubeCall, KubeSpan, KubeSpans, KubeSpansLayer, carry_trace};
-pub(crate) use review::ReviewSpan;
+pub use call::CallFacts;
+pub(crate) use call::{CallSpan, known as known_method, protocol_version};
+pub use kube::{KubeCall, KubeSpan, KubeTelemetry, KubeTelemetryLayer, carry_trace};
+pub(crate) use review::{ReviewSpan, Timed};
 
 /// Starts spans. Cheap to clone; the default starts none.
 #[derive(Clone, Default)]

@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
+use opentelemetry::KeyValue;
 use opentelemetry::context::FutureExt as _;
-use opentelemetry::{KeyValue, StringValue};
+use opentelemetry::trace::{SpanContext, TraceContextExt as _};
 
 use crate::facts::{ExecutionCause, Operation};
+use crate::known::KnownSubject;
 use crate::spans::ReviewSpan;
 
 /// A resource that policies are evaluated for, and why.
-///
-/// Its texts are copied here once; a record shares them, so that telemetry about a review
-/// allocates the same, however many policies there are.
 #[derive(Debug)]
 pub struct Subject {
-    cause: ExecutionCause,
-    kind: Arc<str>,
-    namespace: Option<Arc<str>>,
+    pub(crate) known: Arc<KnownSubject>,
     pub(crate) span: Option<ReviewSpan>,
 }
 
@@ -24,8 +21,11 @@ pub struct Subject {
 
 impl Subject {
     /// A resource of this kind, such as `Pod`; without a namespace it is a cluster-scoped one.
+    /// Nothing is known of it: [`Instruments::begin_review`](crate::Instruments::begin_review) makes
+    /// subjects that are cheaper to record about.
     pub fn new(cause: ExecutionCause, kind: &str, namespace: Option<&str>) -> Self {
-        Self { cause, kind: kind.into(), namespace: namespace.map(Into::into), span: None }
+        let known = KnownSubject::new(cause, false, kind, namespace, &Arc::default());
+        Self { known: Arc::new(known), span: None }
     }
 
     /// What somebody asks for.
@@ -35,17 +35,17 @@ impl Subject {
 
     /// Why policies are evaluated for it.
     pub fn cause(&self) -> ExecutionCause {
-        self.cause
+        self.known.cause
     }
 
     /// The kind of the resource.
     pub fn kind(&self) -> &str {
-        &self.kind
+        &self.known.kind
     }
 
     /// The namespace of the resource; empty for a cluster-scoped one.
     pub fn namespace(&self) -> &str {
-        self.namespace.as_deref().unwrap_or_default()
+        self.known.namespace.as_deref().unwrap_or_default()
     }
 
     /// `work` as a part of its span, if it has one.
@@ -59,16 +59,22 @@ impl Subject {
         }
     }
 
+    pub(crate) fn dry_run(&self) -> &'static str {
+        if self.known.is_dry_run { "true" } else { "false" }
+    }
+
+    pub(crate) fn span_context(&self) -> Option<SpanContext> {
+        self.span.as_ref().map(|span| span.context().span().span_context().clone())
+    }
+
     pub(crate) fn kind_as(&self, key: &'static str) -> KeyValue {
-        KeyValue::new(key, Arc::clone(&self.kind))
+        KeyValue::new(key, Arc::clone(&self.known.kind))
     }
 
     pub(crate) fn namespace_as(&self, key: &'static str) -> KeyValue {
-        KeyValue::new(key, shared(self.namespace.as_ref()))
+        match &self.known.namespace {
+            Some(namespace) => KeyValue::new(key, Arc::clone(namespace)),
+            None => KeyValue::new(key, ""),
+        }
     }
-}
-
-/// The text itself and not a copy; empty where there is none.
-pub(crate) fn shared(text: Option<&Arc<str>>) -> StringValue {
-    text.map_or_else(|| StringValue::from(""), |text| StringValue::from(Arc::clone(text)))
 }

@@ -26,23 +26,38 @@ pub(crate) fn review() -> AdmissionReviewFacts<'static> {
     }
 }
 
-/// The name of a policy.
-pub(crate) fn name() -> Arc<str> {
-    "require-labels".into()
-}
-
-/// A policy that it passes.
-pub(crate) fn policy(policy_name: &Arc<str>) -> ValidatingPolicyFacts<'_> {
-    ValidatingPolicyFacts {
-        policy_name,
-        policy_namespace: None,
+/// A policy that denies.
+pub(crate) fn policy(kind: PolicyKind, name: &str) -> PolicyFacts<'_> {
+    PolicyFacts {
+        kind,
+        namespace: None,
+        name,
         validation_mode: ValidationMode::Deny,
         background_mode: BackgroundMode::Enabled,
-        result: PolicyResult::Pass,
-        because: None,
-        started: Instant::now(),
-        duration: Duration::from_micros(400),
     }
+}
+
+/// What the only rule of a ValidatingPolicy says of what it passes.
+pub(crate) fn passed(name: &str) -> RuleFacts<'_> {
+    let policy = policy(PolicyKind::ValidatingPolicy, name);
+    rule(policy, "", PolicyResult::Pass)
+}
+
+/// What a rule says.
+pub(crate) fn rule<'a>(
+    policy: PolicyFacts<'a>,
+    rule: &'a str,
+    result: PolicyResult,
+) -> RuleFacts<'a> {
+    let (started, duration) = (Instant::now(), Duration::from_micros(400));
+    RuleFacts { policy, rule, result, because: None, started, duration }
+}
+
+/// Records a policy that says no more than this.
+pub(crate) fn tell(instruments: &Instruments, subject: &Subject, rule: &RuleFacts<'_>) {
+    let RuleFacts { policy, started, duration, .. } = *rule;
+    let run = PolicyRun { policy, started, duration };
+    instruments.record_policy(subject, &run, &mut std::iter::once(*rule));
 }
 
 /// Spans that have ended, in the order in which they did.

@@ -1,14 +1,18 @@
 //! Pharos: a Kubernetes policy engine whose telemetry is configured with `kubectl apply`.
 
 mod admin;
+mod apply;
 mod arguments;
 mod console;
 mod crds;
+mod documents;
+mod judge;
 mod logging;
 mod policy;
 mod serve;
 mod table;
 mod telemetry;
+mod test;
 mod tls;
 mod webhooks;
 
@@ -24,6 +28,8 @@ fn main() -> ExitCode {
         Command::Policy(command) => return policy::run(&command),
         Command::Webhooks(command) => return webhooks::run(&command),
         Command::Telemetry(command) => return telemetry::run(&command),
+        Command::Test(arguments) => return test::run(&arguments),
+        Command::Apply(arguments) => return apply::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

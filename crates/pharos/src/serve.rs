@@ -148,7 +148,7 @@ impl Process {
             shutdown_delay: arguments.shutdown_delay(),
         };
         let kubeconfig = arguments.kubeconfig.as_deref();
-        let kube_layer = instruments.spans().kube_layer();
+        let kube_layer = instruments.kube_layer();
         let client = pharos_cluster::connect(kubeconfig, &kube_layer).await?;
         let reloader = reloader.with_proxies(Proxies::from_environment(&environment));
         tracing::info!(

@@ -1,43 +1,38 @@
-//! CEL, and the only place that names the crate that implements it.
+//! CEL: the only place that names the crate that parses it, and an evaluator of our own.
 //!
 //! Enter at [`Compiler`], which makes the [`Program`] of one policy, and at [`Scope`], which
-//! evaluates its [`Expression`]s over one request. Values are views of the request's JSON
-//! ([`json`]); nothing of it is copied, for no policy.
+//! evaluates its [`Expression`]s over one request. An expression is parsed ([`parse`]), checked as
+//! CEL's type checker does ([`check`]), which makes a tree of it ([`tree`]), and that is walked
+//! ([`evaluate`]). Values ([`value`]) are views of the request's JSON; nothing of it is copied, for
+//! no policy. Functions are declared with their types in [`library`].
 //!
-//! **Bounds.** Whoever may write a policy decides how long its evaluation takes, so what can be
-//! bounded without counting steps is bounded when the policy is compiled: the length of an
-//! expression, the depth of its tree and of the values that it makes, how many loops stand inside of
-//! each other, and the number and size of its regular expressions. That does not bound the time of an evaluation, which also grows with
-//! the object; a budget of steps per evaluation will.
+//! **Bounds.** Whoever may write a policy decides how long its evaluation takes. Every node and every
+//! round of a loop takes a step of the meter ([`meter`]), functions take more for more work, and what
+//! is made takes bytes; an evaluation that has used up its budget ends, and nothing in it can go on.
+//! What recursion needs is bounded when the policy is compiled: the length of an expression, the
+//! depth of its tree and of the values that it makes, and how many variables need each other. So are
+//! the number and size of its regular expressions.
 
 use std::fmt;
 
 use ::cel::common::ast::IdedExpr;
 
-use check::Check;
-use interpreter_pattern::{Pattern, Patterns};
+use check::{Checker, Known};
+use library::Library;
+use pattern::{Pattern, Patterns};
+use tree::Node;
+use types::Type;
 
 mod check;
-mod env;
-mod equality;
-#[allow(dead_code, reason = "the evaluator is being moved onto it")]
+mod evaluate;
 mod input;
-mod interpreter_pattern;
-mod json;
-#[allow(dead_code, reason = "the evaluator is being moved onto it")]
 mod library;
-#[allow(dead_code, reason = "the evaluator is being moved onto it")]
 mod meter;
-mod nesting;
-mod optional;
 mod parse;
-#[allow(dead_code, reason = "the evaluator is being moved onto it")]
 mod pattern;
-mod rewrite;
 mod scope;
-#[allow(dead_code, reason = "the evaluator is being moved onto it")]
+mod tree;
 mod types;
-#[allow(dead_code, reason = "the evaluator is being moved onto it")]
 mod value;
 
 pub(crate) use input::{Expected, Input};
@@ -54,10 +49,13 @@ const MAX_NESTED_LOOPS: usize = 4;
 /// The longest error that is kept. Errors quote values, and values come with the request.
 const MAX_ERROR: usize = 1 << 10;
 
+/// How many variables may need one another in a row; evaluation recurses with them.
+const MAX_CHAIN: usize = 100;
+
 /// Compiles the expressions of one policy.
-#[derive(Default)]
 pub(crate) struct Compiler {
-    names: Vec<String>,
+    inputs: Vec<Input>,
+    known: Vec<Known>,
     /// None where a variable has problems of its own; what uses it has none for that.
     variables: Vec<Option<Expression>>,
     patterns: Patterns,
@@ -75,12 +73,11 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Expression {
     source: Box<str>,
-    root: IdedExpr,
-    /// The policy's variables that it names.
-    names: Vec<usize>,
-    /// The variables that must be known before it is evaluated: those, and what they need.
-    needs: Vec<usize>,
+    root: Node,
+    type_: Type,
     needs_namespace: bool,
+    /// How many variables need one another for it.
+    chain: usize,
     /// How deep its value is at most, not counting what comes with the request.
     nesting: usize,
 }
@@ -133,20 +130,25 @@ pub(crate) struct EvaluationError {
     message: String,
 }
 
-/// A name that only rewritten expressions use, and what it stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slot {
-    Variable(usize),
-    Pattern(usize),
-}
-
 // === impl Compiler ===
 
 impl Compiler {
+    /// A compiler of expressions that can use those inputs.
+    pub(crate) fn new(inputs: &[Input]) -> Self {
+        let mut inputs = inputs.to_vec();
+        inputs.sort_unstable_by_key(|input| input.name());
+        let (known, variables) = (Vec::new(), Vec::new());
+        Self { inputs, known, variables, patterns: Patterns::default() }
+    }
+
     /// Adds a variable, which expressions compiled from now on can use.
     pub(crate) fn variable(&mut self, name: &str, source: &str) -> Result<(), Vec<Problem>> {
         let compiled = self.expression(source, Variables::Visible, Expected::Anything);
-        self.names.push(name.to_owned());
+        let (type_, nesting) = match &compiled {
+            Ok(expression) => (expression.type_.clone(), expression.nesting),
+            Err(_) => (Type::Dyn, 0),
+        };
+        self.known.push(Known { name: name.to_owned(), type_, nesting });
         let (variable, result) = match compiled {
             Ok(expression) => (Some(expression), Ok(())),
             Err(problems) => (None, Err(problems)),
@@ -155,61 +157,66 @@ impl Compiler {
         result
     }
 
-    /// A compiler of expressions that can use those inputs.
-    #[allow(dead_code, reason = "the evaluator is being moved onto it")]
-    pub(crate) fn new(_inputs: &[Input]) -> Self {
-        Self::default()
-    }
-
     /// Compiles an expression, or says everything that is wrong with it.
     pub(crate) fn expression(
         &mut self,
         source: &str,
         variables: Variables,
-        _expected: Expected,
+        expected: Expected,
     ) -> Result<Expression, Vec<Problem>> {
-        let (mut root, info) = parse::parse(source)?;
-        let visible: &[String] = match variables {
-            Variables::Visible => &self.names,
+        let parsed = parse::parse(source)?;
+        let known: &[Known] = match variables {
+            Variables::Visible => &self.known,
             Variables::Hidden => &[],
         };
-        let found = Check::new(visible, &mut self.patterns).run(&mut root);
+        let library = Library::shared();
+        let mut checker = Checker::new(library, &self.inputs, known, &mut self.patterns);
+        let typed = parsed.walk(|root: &IdedExpr| checker.check(root));
+        let found = checker.found;
         if !found.flaws.is_empty() {
             let located = found.flaws.into_iter().map(|flaw| Problem {
-                position: parse::position(&info, flaw.node),
+                position: parsed.position(flaw.node),
                 reason: flaw.reason,
                 message: flaw.message,
             });
             return Err(located.collect());
         }
-        let named = || found.variables.iter().filter_map(|index| self.variables[*index].as_ref());
-        let of_variable = |index: usize| {
-            self.variables
-                .get(index)
-                .and_then(Option::as_ref)
-                .map_or(0, |variable| variable.nesting)
-        };
-        let nesting = nesting::depth(&root, &of_variable);
-        if nesting > MAX_NESTING {
-            let message = format!("makes values nested more than {MAX_NESTING} deep");
-            return Err(vec![Problem::new(Reason::TooComplex, message)]);
+        let refuse = |reason, message| Err(vec![Problem::new(reason, message)]);
+        if !expected.admits(&typed.type_) {
+            let message = format!("must evaluate to {expected}, not {}", typed.type_);
+            return refuse(Reason::CompileError, message);
         }
-        let mut needs = found.variables.clone();
-        needs.extend(named().flat_map(|variable| &variable.needs));
+        if found.nesting > MAX_NESTING {
+            let message = format!("makes values nested more than {MAX_NESTING} deep");
+            return refuse(Reason::TooComplex, message);
+        }
+        let named = || found.variables.iter().filter_map(|index| self.variables[*index].as_ref());
+        let chain = 1 + named().map(|variable| variable.chain).max().unwrap_or_default();
+        if chain > MAX_CHAIN {
+            let message = format!("more than {MAX_CHAIN} variables that need one another");
+            return refuse(Reason::TooComplex, message);
+        }
         Ok(Expression {
             source: source.into(),
-            root,
             needs_namespace: found.names_namespace || named().any(Expression::needs_namespace),
-            needs: needs.into_iter().collect(),
-            names: found.variables.into_iter().collect(),
-            nesting,
+            root: typed.node,
+            type_: typed.type_,
+            chain,
+            nesting: typed.nesting,
         })
     }
 
     /// The program, if every variable compiled.
     pub(crate) fn finish(self) -> Option<Program> {
         let variables = self.variables.into_iter().collect::<Option<_>>()?;
-        Some(Program { names: self.names, variables, patterns: self.patterns.finish() })
+        let names = self.known.into_iter().map(|known| known.name).collect();
+        Some(Program { names, variables, patterns: self.patterns.finish() })
+    }
+}
+
+impl Default for Compiler {
+    fn default() -> Self {
+        Self::new(Input::ADMISSION)
     }
 }
 
@@ -268,24 +275,6 @@ impl EvaluationError {
             message.push('…');
         }
         Self { message }
-    }
-}
-
-// === impl Slot ===
-
-impl Slot {
-    fn name(self) -> String {
-        match self {
-            Self::Variable(index) => format!("@variable{index}"),
-            Self::Pattern(index) => format!("@pattern{index}"),
-        }
-    }
-
-    fn parse(name: &str) -> Option<Self> {
-        let name = name.strip_prefix('@')?;
-        let variable = name.strip_prefix("variable").and_then(|index| index.parse().ok());
-        let pattern = || name.strip_prefix("pattern").and_then(|index| index.parse().ok());
-        variable.map(Self::Variable).or_else(|| pattern().map(Self::Pattern))
     }
 }
 

@@ -94,6 +94,11 @@ fn compile(
         failure_policy: spec.failure_policy.unwrap_or_default(),
         origins,
         timeout,
+        match_policy: spec
+            .match_constraints
+            .as_ref()
+            .and_then(|constraints| constraints.match_policy)
+            .unwrap_or_default(),
         match_conditions: spec.match_conditions.clone(),
         actions: actions(&spec.validation_actions),
         rules,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pharos_api::policy::{AutogenStatus, FailurePolicy, MatchCondition};
+use pharos_api::policy::{AutogenStatus, FailurePolicy, MatchCondition, MatchPolicy};
 
 use crate::actions::Actions;
 use crate::kind::{PolicyKey, PolicyKind};
@@ -17,6 +17,7 @@ pub struct CompiledPolicy {
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) origins: Vec<Origin>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) match_policy: MatchPolicy,
     pub(crate) match_conditions: Vec<MatchCondition>,
     pub(crate) actions: Actions,
     pub(crate) rules: Vec<Rule>,
@@ -95,6 +96,11 @@ impl CompiledPolicy {
     /// How long the API server is to wait for the webhook, where the policy says so.
     pub fn webhook_timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// Whether requests in other versions than those that it names are to be converted for it.
+    pub fn match_policy(&self) -> MatchPolicy {
+        self.match_policy
     }
 
     /// The conditions that all rules have, as they were written.

@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId};
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt as _, TraceId};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::{Exemplar, Metric, ScopeMetrics, exemplar};
@@ -70,9 +70,17 @@ pub(crate) fn sampled_span() -> Option<Span> {
             return None;
         }
         let span = context.span();
-        let span = span.span_context();
-        span.is_sampled().then(|| Span { trace: span.trace_id(), span: span.span_id() })
+        Span::of(span.span_context())
     })
+}
+
+// === impl Span ===
+
+impl Span {
+    /// If it is sampled.
+    pub(crate) fn of(span: &SpanContext) -> Option<Self> {
+        span.is_sampled().then(|| Self { trace: span.trace_id(), span: span.span_id() })
+    }
 }
 
 // === impl Exemplars ===

@@ -32,6 +32,8 @@ pub(crate) use totals::{Rebuild, Settled, Totals};
 /// it has counted all that it ever will.
 #[derive(Debug)]
 pub(crate) struct Generation {
+    /// Its own, in this process.
+    number: u64,
     shape: Arc<Shape>,
     source: Source,
     recorders: Recorders,
@@ -47,6 +49,9 @@ pub(crate) enum Observe {
     No,
 }
 
+/// The number of the next generation of any pipeline.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
 // === impl Generation ===
 
 impl Generation {
@@ -57,7 +62,13 @@ impl Generation {
         let asking = Arc::new(AtomicBool::new(false));
         let about = build::Asking { asking: Arc::clone(&asking), panics: Arc::clone(panics) };
         let recorders = build::recorders(&source, declared, &shape, &about);
-        Self { shape, source, recorders, exemplars: Exemplars::new(), asking }
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Self { number, shape, source, recorders, exemplars: Exemplars::new(), asking }
+    }
+
+    /// Tells it from every other one.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// What is recorded with.

@@ -10,6 +10,7 @@ mod catalogue;
 mod handle;
 mod observer;
 mod recorder;
+mod series;
 mod sieve;
 
 pub(crate) use catalogue::{Callback, Declared, Slot};
@@ -18,6 +19,7 @@ pub use handle::{Counter, Gauge, Histogram, UpDownCounter};
 pub use observer::Observer;
 pub(crate) use observer::{Asked, Observed};
 pub(crate) use recorder::{Recorder, Recorders};
+pub use series::{CounterSeries, HistogramSeries};
 pub(crate) use sieve::Sieve;
 
 /// One instrument, declared once: everything about it that does not depend on a configuration.

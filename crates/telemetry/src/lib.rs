@@ -70,8 +70,8 @@ pub use exposition::{ExpositionFormat, Scrape, prometheus_name};
 pub use health::{FailureReason, Health, SinkHealth};
 pub use identity::Identity;
 pub use instrument::{
-    Catalogue, Counter, Declaration, DeclarationError, Gauge, Histogram, InstrumentKind, Observer,
-    UpDownCounter,
+    Catalogue, Counter, CounterSeries, Declaration, DeclarationError, Gauge, Histogram,
+    HistogramSeries, InstrumentKind, Observer, UpDownCounter,
 };
 pub use pipeline::{Pipeline, StartError};
 pub use plan::{Change, GenerationChange, Plan};

@@ -13,6 +13,7 @@ mod leadership;
 mod lock_out;
 mod materials;
 mod older_views;
+mod registration;
 mod restarts;
 mod rotation;
 mod scale;

@@ -29,6 +29,31 @@ data:
   resourceFilters: '[ConfigMap,shop,free-*] [broken,entry,of,four]'
 ";
 
+/// ConfigMaps of one team need not have what the policy asks for.
+const EXCEPTION: &str = "
+apiVersion: policies.kyverno.io/v1
+kind: PolicyException
+metadata: {name: lunch, namespace: shop}
+spec:
+  policyRefs: [{name: require-team, kind: ValidatingPolicy}]
+  matchConditions:
+  - {name: lunch, expression: \"object.metadata.name == 'excepted-lunch'\"}
+";
+
+/// The same of a namespace, with an annotation for the audit log.
+const NAMESPACED: &str = "
+apiVersion: policies.kyverno.io/v1
+kind: NamespacedValidatingPolicy
+metadata: {name: pods, namespace: shop}
+spec:
+  validationActions: [Warn]
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [''], apiVersions: [v1], resources: [pods], operations: [CREATE]}
+  validations:
+  - {expression: 'has(object.metadata.labels)', message: a Pod needs labels}
+";
+
 const OTHERS: [(&str, &str); 4] = [
     ("MutatingPolicy", "mutatingpolicies"),
     ("GeneratingPolicy", "generatingpolicies"),
@@ -153,9 +178,34 @@ async fn every_kind_of_policy_says_what_becomes_of_it() -> anyhow::Result<()> {
     cluster.kubectl(&["delete", "configmap", "kyverno", "-n", ENGINE]).await?;
     walk.admitted("free-lunch", false).await?;
 
+    // An exception, as it comes and goes.
+    walk.admitted("excepted-lunch", false).await?;
+    cluster.apply(EXCEPTION).await?;
+    walk.admitted("excepted-lunch", true).await?;
+    walk.admitted("free-lunch", false).await?;
+    cluster.kubectl(&["delete", "policyexception", "lunch", "-n", SHOP]).await?;
+    walk.admitted("excepted-lunch", false).await?;
+
+    // A policy of one namespace, and what is generated from it.
+    cluster.apply(NAMESPACED).await?;
+    let namespaced = ["namespacedvalidatingpolicies", "pods", "-n", SHOP];
+    eventually("its status to show what is generated", PATIENCE, async || {
+        let object = walk.read(&namespaced).await.map_err(|error| error.to_string())?;
+        let status = &object["status"];
+        let shown = status["conditionStatus"]["ready"] == true
+            && status["autogen"]["configs"]["cronjobs"]["targets"][0]["kind"] == "CronJob";
+        if shown { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await?;
+
     let (code, table) = walk.policy_status(&[]).await?;
     ensure!(code == 1, "{code}: {table}");
-    for words in ["require-team   ValidatingPolicy", "broken         ValidatingPolicy", "at 1:"] {
+    for words in [
+        "require-team   ValidatingPolicy",
+        "broken         ValidatingPolicy",
+        "at 1:",
+        "autogen-cronjobs",
+    ] {
         ensure!(table.contains(words), "{words:?} is not in {table}");
     }
     let (code, json) = walk.policy_status(&["require-team", "-o", "json"]).await?;

@@ -6,7 +6,7 @@ use axum::extract::Request as HttpRequest;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use pharos_api::policy::FailurePolicy;
-use pharos_instruments::{AdmissionReviewFacts, Subject, ValidatingPolicyFacts};
+use pharos_instruments::{AdmissionReviewFacts, Subject};
 use pharos_policy::Request;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -22,7 +22,6 @@ struct Noted(Mutex<Vec<&'static str>>);
 
 impl Facts for Noted {
     fn review(&self, _: &Subject, _: &AdmissionReviewFacts<'_>) {}
-    fn policy(&self, _: &Subject, _: &ValidatingPolicyFacts<'_>) {}
     fn refusal(&self, _: &'static str) {}
     fn event_dropped(&self, reason: &'static str) {
         self.0.lock().unwrap().push(reason);
@@ -137,7 +136,7 @@ async fn an_event_is_tried_again_where_that_may_help_and_counted_where_not() {
 fn told_of(spec: Value, request: &Value, omitted: &[EventReason]) -> Vec<Notice> {
     let policies = Policies::default().succeed(&observed([policy("labels", spec)]));
     let request = Request::parse(request).unwrap();
-    let set = policies.of(FailurePolicy::Ignore);
+    let set = &policies.set(|_| true);
     let evaluation = pharos_policy::evaluate(set, &request, &pharos_policy::SystemClock);
     let verdict = enforce(&evaluation, &request, FailurePolicy::Ignore);
     let (sender, mut queue) = mpsc::channel(10);

@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use pharos_api::policy::FailurePolicy;
+
 use super::*;
 use crate::testing::{object, observed, policy};
 
@@ -35,7 +37,7 @@ fn a_broken_policy_does_not_stop_the_others() {
     let objects = with(objects, mutating, json!({"metadata": {"name": "m", "uid": "mutating"}}));
     let policies = Policies::default().succeed(&objects);
 
-    assert_eq!(names(policies.of(FailurePolicy::Ignore)), ["good"]);
+    assert_eq!(names(&policies.set(|_| true)), ["good"]);
     let bad = defect(&policies, "bad").to_string();
     assert!(bad.contains("spec.validations[0].expression"), "{bad}");
     assert!(bad.contains("in: object.metadata."), "the expression itself: {bad}");
@@ -100,8 +102,11 @@ fn a_policy_fails_open_unless_it_says_fail() {
         policy("ignore", json!({"failurePolicy": "Ignore"})),
         policy("fail", json!({"failurePolicy": "Fail"})),
     ]));
-    assert_eq!(names(policies.of(FailurePolicy::Ignore)), ["ignore", "unset"]);
-    assert_eq!(names(policies.of(FailurePolicy::Fail)), ["fail"]);
+    let mut found: Vec<_> =
+        policies.in_force().map(|policy| (policy.name(), policy.failure_policy())).collect();
+    found.sort();
+    let (ignore, fail) = (FailurePolicy::Ignore, FailurePolicy::Fail);
+    assert_eq!(found, [("fail", fail), ("ignore", ignore), ("unset", ignore)]);
 }
 
 #[test]
@@ -109,7 +114,7 @@ fn a_policy_that_is_not_for_admission_is_not_in_force() {
     let evaluation = json!({"evaluation": {"admission": {"enabled": false}}});
     let policies = Policies::default().succeed(&observed([policy("scan", evaluation)]));
     assert!(matches!(policies.entries()["scan"].outcome, Outcome::NotForAdmission));
-    assert!(policies.of(FailurePolicy::Ignore).is_empty());
+    assert!(policies.set(|_| true).is_empty());
 }
 
 #[test]
@@ -127,7 +132,7 @@ fn only_a_policy_that_changed_is_compiled_again() {
     let version = &second.entries()["a"].metadata.resource_version;
     assert_eq!(version.as_deref(), Some("2"), "what is shown is what was seen last");
     defect(&second, "b");
-    assert_eq!(names(second.of(FailurePolicy::Ignore)), ["a"]);
+    assert_eq!(names(&second.set(|_| true)), ["a"]);
 }
 
 #[test]
@@ -146,7 +151,7 @@ fn a_recreated_policy_is_another_policy() {
     let mut again = policy("a", broken());
     again.metadata.uid = Some("another".to_owned());
     let second = first.succeed(&observed([again]));
-    assert!(second.of(FailurePolicy::Ignore).is_empty());
+    assert!(second.set(|_| true).is_empty());
     defect(&second, "another");
 }
 

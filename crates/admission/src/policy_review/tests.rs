@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use kube::{Api, Client};
-use pharos_instruments::{AdmissionReviewFacts, Answer, Subject, ValidatingPolicyFacts};
+use pharos_instruments::{AdmissionReviewFacts, Answer, Subject};
 use serde_json::json;
 use std::sync::Mutex;
 use tokio::sync::watch;
@@ -104,18 +104,17 @@ impl Facts for Noted {
     fn review(&self, _: &Subject, facts: &AdmissionReviewFacts<'_>) {
         self.0.lock().unwrap().push(facts.answer == Answer::Allowed);
     }
-    fn policy(&self, _: &Subject, _: &ValidatingPolicyFacts<'_>) {}
     fn refusal(&self, _: &'static str) {}
 }
 
 #[tokio::test]
 async fn it_answers_reviews_and_counts_them() {
     let noted = Arc::new(Noted::default());
-    let (_, policies) = watch::channel(None);
+    let (_, serving) = watch::channel(None);
     let (_, known) = watch::channel(Known::default());
     let namespaces = Namespaces::new(Api::all(Client::new(Router::new(), "default")), known);
     let events = Events::untold(noted.clone());
-    let webhook = Webhook::new(Knowledge::of_policies(policies), namespaces, noted.clone(), events);
+    let webhook = Webhook::new(Knowledge::of(serving), namespaces, noted.clone(), events);
     let router = router(webhook, noted.clone(), PolicyStatus::Pharos);
     for (object, allowed) in [(policy_with(json!({})), true), (broken(), false)] {
         let review = json!({

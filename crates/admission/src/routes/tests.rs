@@ -3,13 +3,15 @@ use std::sync::Mutex;
 use axum::body::{Body, Bytes};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
+use pharos_api::policy::FailurePolicy;
 use pharos_instruments::{
-    AdmissionReviewFacts, Answer, PolicyResult, Spans, Subject, ValidatingPolicyFacts,
+    AdmissionReviewFacts, Answer, Instruments, PolicyResult, PolicyRun, RuleFacts, Subject,
 };
 use tokio::sync::watch;
 
 use super::*;
 use crate::namespaces::Known;
+use crate::policies::Policies;
 use crate::server::{self, Patience, Server};
 use crate::testing::{Connection, material, observed, policy, serving};
 
@@ -28,8 +30,14 @@ impl Facts for Noted {
         self.reviews.lock().unwrap().push(noted);
     }
 
-    fn policy(&self, _: &Subject, facts: &ValidatingPolicyFacts<'_>) {
-        self.policies.lock().unwrap().push((facts.policy_name.to_string(), facts.result));
+    fn policy(
+        &self,
+        _: &Subject,
+        run: &PolicyRun<'_>,
+        rules: &mut dyn Iterator<Item = RuleFacts<'_>>,
+    ) {
+        let said = rules.map(|rule| (run.policy.name.to_owned(), rule.result));
+        self.policies.lock().unwrap().extend(said);
     }
 
     fn refusal(&self, reason: &'static str) {
@@ -41,7 +49,7 @@ struct Scene {
     server: Server,
     client: Connection,
     noted: Arc<Noted>,
-    policies: watch::Sender<Option<Arc<Policies>>>,
+    policies: watch::Sender<Option<Arc<Serving>>>,
 }
 
 impl Scene {
@@ -65,7 +73,7 @@ impl Scene {
             listener,
             tls,
             router(&webhook, Router::new()),
-            Spans::default(),
+            Instruments::default(),
             Patience::DEFAULT,
         )
         .unwrap();
@@ -92,18 +100,19 @@ impl Scene {
 }
 
 fn webhook(
-    policies: watch::Receiver<Option<Arc<Policies>>>,
+    serving: watch::Receiver<Option<Arc<Serving>>>,
     namespaces: Namespaces,
     facts: Arc<Noted>,
 ) -> Arc<Webhook> {
     let events = Events::untold(facts.clone());
-    Webhook::new(Knowledge::of_policies(policies), namespaces, facts, events)
+    Webhook::new(Knowledge::of(serving), namespaces, facts, events)
 }
 
-fn compiled(specs: Vec<Value>) -> Arc<Policies> {
+fn compiled(specs: Vec<Value>) -> Arc<Serving> {
     let named = specs.into_iter().enumerate();
     let policies = named.map(|(index, spec)| policy(&format!("p{index}"), spec));
-    Arc::new(Policies::default().succeed(&observed(policies)))
+    let policies = Policies::default().succeed(&observed(policies));
+    Arc::new(Serving::settled(Arc::new(policies)))
 }
 
 fn review(labels: Value) -> String {
@@ -142,10 +151,12 @@ async fn a_review_is_allowed_or_denied_and_recorded_once() {
 
 #[tokio::test]
 async fn each_path_evaluates_only_its_own_policies() {
-    let mut scene = Scene::with(Some(vec![json!({"failurePolicy": "Fail"})])).await;
+    let passing = json!({"validations": [{"expression": "true"}]});
+    let mut scene = Scene::with(Some(vec![passing, json!({"failurePolicy": "Fail"})])).await;
     let open = scene.review("/validate/ignore", json!({})).await;
     assert_eq!(open["response"]["allowed"], true);
-    assert!(scene.noted.policies.lock().unwrap().is_empty());
+    let evaluated = scene.noted.policies.lock().unwrap().clone();
+    assert_eq!(evaluated, [("p0".to_owned(), PolicyResult::Pass)]);
     let closed = scene.review("/validate/fail", json!({})).await;
     assert_eq!(closed["response"]["allowed"], false);
     assert_eq!(scene.noted.reviews.lock().unwrap().len(), 2, "each call is a review");
@@ -272,10 +283,10 @@ async fn a_namespace_itself_is_not_looked_up() {
         "resource": {"group": "", "version": "v1", "resource": "namespaces"},
         "object": {"metadata": {"name": "shop"}},
     });
-    let policies = policies.of(FailurePolicy::Ignore);
+    let policies = policies.called(&Endpoint::shared(FailurePolicy::Ignore));
     let request = Request::parse(&creation).unwrap();
     assert!(policies.needs_namespace(request.resource));
-    assert_eq!(webhook.namespace(policies, &request).await, None);
+    assert_eq!(webhook.namespace(&policies, &request).await, None);
 }
 
 #[tokio::test]
@@ -298,6 +309,6 @@ async fn without_policies_a_review_is_refused_rather_than_allowed() {
     let (_, known) = watch::channel(Known::default());
     let namespaces = Namespaces::new(api, known);
     let webhook = webhook(policies, namespaces, Arc::new(Noted::default()));
-    let Err(refusal) = webhook.policies().await else { panic!("there are no policies") };
+    let Err(refusal) = webhook.serving().await else { panic!("there are no policies") };
     assert!(matches!(refusal, Refusal::NoPolicies), "{refusal}");
 }

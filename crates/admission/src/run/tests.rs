@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use futures::stream;
 use http::{Method, StatusCode};
-use pharos_instruments::{AdmissionReviewFacts, Subject, ValidatingPolicyFacts};
+use pharos_instruments::{AdmissionReviewFacts, Subject};
 use rustls::pki_types::UnixTime;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -41,6 +41,9 @@ async fn serve(State(api): State<FakeApi>, request: Request) -> Response {
         return Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()).into_response();
     }
     match (method, path.rsplit('/').next().unwrap_or_default()) {
+        (Method::GET, "api" | "apis") => {
+            Json(json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": []})).into_response()
+        }
         (Method::GET, "secrets") => list("SecretList", &[]).into_response(),
         (Method::GET, "validatingwebhookconfigurations") => list("X", &[]).into_response(),
         (Method::GET, "configmaps") => list("X", &[]).into_response(),
@@ -82,12 +85,12 @@ struct Unnoted;
 
 impl Facts for Unnoted {
     fn review(&self, _: &Subject, _: &AdmissionReviewFacts<'_>) {}
-    fn policy(&self, _: &Subject, _: &ValidatingPolicyFacts<'_>) {}
     fn refusal(&self, _: &'static str) {}
 }
 
 fn unnoted(client: Client, options: Options, leadership: watch::Receiver<Leadership>) -> Admission {
-    Admission::recording_to(Arc::new(Unnoted), Spans::default(), client, options, leadership)
+    let facts = Arc::new(Unnoted);
+    Admission::recording_to(facts, Instruments::default(), client, options, leadership)
 }
 
 fn leading() -> Leadership {

@@ -16,7 +16,7 @@ fn start(router: Router, patience: Patience) -> (Server, SocketAddr, Arc<Materia
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let server =
-        Server::start(listener, serving(&material), router, Spans::default(), patience).unwrap();
+        Server::start(listener, serving(&material), router, Instruments::default(), patience).unwrap();
     (server, address, material)
 }
 
@@ -130,7 +130,7 @@ async fn a_replaced_certificate_is_presented_without_a_restart() {
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let server =
-        Server::start(listener, tls, quick(), Spans::default(), Patience::DEFAULT).unwrap();
+        Server::start(listener, tls, quick(), Instruments::default(), Patience::DEFAULT).unwrap();
 
     let mut before = Connection::open(address, first.bundle()).await.unwrap();
     choice.send_replace(Some(second.clone()));

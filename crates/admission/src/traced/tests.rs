@@ -7,7 +7,7 @@ use kube::{Api, Client};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData, SpanExporter};
-use pharos_instruments::Instruments;
+use pharos_instruments::{Instruments, Spans};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -18,6 +18,7 @@ use crate::policies::Policies;
 use crate::record::Facts;
 use crate::routes::{self, Knowledge, Webhook};
 use crate::server::{self, Patience, Server};
+use crate::serving::Serving;
 use crate::testing::{Connection, material, observed, policy, serving};
 
 /// Spans that have ended, in the order in which they did.
@@ -36,30 +37,31 @@ async fn scene() -> (Server, Connection, Kept) {
     let kept = Kept::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(kept.clone()).build();
     let spans = Spans::of_tracer(provider.tracer("pharos"));
-    let instruments = Instruments::default().with_spans(spans.clone());
+    let instruments = Instruments::default().with_spans(spans);
 
     let asking =
         json!({"validations": [{"expression": "namespaceObject.metadata.name == 'shop'"}]});
     let policies = [policy("p0", json!({})), policy("p1", asking)];
     let policies = Policies::default().succeed(&observed(policies));
-    let (_, policies) = watch::channel(Some(Arc::new(policies)));
+    let settled = Serving::settled(Arc::new(policies));
+    let (_, settled) = watch::channel(Some(Arc::new(settled)));
     let shop = axum::routing::get(async || {
         axum::Json(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))
     });
     let api = Router::new().route("/api/v1/namespaces/shop", shop);
-    let api = tower::Layer::layer(&spans.kube_layer(), api);
+    let api = tower::Layer::layer(&instruments.kube_layer(), api);
     let api: Api<Namespace> = Api::all(Client::new(api, "default"));
     let (_, known) = watch::channel(Known::default());
     let namespaces = Namespaces::new(api, known);
-    let facts: Arc<dyn Facts> = Arc::new(instruments);
+    let facts: Arc<dyn Facts> = Arc::new(instruments.clone());
     let events = Events::untold(facts.clone());
-    let webhook = Webhook::new(Knowledge::of_policies(policies), namespaces, facts, events);
+    let webhook = Webhook::new(Knowledge::of(settled), namespaces, facts, events);
 
     let material = material();
     let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let (router, tls) = (routes::router(&webhook, Router::new()), serving(&material));
-    let server = Server::start(listener, tls, router, spans, Patience::DEFAULT).unwrap();
+    let server = Server::start(listener, tls, router, instruments, Patience::DEFAULT).unwrap();
     let client = Connection::open(address, material.bundle()).await.unwrap();
     (server, client, kept)
 }

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use pharos_api::policy::NamedRuleWithOperations;
+use pharos_api::policy::FailurePolicy;
+use pharos_cluster::discovery::Resources;
 use pharos_cluster::view::Observed;
 use serde_json::{Value, json};
 
 use super::leader::{Step, step};
-use super::rules::union;
 use super::*;
+use crate::policies::Policies;
 use crate::testing::{material, policy};
 
 fn registration() -> Registration {
@@ -16,146 +17,71 @@ fn registration() -> Registration {
     Registration { target, namespace: "pharos".to_owned(), exempt_namespaces, owner: None }
 }
 
-fn desired(specs: &[Value]) -> Option<ValidatingWebhookConfiguration> {
+fn desired(specs: &[Value]) -> ValidatingWebhookConfiguration {
     let named = specs.iter().enumerate();
     let policies = named.map(|(index, spec)| policy(&format!("p{index}"), spec.clone()));
     let policies = Policies::default().succeed(&crate::testing::observed(policies));
-    registration().desired(&policies, material().bundle(), None)
+    let apart = |policy: &CompiledPolicy| !policy.match_conditions().is_empty();
+    let plan = Plan::of(&policies, &Resources::default(), &apart);
+    registration().desired(&plan, material().bundle(), None)
 }
 
-fn merged(policies: &[Value]) -> Vec<String> {
-    let lists: Vec<Vec<NamedRuleWithOperations>> =
-        policies.iter().map(|rules| serde_json::from_value(rules.clone()).unwrap()).collect();
-    let line = |list: &Option<Vec<String>>| list.as_ref().unwrap().join(",");
-    union(lists.iter().flatten())
-        .iter()
-        .map(|rule| {
-            format!(
-                "{}/{}/{} {} {}",
-                line(&rule.api_groups),
-                line(&rule.api_versions),
-                line(&rule.resources),
-                rule.scope.as_ref().unwrap(),
-                line(&rule.operations),
-            )
-        })
-        .collect()
-}
-
-fn rule(group: &[&str], versions: &[&str], resources: &[&str], operations: &[&str]) -> Value {
-    json!({
-        "apiGroups": group, "apiVersions": versions,
-        "resources": resources, "operations": operations,
-    })
+fn for_resources(specs: &[Value]) -> Vec<ValidatingWebhook> {
+    let webhooks = desired(specs).webhooks.unwrap();
+    webhooks.into_iter().filter(webhook::is_for_resources).collect()
 }
 
 #[test]
-fn rules_about_the_same_are_united() {
-    let cases: [(&str, Vec<Value>, &[&str]); 10] = [
-        ("none", vec![json!([])], &[]),
-        (
-            "one",
-            vec![json!([rule(&[""], &["v1"], &["pods"], &["CREATE"])])],
-            &["/v1/pods * CREATE"],
-        ),
-        (
-            "operations of two policies",
-            vec![
-                json!([rule(&[""], &["v1"], &["pods"], &["UPDATE", "CREATE"])]),
-                json!([rule(&[""], &["v1"], &["pods"], &["DELETE", "CREATE"])]),
-            ],
-            &["/v1/pods * CREATE,DELETE,UPDATE"],
-        ),
-        (
-            "any operation outdoes single ones, which would be refused beside it",
-            vec![json!([rule(&[""], &["v1"], &["pods"], &["CREATE", "*"])])],
-            &["/v1/pods * *"],
-        ),
-        (
-            "lists that would be refused as they are",
-            vec![json!([
-                rule(&["apps", "*"], &["v1", "*"], &["pods", "*/*", "*", "pods/*"], &["CREATE"]),
-                rule(&[""], &["v1"], &["pods", "*", "pods/log"], &["CREATE"]),
-                rule(&[""], &["v1"], &["pods/log", "pods", "pods/*", "a/log"], &["CREATE"]),
-                rule(&[""], &["v1"], &["pods/log", "pods/*", "*/log", "a/b"], &["CREATE"]),
-            ])],
-            &[
-                "/v1/*,pods/log * CREATE",
-                "/v1/*/log,a/b,pods/* * CREATE",
-                "/v1/a/log,pods,pods/* * CREATE",
-                "*/*/*/* * CREATE",
-            ],
-        ),
-        (
-            "lists in another order, with repetitions",
-            vec![
-                json!([rule(&["a", "b"], &["v1", "v2"], &["x", "y"], &["CREATE"])]),
-                json!([rule(&["b", "a", "b"], &["v2", "v1"], &["y", "x", "y"], &["DELETE"])]),
-            ],
-            &["a,b/v1,v2/x,y * CREATE,DELETE"],
-        ),
-        (
-            "overlapping lists stay apart",
-            vec![json!([
-                rule(&["a"], &["v1"], &["x", "y"], &["CREATE"]),
-                rule(&["a"], &["v1"], &["x"], &["CREATE"]),
-            ])],
-            &["a/v1/x * CREATE", "a/v1/x,y * CREATE"],
-        ),
-        (
-            "any operation of one policy",
-            vec![
-                json!([rule(&["a"], &["v1"], &["x"], &["CREATE"])]),
-                json!([rule(&["a"], &["v1"], &["x"], &["*"])]),
-            ],
-            &["a/v1/x * *"],
-        ),
-        (
-            "scopes stay apart",
-            vec![json!([
-                rule(&[""], &["v1"], &["*"], &["CREATE"]),
-                {
-                    "apiGroups": [""], "apiVersions": ["v1"], "resources": ["*"],
-                    "operations": ["CREATE"], "scope": "Namespaced",
-                },
-            ])],
-            &["/v1/* * CREATE", "/v1/* Namespaced CREATE"],
-        ),
-        (
-            "what matches nothing is no rule, nor is what the API server would refuse",
-            vec![json!([
-                rule(&[""], &["v1"], &["pods"], &[]),
-                rule(&[], &["v1"], &["pods"], &["CREATE"]),
-                rule(&[""], &[""], &["pods"], &["CREATE"]),
-                rule(&[""], &["v1"], &[""], &["CREATE"]),
-            ])],
-            &[],
-        ),
-    ];
-    for (what, policies, expected) in cases {
-        assert_eq!(merged(&policies), expected, "{what}");
+fn without_a_policy_nothing_is_registered_for_resources() {
+    let for_scans_only = json!({"evaluation": {"admission": {"enabled": false}}});
+    let broken = json!({"validations": [{"expression": "object."}]});
+    for none in [vec![], vec![for_scans_only], vec![broken]] {
+        let desired = desired(&none);
+        assert!(calls_for_nothing(&desired), "{none:?}");
+        let names: Vec<_> = desired.webhooks.iter().flatten().map(|it| &*it.name).collect();
+        assert_eq!(names, ["policies.validate.pharos.dev"]);
     }
 }
 
 #[test]
-fn the_longest_lists_make_one_rule() {
-    let names = |prefix: &str, count| {
-        (0..count).map(|index| format!("{prefix}{index}")).collect::<Vec<_>>()
-    };
-    let longest = json!([{
-        "apiGroups": names("g", 64), "apiVersions": names("v", 64),
-        "resources": names("r", 128), "operations": ["CREATE"],
-    }]);
-    assert_eq!(merged(&[longest]).len(), 1);
+fn policies_can_always_be_repaired() {
+    let registered = desired(&[]).webhooks.unwrap();
+    let for_policies = &registered[0];
+    assert_eq!(for_policies.failure_policy.as_deref(), Some("Ignore"));
+    let service = for_policies.client_config.service.as_ref().unwrap();
+    assert_eq!(service.path.as_deref(), Some(policy_review::PATH));
+    for rule in for_policies.rules.as_ref().unwrap() {
+        assert_eq!(rule.operations.as_ref().unwrap(), &["CREATE", "UPDATE"]);
+        let group = &rule.api_groups.as_ref().unwrap()[0];
+        assert!(["policies.kyverno.io", "kyverno.io"].contains(&&**group), "{group}");
+    }
 }
 
 #[test]
-fn without_a_policy_nothing_is_registered() {
-    assert_eq!(desired(&[]), None);
-    let for_scans_only = json!({"evaluation": {"admission": {"enabled": false}}});
-    assert_eq!(desired(&[for_scans_only]), None);
-    let broken = json!({"validations": [{"expression": "object."}]});
-    assert_eq!(desired(&[broken]), None);
+fn conditions_of_a_policy_come_after_those_that_keep_the_cluster_alive() {
+    let condition = json!({"name": "c", "expression": "object.metadata.name == 'a'"});
+    let spec = json!({"matchConditions": [condition], "failurePolicy": "Fail"});
+    let webhooks = for_resources(&[spec.clone(), json!({"failurePolicy": "Fail"})]);
+    let names: Vec<_> = webhooks.iter().map(|webhook| &*webhook.name).collect();
+    assert_eq!(
+        names,
+        ["fail.validate.pharos.dev", "p0.validatingpolicies.fail.validate.pharos.dev"]
+    );
+    let conditions = webhooks[1].match_conditions.as_ref().unwrap();
+    let names: Vec<_> = conditions.iter().map(|condition| &*condition.name).collect();
+    assert_eq!(names, ["not-vital", "not-our-own", "c"]);
+
+    let policies = Policies::default().succeed(&crate::testing::observed([policy("p0", spec)]));
+    let compiled = policies.in_force().next().unwrap();
+    assert!(has_apart(&desired(&[spec_of(compiled)]), compiled));
+    let mut changed = desired(&[spec_of(compiled)]);
+    changed.webhooks.as_mut().unwrap()[0].match_conditions.as_mut().unwrap()[2].expression =
+        "true".to_owned();
+    assert!(!has_apart(&changed, compiled), "what is registered is what it was");
+}
+
+fn spec_of(policy: &CompiledPolicy) -> Value {
+    json!({"matchConditions": policy.match_conditions(), "failurePolicy": "Fail"})
 }
 
 #[test]
@@ -167,7 +93,7 @@ fn the_api_server_waits_as_long_as_any_policy_asks() {
         (vec![asking(5), json!({})], 10),
         (vec![asking(20), json!({})], 20),
     ] {
-        let webhooks = desired(&policies).unwrap().webhooks.unwrap();
+        let webhooks = for_resources(&policies);
         assert_eq!(webhooks[0].timeout_seconds, Some(seconds), "{policies:?}");
     }
 }
@@ -192,7 +118,7 @@ fn each_failure_policy_in_use_has_its_webhook() {
     ];
     for (asked, expected) in cases {
         let policies: Vec<_> = asked.iter().map(|spec| (*spec).clone()).collect();
-        let webhooks = desired(&policies).unwrap().webhooks.unwrap();
+        let webhooks = for_resources(&policies);
         let found: Vec<_> = webhooks
             .iter()
             .map(|webhook| {
@@ -207,7 +133,7 @@ fn each_failure_policy_in_use_has_its_webhook() {
 
 #[test]
 fn what_keeps_the_cluster_alive_is_never_matched() {
-    let configuration = desired(&[json!({})]).unwrap();
+    let configuration = desired(&[json!({})]);
     let webhook = &configuration.webhooks.as_ref().unwrap()[0];
     let selector = serde_json::to_value(&webhook.namespace_selector).unwrap();
     assert_eq!(
@@ -223,10 +149,12 @@ fn what_keeps_the_cluster_alive_is_never_matched() {
 
 #[test]
 fn a_policy_for_everything_does_not_see_what_the_control_plane_lives_on() {
-    let registered = desired(&[json!({})]).unwrap().webhooks.unwrap();
+    let registered = for_resources(&[json!({})]);
     let conditions = serde_json::to_value(&registered[0].match_conditions).unwrap();
     let everything = json!({
-        "matchConstraints": {"resourceRules": [rule(&["*"], &["*"], &["*/*"], &["*"])]},
+        "matchConstraints": {"resourceRules": [{
+            "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"], "operations": ["*"],
+        }]},
         "matchConditions": conditions,
     });
     let policies =
@@ -240,8 +168,8 @@ fn a_policy_for_everything_does_not_see_what_the_control_plane_lives_on() {
         });
         let request = pharos_policy::Request::parse(&request).unwrap();
         let clock = pharos_policy::SystemClock;
-        let evaluation =
-            pharos_policy::evaluate(policies.of(FailurePolicy::Ignore), &request, &clock);
+        let set = policies.set(|_| true);
+        let evaluation = pharos_policy::evaluate(&set, &request, &clock);
         !matches!(evaluation.outcomes[0].rules[0].result, pharos_policy::RuleResult::Skip { .. })
     };
     for (group, resource, sub_resource, expected) in [
@@ -291,28 +219,44 @@ fn observed(
     }
 }
 
+enum Expected {
+    Rest,
+    Apply,
+    Replace,
+}
+
 #[test]
 fn what_stands_is_written_only_if_it_differs() {
-    let registered = desired(&[json!({})]).unwrap();
+    let registered = desired(&[json!({})]);
     let edited = |edit: fn(&mut ValidatingWebhookConfiguration)| {
         let mut edited = registered.clone();
         edit(&mut edited);
         observed(&edited)
     };
     let apply = Step::Apply(Box::new(registered.clone()));
+    let replace = |found: &Observed<ValidatingWebhookConfiguration>| {
+        let (version, labels) = (&found.metadata.resource_version, &found.metadata.labels);
+        let mut whole = registered.clone();
+        whole.metadata.uid = Some("u".to_owned());
+        whole.metadata.resource_version = version.clone();
+        whole.metadata.labels.as_mut().unwrap().extend(labels.clone().unwrap_or_default());
+        whole.metadata.owner_references = found.metadata.owner_references.clone();
+        Step::Replace(Box::new(whole))
+    };
     let broken = Observed { object: Err("broken".to_owned()), ..observed(&registered) };
+    use Expected::{Apply, Replace, Rest};
     let cases = [
-        ("nothing yet", None, &apply),
-        ("the same", Some(observed(&registered)), &Step::Rest),
-        ("unreadable", Some(broken), &apply),
-        ("no webhook", Some(edited(|it| it.webhooks = None)), &apply),
-        ("no label", Some(edited(|it| it.metadata.labels = None)), &apply),
+        ("nothing yet", None, Apply),
+        ("the same", Some(observed(&registered)), Rest),
+        ("unreadable", Some(broken), Replace),
+        ("no webhook", Some(edited(|it| it.webhooks = None)), Replace),
+        ("no label", Some(edited(|it| it.metadata.labels = None)), Replace),
         (
             "another label too",
             Some(edited(|it| {
                 it.metadata.labels.as_mut().unwrap().insert("a".to_owned(), "b".to_owned());
             })),
-            &Step::Rest,
+            Rest,
         ),
         (
             "another bundle",
@@ -320,16 +264,26 @@ fn what_stands_is_written_only_if_it_differs() {
                 let webhook = &mut it.webhooks.as_mut().unwrap()[0];
                 webhook.client_config.ca_bundle = Some(ByteString(b"other".to_vec()));
             })),
-            &apply,
+            Replace,
         ),
         (
             "a group that is no longer needed",
             Some(edited(|it| {
                 let webhooks = it.webhooks.as_mut().unwrap();
-                let name = webhook::name(FailurePolicy::Fail).to_owned();
+                let name = Endpoint::shared(FailurePolicy::Fail).name();
                 webhooks.push(ValidatingWebhook { name, ..webhooks[0].clone() });
             })),
-            &apply,
+            Replace,
+        ),
+        (
+            "a condition that nothing meets",
+            Some(edited(|it| {
+                let webhook = &mut it.webhooks.as_mut().unwrap()[0];
+                let (name, expression) = ("never".to_owned(), "false".to_owned());
+                let condition = MatchCondition { name, expression };
+                webhook.match_conditions.as_mut().unwrap().push(condition);
+            })),
+            Replace,
         ),
         (
             "a webhook of somebody else's",
@@ -338,24 +292,26 @@ fn what_stands_is_written_only_if_it_differs() {
                 let name = "theirs.example.com".to_owned();
                 webhooks.push(ValidatingWebhook { name, ..webhooks[0].clone() });
             })),
-            &Step::Rest,
+            Replace,
         ),
     ];
     for (what, found, expected) in cases {
-        assert_eq!(&step(Some(registered.clone()), found.as_ref(), None), expected, "{what}");
+        let expected = match (&expected, &found) {
+            (Expected::Replace, Some(found)) => replace(found),
+            (Expected::Rest, _) => Step::Rest,
+            _ => apply.clone(),
+        };
+        assert_eq!(step(registered.clone(), found.as_ref(), None), expected, "{what}");
     }
     let unowned = observed(&registered);
-    assert_eq!(step(Some(registered.clone()), Some(&unowned), Some("role")), apply);
+    assert_eq!(step(registered.clone(), Some(&unowned), Some("role")), replace(&unowned));
     let owned = edited(|it| {
         let (kind, name) = ("ClusterRole".to_owned(), "role".to_owned());
         let owner = OwnerReference { kind, name, ..OwnerReference::default() };
         it.metadata.owner_references = Some(vec![owner]);
     });
-    assert_eq!(step(Some(registered.clone()), Some(&owned), Some("role")), Step::Rest);
-    assert_eq!(step(Some(registered.clone()), Some(&owned), Some("another")), apply);
-    assert_eq!(step(None, None, None), Step::Rest);
-    let found = observed(&registered);
-    assert_eq!(step(None, Some(&found), None), Step::Delete { uid: "u".to_owned() });
+    assert_eq!(step(registered.clone(), Some(&owned), Some("role")), Step::Rest);
+    assert_eq!(step(registered.clone(), Some(&owned), Some("another")), replace(&owned));
 }
 
 #[test]
@@ -379,7 +335,8 @@ fn a_bundle_is_trusted_where_every_webhook_publishes_it() {
         let objects = BTreeMap::from([("u".to_owned(), observed(&configuration))]);
         View { objects: Some(Arc::new(objects)), trouble: None }
     };
-    let name = webhook::name(FailurePolicy::Fail);
+    let name = Endpoint::shared(FailurePolicy::Fail).name();
+    let name = name.as_str();
     let view = |bundles: &[&[u8]]| {
         view_of(&bundles.iter().map(|bundle| (name, *bundle)).collect::<Vec<_>>())
     };

@@ -1,10 +1,22 @@
 //! Every attribute key. What each means stands in the declarations that use it.
 
 // Metrics, with Kyverno's names.
+pub(crate) const CLIENT_TYPE: &str = "client_type";
+pub(crate) const CONTROLLER_NAME: &str = "controller_name";
+pub(crate) const DRY_RUN: &str = "dry_run";
 pub(crate) const EXECUTION_CAUSE: &str = "execution_cause";
+pub(crate) const FIELD: &str = "field";
+pub(crate) const GROUP: &str = "group";
+pub(crate) const HTTP_METHOD: &str = "http.method";
+pub(crate) const HTTP_URL: &str = "http.url";
+pub(crate) const KIND: &str = "kind";
+pub(crate) const NUM_REQUEUES: &str = "num_requeues";
+pub(crate) const OPERATION: &str = "operation";
 pub(crate) const POLICY_BACKGROUND_MODE: &str = "policy_background_mode";
+pub(crate) const POLICY_CHANGE_TYPE: &str = "policy_change_type";
 pub(crate) const POLICY_NAME: &str = "policy_name";
 pub(crate) const POLICY_NAMESPACE: &str = "policy_namespace";
+pub(crate) const POLICY_TYPE: &str = "policy_type";
 pub(crate) const POLICY_VALIDATION_MODE: &str = "policy_validation_mode";
 pub(crate) const REASON: &str = "reason";
 pub(crate) const REQUEST_ALLOWED: &str = "request_allowed";
@@ -13,8 +25,14 @@ pub(crate) const RESOURCE_KIND: &str = "resource_kind";
 pub(crate) const RESOURCE_NAMESPACE: &str = "resource_namespace";
 pub(crate) const RESOURCE_REQUEST_OPERATION: &str = "resource_request_operation";
 pub(crate) const RESULT: &str = "result";
+pub(crate) const RULE_EXECUTION_CAUSE: &str = "rule_execution_cause";
+pub(crate) const RULE_NAME: &str = "rule_name";
+pub(crate) const RULE_RESULT: &str = "rule_result";
+pub(crate) const RULE_TYPE: &str = "rule_type";
+pub(crate) const STATUS_READY: &str = "status_ready";
+pub(crate) const VERSION: &str = "version";
 
-// Spans of calls, with OpenTelemetry's names for HTTP.
+// Spans of calls, and metrics of a server, with OpenTelemetry's names for HTTP.
 pub(crate) const CLIENT_ADDRESS: &str = "client.address";
 pub(crate) const ERROR_TYPE: &str = "error.type";
 pub(crate) const HTTP_REQUEST_BODY_SIZE: &str = "http.request.body.size";
@@ -25,6 +43,7 @@ pub(crate) const HTTP_RESPONSE_STATUS_CODE: &str = "http.response.status_code";
 pub(crate) const HTTP_ROUTE: &str = "http.route";
 pub(crate) const NETWORK_PEER_ADDRESS: &str = "network.peer.address";
 pub(crate) const NETWORK_PEER_PORT: &str = "network.peer.port";
+pub(crate) const NETWORK_PROTOCOL_NAME: &str = "network.protocol.name";
 pub(crate) const NETWORK_PROTOCOL_VERSION: &str = "network.protocol.version";
 pub(crate) const SERVER_ADDRESS: &str = "server.address";
 pub(crate) const SERVER_PORT: &str = "server.port";
@@ -67,11 +86,14 @@ pub(crate) const RESPONSE_MESSAGE: &str = "admission.response.result.message";
 pub(crate) const RESPONSE_REASON: &str = "admission.response.result.reason";
 pub(crate) const RESPONSE_CODE: &str = "admission.response.result.code";
 
-// Spans of policies; the first four are names that Kyverno has and leaves empty.
+// Spans of policies and their rules; what begins with `kyverno` are names that Kyverno has and
+// never uses.
 pub(crate) const SPAN_POLICY_GROUP: &str = "kyverno.policy.group";
 pub(crate) const SPAN_POLICY_KIND: &str = "kyverno.policy.kind";
 pub(crate) const SPAN_POLICY_NAME: &str = "kyverno.policy.name";
 pub(crate) const SPAN_POLICY_NAMESPACE: &str = "kyverno.policy.namespace";
+pub(crate) const SPAN_POLICY_VERSION: &str = "kyverno.policy.version";
+pub(crate) const SPAN_RULE_NAME: &str = "kyverno.rule.name";
 pub(crate) const SPAN_POLICY_RESULT: &str = "pharos.policy.result";
 pub(crate) const SPAN_POLICY_MODE: &str = "pharos.policy.validation_mode";
 pub(crate) const SPAN_POLICY_VALIDATION: &str = "pharos.policy.validation";

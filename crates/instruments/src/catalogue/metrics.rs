@@ -1,13 +1,21 @@
-//! Every metric. None has a unit: Kyverno's have none, and a unit would change exposed names.
+//! Every metric. Kyverno's have no unit; those of HTTP servers have the units and names of
+//! OpenTelemetry's conventions.
 
 use pharos_telemetry::{Declaration, InstrumentKind, own};
 
-use super::Values::{Boolean, OneOf, Text};
-use super::{AttributeDeclaration, KYVERNO, PHAROS, key};
+use super::{KYVERNO, PHAROS, key};
+
+mod attributes;
+
+pub use attributes::ATTRIBUTES;
 
 /// Kyverno's bucket boundaries, in seconds.
 pub const BOUNDARIES: &[f64] =
     &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0];
+
+/// The bucket boundaries of bodies, in bytes: Kyverno has its seconds there.
+const SIZES: &[f64] =
+    &[256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
 
 const REVIEW: &[&str] = &[
     key::REQUEST_ALLOWED,
@@ -27,6 +35,32 @@ const VALIDATING_POLICY: &[&str] = &[
     key::RESOURCE_NAMESPACE,
     key::RESOURCE_REQUEST_OPERATION,
     key::RESULT,
+];
+
+const RULE: &[&str] = &[
+    key::DRY_RUN,
+    key::POLICY_BACKGROUND_MODE,
+    key::POLICY_NAME,
+    key::POLICY_NAMESPACE,
+    key::POLICY_TYPE,
+    key::POLICY_VALIDATION_MODE,
+    key::RESOURCE_KIND,
+    key::RESOURCE_NAMESPACE,
+    key::RESOURCE_REQUEST_OPERATION,
+    key::RULE_EXECUTION_CAUSE,
+    key::RULE_NAME,
+    key::RULE_RESULT,
+    key::RULE_TYPE,
+];
+
+const HTTP: &[&str] = &[key::HTTP_METHOD, key::HTTP_URL];
+
+const HTTP_SERVER: &[&str] = &[
+    key::HTTP_REQUEST_METHOD,
+    key::HTTP_RESPONSE_STATUS_CODE,
+    key::NETWORK_PROTOCOL_NAME,
+    key::NETWORK_PROTOCOL_VERSION,
+    key::URL_SCHEME,
 ];
 
 /// AdmissionReviews answered.
@@ -61,6 +95,149 @@ pub static VALIDATING_POLICY_DURATION: Declaration = seconds(
     VALIDATING_POLICY,
 );
 
+/// Results of the rules of ClusterPolicies and Policies.
+pub static POLICY_RESULTS: Declaration = counter(
+    KYVERNO,
+    "kyverno_policy_results",
+    "Results of the rules of policies, one for each rule and resource.",
+    RULE,
+);
+
+/// How long rules took.
+pub static POLICY_DURATION: Declaration = seconds(
+    KYVERNO,
+    "kyverno_policy_execution_duration_seconds",
+    "Seconds that one rule of a policy took for one resource.",
+    RULE,
+);
+
+/// What became of policies.
+pub static POLICY_CHANGES: Declaration = counter(
+    KYVERNO,
+    "kyverno_policy_changes",
+    "Policies created, updated and deleted; those that are found at a start are created.",
+    &[
+        key::POLICY_BACKGROUND_MODE,
+        key::POLICY_CHANGE_TYPE,
+        key::POLICY_NAME,
+        key::POLICY_NAMESPACE,
+        key::POLICY_TYPE,
+        key::POLICY_VALIDATION_MODE,
+    ],
+);
+
+/// Which rules there are.
+pub static POLICY_RULE_INFO: Declaration = gauge(
+    "kyverno_policy_rule_info_total",
+    "1 for each rule of each policy in the cluster, written and generated.",
+    &[
+        key::POLICY_BACKGROUND_MODE,
+        key::POLICY_NAME,
+        key::POLICY_NAMESPACE,
+        key::POLICY_TYPE,
+        key::POLICY_VALIDATION_MODE,
+        key::RULE_NAME,
+        key::RULE_TYPE,
+        key::STATUS_READY,
+    ],
+);
+
+/// The version.
+pub static INFO: Declaration =
+    gauge("kyverno_info", "1, with the version of Pharos.", &[key::VERSION]);
+
+/// Policies written in a way that Kyverno gives up.
+pub static DEPRECATED_REQUESTS: Declaration = counter(
+    KYVERNO,
+    "kyverno_deprecated_api_requests_total",
+    "Policies written with kinds, versions or fields that Kyverno has deprecated.",
+    &[key::FIELD, key::GROUP, key::KIND, key::VERSION],
+);
+
+/// Requests to the webhook's port.
+pub static HTTP_REQUESTS: Declaration =
+    counter(KYVERNO, "kyverno_http_requests", "Requests to the webhook, by route.", HTTP);
+
+/// How long they took.
+pub static HTTP_DURATION: Declaration = seconds(
+    KYVERNO,
+    "kyverno_http_requests_duration_seconds",
+    "Seconds from the header of a request to the webhook to the header of its answer.",
+    HTTP,
+);
+
+/// The same by OpenTelemetry's conventions.
+pub static HTTP_SERVER_DURATION: Declaration = Declaration {
+    unit: "s",
+    boundaries: &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0],
+    ..seconds(
+        PHAROS,
+        "http.server.request.duration",
+        "Duration of HTTP server requests.",
+        HTTP_SERVER,
+    )
+};
+
+/// How long bodies are.
+pub static HTTP_SERVER_REQUEST_SIZE: Declaration = Declaration {
+    unit: "By",
+    boundaries: SIZES,
+    ..seconds(
+        PHAROS,
+        "http.server.request.body.size",
+        "Size of HTTP server request bodies.",
+        HTTP_SERVER,
+    )
+};
+
+/// How long answers are.
+pub static HTTP_SERVER_RESPONSE_SIZE: Declaration = Declaration {
+    unit: "By",
+    boundaries: SIZES,
+    ..seconds(
+        PHAROS,
+        "http.server.response.body.size",
+        "Size of HTTP server response bodies.",
+        HTTP_SERVER,
+    )
+};
+
+/// Calls to the API server.
+pub static CLIENT_QUERIES: Declaration = counter(
+    KYVERNO,
+    "kyverno_client_queries",
+    "Calls to the API server, whatever came of them.",
+    &[key::CLIENT_TYPE, key::OPERATION, key::RESOURCE_KIND, key::RESOURCE_NAMESPACE],
+);
+
+/// Steps of what keeps something as it should be.
+pub static RECONCILES: Declaration =
+    counter(KYVERNO, "kyverno_controller_reconcile", "Reconciliations.", &[key::CONTROLLER_NAME]);
+
+/// Steps that failed and are tried again.
+pub static REQUEUES: Declaration = counter(
+    KYVERNO,
+    "kyverno_controller_requeue",
+    "Reconciliations that failed and are tried again.",
+    &[key::CONTROLLER_NAME, key::NUM_REQUEUES],
+);
+
+/// Steps that failed and are given up.
+pub static DROPS: Declaration = counter(
+    KYVERNO,
+    "kyverno_controller_drop",
+    "Reconciliations that were given up.",
+    &[key::CONTROLLER_NAME],
+);
+
+/// Events that nobody will see.
+pub static DROPPED_EVENTS: Declaration = counter(
+    KYVERNO,
+    "kyverno_events_dropped",
+    "Kubernetes Events that could not be written, or that there was no room for.",
+    &[],
+);
+
 /// Requests to the webhook that got no review's answer.
 pub static REFUSED_REQUESTS: Declaration = counter(
     PHAROS,
@@ -70,11 +247,27 @@ pub static REFUSED_REQUESTS: Declaration = counter(
 );
 
 /// All of the engine's, as the reference lists them.
-pub static ALL: [&Declaration; 5] = [
+pub static ALL: [&Declaration; 21] = [
     &ADMISSION_REQUESTS,
     &ADMISSION_REVIEW_DURATION,
     &VALIDATING_POLICY_RESULTS,
     &VALIDATING_POLICY_DURATION,
+    &POLICY_RESULTS,
+    &POLICY_DURATION,
+    &POLICY_CHANGES,
+    &POLICY_RULE_INFO,
+    &INFO,
+    &DEPRECATED_REQUESTS,
+    &HTTP_REQUESTS,
+    &HTTP_DURATION,
+    &HTTP_SERVER_DURATION,
+    &HTTP_SERVER_REQUEST_SIZE,
+    &HTTP_SERVER_RESPONSE_SIZE,
+    &CLIENT_QUERIES,
+    &RECONCILES,
+    &REQUEUES,
+    &DROPS,
+    &DROPPED_EVENTS,
     &REFUSED_REQUESTS,
 ];
 
@@ -88,78 +281,6 @@ pub fn prometheus_name(metric: &Declaration) -> String {
     pharos_telemetry::prometheus_name(metric.name, metric.kind)
 }
 
-/// What the attributes of metrics mean.
-pub const ATTRIBUTES: &[AttributeDeclaration] = &[
-    AttributeDeclaration::new(
-        own::key::CERTIFICATE,
-        OneOf(&["authorities", "client", "server"]),
-        "Which certificate of the exporter.",
-    ),
-    AttributeDeclaration::new(
-        key::EXECUTION_CAUSE,
-        OneOf(&["admission_request", "background_scan"]),
-        "Why the policy was evaluated.",
-    ),
-    AttributeDeclaration::new(
-        own::key::EXPORTER,
-        Text,
-        "The name of the exporter in the TelemetryConfig.",
-    ),
-    AttributeDeclaration::new(
-        own::key::OUTCOME,
-        Text,
-        "What came of it, such as `accepted`, `unreachable` or `committed`.",
-    ),
-    AttributeDeclaration::new(
-        key::POLICY_BACKGROUND_MODE,
-        OneOf(&["true", "false"]),
-        "Whether the policy is part of background scans.",
-    ),
-    AttributeDeclaration::new(key::POLICY_NAME, Text, "The policy."),
-    AttributeDeclaration::new(
-        key::POLICY_NAMESPACE,
-        Text,
-        "The namespace of the policy; empty for a cluster-scoped one.",
-    ),
-    AttributeDeclaration::new(
-        key::POLICY_VALIDATION_MODE,
-        OneOf(&["Deny", "Audit"]),
-        "Whether a violation denies the request or is only noted.",
-    ),
-    AttributeDeclaration::new(
-        key::REASON,
-        Text,
-        "Why: a reason of the Kubernetes API such as `BadRequest`, or of a loss such as `queue_full`.",
-    ),
-    AttributeDeclaration::new(key::REQUEST_ALLOWED, Boolean, "Whether the answer allowed it."),
-    AttributeDeclaration::new(
-        key::REQUEST_WEBHOOK,
-        OneOf(&["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"]),
-        "The kind of configuration that brought the request.",
-    ),
-    AttributeDeclaration::new(key::RESOURCE_KIND, Text, "The kind of the resource."),
-    AttributeDeclaration::new(
-        key::RESOURCE_NAMESPACE,
-        Text,
-        "The namespace of the resource; empty for a cluster-scoped one.",
-    ),
-    AttributeDeclaration::new(
-        key::RESOURCE_REQUEST_OPERATION,
-        OneOf(&["create", "update", "delete", "connect", ""]),
-        "What was to be done to the resource; empty in a background scan.",
-    ),
-    AttributeDeclaration::new(
-        key::RESULT,
-        OneOf(&["pass", "fail", "warning", "error", "skip"]),
-        "What the policy said.",
-    ),
-    AttributeDeclaration::new(
-        own::key::SIGNAL,
-        OneOf(&["metrics", "traces", "logs"]),
-        "What was exported.",
-    ),
-];
-
 const fn counter(
     scope: &'static str,
     name: &'static str,
@@ -168,6 +289,15 @@ const fn counter(
 ) -> Declaration {
     let kind = InstrumentKind::Counter;
     Declaration { scope, name, kind, unit: "", description, attributes, boundaries: &[] }
+}
+
+const fn gauge(
+    name: &'static str,
+    description: &'static str,
+    attributes: &'static [&'static str],
+) -> Declaration {
+    let kind = InstrumentKind::ObservableGauge;
+    Declaration { scope: KYVERNO, name, kind, unit: "", description, attributes, boundaries: &[] }
 }
 
 const fn seconds(

@@ -163,40 +163,56 @@ pub static POLICY: SpanDeclaration = SpanDeclaration {
     name: "POLICY {namespace}/{name}",
     kind: SpanKind::Internal,
     description: "One policy evaluated for one review. The name begins with a slash if the \
-        policy is cluster-scoped, as Kyverno's do.",
+        policy is cluster-scoped, as Kyverno's do. What a ValidatingPolicy said is here, because \
+        it has but one rule.",
     parent: "The review.",
-    error: "The policy could not be evaluated; the description says why unless the object is a \
-        Secret.",
+    error: "It is a ValidatingPolicy that could not be evaluated; the description says why unless \
+        the object is a Secret.",
     attributes: &[
-        AttributeDeclaration::new(key::SPAN_POLICY_GROUP, Text, "The API group of the policy."),
-        AttributeDeclaration::new(key::SPAN_POLICY_KIND, Text, "The kind of the policy."),
+        AttributeDeclaration::new(
+            key::SPAN_POLICY_GROUP,
+            OneOf(&["policies.kyverno.io", "kyverno.io"]),
+            "The API group of the policy.",
+        ),
+        AttributeDeclaration::new(
+            key::SPAN_POLICY_VERSION,
+            OneOf(&["v1"]),
+            "The version that it is read in.",
+        ),
+        AttributeDeclaration::new(
+            key::SPAN_POLICY_KIND,
+            OneOf(&["ValidatingPolicy", "NamespacedValidatingPolicy", "ClusterPolicy", "Policy"]),
+            "The kind of the policy.",
+        ),
         AttributeDeclaration::new(key::SPAN_POLICY_NAME, Text, "The policy."),
         AttributeDeclaration::new(
             key::SPAN_POLICY_NAMESPACE,
             Text,
             "Its namespace; empty for a cluster-scoped one.",
         ),
-        AttributeDeclaration::new(key::SPAN_POLICY_RESULT, OneOf(RESULTS), "What it said."),
         AttributeDeclaration::new(
             key::SPAN_POLICY_MODE,
             OneOf(&["Deny", "Audit"]),
             "Whether a violation denies the request or is only noted.",
         ),
-        AttributeDeclaration::new(
-            key::SPAN_POLICY_VALIDATION,
-            Integer,
-            "The position of the validation that decided.",
-        )
-        .only_if("one failed or could not be evaluated"),
-        AttributeDeclaration::new(key::SPAN_POLICY_MESSAGE, Text, "What was wrong.")
-            .only_if("the result is fail and the object is no Secret"),
-        AttributeDeclaration::new(
-            key::ERROR_TYPE,
-            OneOf(&["PolicyEvaluation"]),
-            "What kind of error it was.",
-        )
-        .only_if("the result is error"),
+        result().only_if("it is a ValidatingPolicy"),
+        rule_name().only_if("it is a ValidatingPolicy and the rule was generated from it"),
+        validation(),
+        message(),
+        policy_error(),
     ],
+};
+
+/// A rule that was evaluated for a review.
+pub static RULE: SpanDeclaration = SpanDeclaration {
+    name: "RULE {rule}",
+    kind: SpanKind::Internal,
+    description: "One rule of a ClusterPolicy or a Policy, evaluated for one review. A rule that \
+        is not about the request has none.",
+    parent: "The policy.",
+    error: "The rule could not be evaluated; the description says why unless the object is a \
+        Secret.",
+    attributes: &[result(), rule_name(), validation(), message(), policy_error()],
 };
 
 /// A call to the API server.
@@ -241,7 +257,38 @@ pub static KUBE: SpanDeclaration = SpanDeclaration {
 };
 
 /// All of them, as the reference lists them.
-pub static ALL: [&SpanDeclaration; 4] = [&CALL, &REVIEW, &POLICY, &KUBE];
+pub static ALL: [&SpanDeclaration; 5] = [&CALL, &REVIEW, &POLICY, &RULE, &KUBE];
+
+const fn result() -> AttributeDeclaration {
+    AttributeDeclaration::new(key::SPAN_POLICY_RESULT, OneOf(RESULTS), "What it said.")
+}
+
+const fn rule_name() -> AttributeDeclaration {
+    AttributeDeclaration::new(key::SPAN_RULE_NAME, Text, "The name of the rule.")
+}
+
+const fn validation() -> AttributeDeclaration {
+    AttributeDeclaration::new(
+        key::SPAN_POLICY_VALIDATION,
+        Integer,
+        "The position of the validation that decided.",
+    )
+    .only_if("one failed or could not be evaluated")
+}
+
+const fn message() -> AttributeDeclaration {
+    AttributeDeclaration::new(key::SPAN_POLICY_MESSAGE, Text, "What was wrong.")
+        .only_if("the result is fail and the object is no Secret")
+}
+
+const fn policy_error() -> AttributeDeclaration {
+    AttributeDeclaration::new(
+        key::ERROR_TYPE,
+        OneOf(&["PolicyEvaluation"]),
+        "What kind of error it was.",
+    )
+    .only_if("the result is error")
+}
 
 const fn method() -> AttributeDeclaration {
     AttributeDeclaration::new(key::HTTP_REQUEST_METHOD, OneOf(METHODS), "The method.")

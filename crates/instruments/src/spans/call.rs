@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use http::header::{CONTENT_LENGTH, HOST, USER_AGENT};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, Version};
-use opentelemetry::context::{FutureExt as _, WithContext};
 use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use pharos_telemetry::propagation;
@@ -30,7 +29,7 @@ pub struct CallFacts<'a> {
 
 /// The span of one request, until its answer is known.
 #[derive(Debug)]
-pub struct CallSpan {
+pub(crate) struct CallSpan {
     context: Context,
     is_answered: bool,
 }
@@ -39,7 +38,7 @@ pub struct CallSpan {
 
 impl Spans {
     /// The span of a request that begins now, if the sampler wants it.
-    pub fn start_call(&self, facts: &CallFacts<'_>) -> Option<CallSpan> {
+    pub(crate) fn start_call(&self, facts: &CallFacts<'_>) -> Option<CallSpan> {
         let tracer = self.tracer.as_ref()?;
         let parent = propagation::extract(facts.headers);
         let builder = tracer.span_builder("").with_kind(SpanKind::Server);
@@ -89,7 +88,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn protocol_version(version: Version) -> &'static str {
+pub(crate) fn protocol_version(version: Version) -> &'static str {
     match version {
         Version::HTTP_2 => "2",
         Version::HTTP_11 => "1.1",
@@ -98,7 +97,7 @@ fn protocol_version(version: Version) -> &'static str {
 }
 
 /// The method, if HTTP knows it: anybody can send another.
-pub(super) fn known(method: &Method) -> Option<&'static str> {
+pub(crate) fn known(method: &Method) -> Option<&'static str> {
     let known = match method.as_str() {
         "GET" => "GET",
         "HEAD" => "HEAD",
@@ -131,19 +130,12 @@ pub(super) fn server(called: &Authority) -> impl Iterator<Item = KeyValue> {
 // === impl CallSpan ===
 
 impl CallSpan {
-    /// `work` as a part of it.
-    pub fn within<F: Future>(&self, work: F) -> WithContext<F> {
-        work.with_context(self.context.clone())
-    }
-
-    /// `work` that does not wait, as a part of it.
-    pub fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _current = self.context.clone().attach();
-        work()
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     /// Ends with an answer and, if it is known, the length of its body.
-    pub fn end(mut self, status: StatusCode, length: Option<u64>) {
+    pub(crate) fn end(mut self, status: StatusCode, length: Option<u64>) {
         self.is_answered = true;
         let span = self.context.span();
         span.set_attribute(integer(key::HTTP_RESPONSE_STATUS_CODE, status.as_u16()));

@@ -1,10 +1,12 @@
-//! The client span of one call to the API server, and the trace context that it carries.
+//! What is told of one call to the API server: it is counted, and has a client span and carries the
+//! trace context where it is a part of a trace.
 //!
 //! A tower layer, because the client is somebody else's: it knows HTTP and the paths of the
 //! Kubernetes API, and nothing of clients. A watch is measured to the header of its answer.
 //! [`carry_trace`] says which calls are parts of which trace.
 
 mod operation;
+mod query;
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,24 +17,28 @@ use opentelemetry::context::{FutureExt as _, WithContext};
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::SdkTracer;
-use pharos_telemetry::propagation;
+use pharos_telemetry::{Counter, propagation};
 use tower::{Layer, Service};
 
 use super::call::{method_attributes, server};
 use super::text::clipped;
 use super::{Spans, integer, is_recorded};
+use crate::Instruments;
 use crate::catalogue::key;
 use operation::Operation;
 
-/// Gives every call of a client its span, where it is a part of a trace that is recorded.
+/// Counts every call of a client, and gives it its span where it is a part of a trace that is
+/// recorded.
 #[derive(Clone, Debug)]
-pub struct KubeSpansLayer {
+pub struct KubeTelemetryLayer {
+    queries: Counter,
     spans: Spans,
 }
 
 /// A client with that layer.
 #[derive(Clone, Debug)]
-pub struct KubeSpans<S> {
+pub struct KubeTelemetry<S> {
+    queries: Counter,
     spans: Spans,
     inner: S,
 }
@@ -64,12 +70,12 @@ pub fn carry_trace<B>(request: &mut Request<B>) {
     }
 }
 
-// === impl Spans ===
+// === impl Instruments ===
 
-impl Spans {
-    /// A layer that gives every call of a client to the Kubernetes API its span.
-    pub fn kube_layer(&self) -> KubeSpansLayer {
-        KubeSpansLayer { spans: self.clone() }
+impl Instruments {
+    /// A layer that tells every call of a client to the Kubernetes API.
+    pub fn kube_layer(&self) -> KubeTelemetryLayer {
+        KubeTelemetryLayer { queries: self.client_queries.clone(), spans: self.spans.clone() }
     }
 }
 
@@ -95,19 +101,19 @@ fn attributes<B>(request: &Request<B>, operation: &Operation<'_>) -> Vec<KeyValu
     attributes
 }
 
-// === impl KubeSpansLayer ===
+// === impl KubeTelemetryLayer ===
 
-impl<S> Layer<S> for KubeSpansLayer {
-    type Service = KubeSpans<S>;
+impl<S> Layer<S> for KubeTelemetryLayer {
+    type Service = KubeTelemetry<S>;
 
-    fn layer(&self, inner: S) -> KubeSpans<S> {
-        KubeSpans { spans: self.spans.clone(), inner }
+    fn layer(&self, inner: S) -> KubeTelemetry<S> {
+        KubeTelemetry { queries: self.queries.clone(), spans: self.spans.clone(), inner }
     }
 }
 
-// === impl KubeSpans ===
+// === impl KubeTelemetry ===
 
-impl<S, B, A> Service<Request<B>> for KubeSpans<S>
+impl<S, B, A> Service<Request<B>> for KubeTelemetry<S>
 where
     S: Service<Request<B>, Response = Response<A>>,
 {
@@ -120,6 +126,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> KubeCall<S::Future> {
+        self.queries.add(1, &query::attributes(&request));
         let parent = request.extensions_mut().remove::<Carried>();
         let (Some(tracer), Some(Carried(parent))) = (&self.spans.tracer, parent) else {
             return KubeCall::Untold(Box::pin(self.inner.call(request)));

@@ -1,23 +1,23 @@
-//! The span of one review, and the spans of its policies.
+//! The span of one review, and the spans of its policies and their rules.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use opentelemetry::context::ContextGuard;
-use opentelemetry::trace::{SpanKind, Status, TraceContextExt as _, Tracer as _};
+use opentelemetry::trace::{
+    Span as _, SpanContext, SpanKind, Status, TraceContextExt as _, Tracer as _,
+};
 use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::SdkTracer;
+use opentelemetry_sdk::trace::{SdkTracer, Span};
 
 use super::text::{all, clipped};
 use super::{Spans, integer};
 use crate::catalogue::key;
 use crate::facts::{
-    AdmissionReviewFacts, Answer, Operation, PolicyResult, RequestDetails, Target,
-    ValidatingPolicyFacts,
+    AdmissionReviewFacts, Answer, Operation, PolicyFacts, PolicyResult, PolicyRun, RequestDetails,
+    RuleFacts, Target,
 };
-use crate::subject::shared;
 
-const POLICY_GROUP: &str = "policies.kyverno.io";
-const POLICY_KIND: &str = "ValidatingPolicy";
+/// The version that policies are read in.
+const POLICY_VERSION: &str = "v1";
 
 /// The span of a review that is recorded.
 #[derive(Debug)]
@@ -30,11 +30,10 @@ pub(crate) struct ReviewSpan {
     is_secret: bool,
 }
 
-/// The span of a policy, current until it ends.
-pub(crate) struct PolicySpan {
-    context: Context,
+/// The span of something that is over.
+pub(crate) struct Timed {
+    span: Span,
     end: SystemTime,
-    _current: ContextGuard,
 }
 
 // === impl Spans ===
@@ -107,52 +106,79 @@ impl ReviewSpan {
         &self.context
     }
 
-    /// The span of a policy that was evaluated for it, with the times of that.
-    pub(crate) fn policy(&self, facts: &ValidatingPolicyFacts<'_>) -> PolicySpan {
-        let start = self.began.1 + facts.started.saturating_duration_since(self.began.0);
-        let namespace = facts.policy_namespace.map_or("", |namespace| namespace);
-        let builder = self
-            .tracer
-            .span_builder(format!("POLICY {namespace}/{}", facts.policy_name))
-            .with_kind(SpanKind::Internal)
-            .with_start_time(start)
-            .with_attributes(self.policy_attributes(facts));
-        let span = self.tracer.build_with_context(builder, &self.context);
-        let context = self.context.with_span(span);
-        if facts.result == PolicyResult::Error {
-            let because = facts.because.filter(|_| !self.is_secret);
-            let message = because.map_or_else(String::new, |it| clipped(it.message).into());
-            context.span().set_status(Status::error(message));
+    /// The span of a policy that was evaluated for it, with the times of that; with the outcome of
+    /// its only rule, if it can have no other.
+    pub(crate) fn policy(&self, run: &PolicyRun<'_>, only: Option<&RuleFacts<'_>>) -> Timed {
+        let PolicyFacts { kind, namespace, name, validation_mode, .. } = run.policy;
+        let namespace = namespace.unwrap_or_default();
+        let mut attributes = Vec::with_capacity(11);
+        attributes.extend([
+            KeyValue::new(key::SPAN_POLICY_GROUP, kind.group()),
+            KeyValue::new(key::SPAN_POLICY_VERSION, POLICY_VERSION),
+            KeyValue::new(key::SPAN_POLICY_KIND, kind.as_str()),
+            KeyValue::new(key::SPAN_POLICY_NAME, clipped(name)),
+            KeyValue::new(key::SPAN_POLICY_NAMESPACE, clipped(namespace)),
+            KeyValue::new(key::SPAN_POLICY_MODE, validation_mode.action()),
+        ]);
+        if let Some(rule) = only {
+            self.say_outcome(&mut attributes, rule);
         }
-        let current = context.clone().attach();
-        PolicySpan { context, end: start + facts.duration, _current: current }
+        let name = ["POLICY ", namespace, "/", name].concat();
+        self.timed(name, attributes, (run.started, run.duration), &self.context, only)
     }
 
-    fn policy_attributes(&self, facts: &ValidatingPolicyFacts<'_>) -> Vec<KeyValue> {
-        let mut attributes = Vec::with_capacity(9);
-        attributes.extend([
-            KeyValue::new(key::SPAN_POLICY_GROUP, POLICY_GROUP),
-            KeyValue::new(key::SPAN_POLICY_KIND, POLICY_KIND),
-            KeyValue::new(key::SPAN_POLICY_NAME, shared(Some(facts.policy_name))),
-            KeyValue::new(key::SPAN_POLICY_NAMESPACE, shared(facts.policy_namespace)),
-            KeyValue::new(key::SPAN_POLICY_RESULT, facts.result.as_str()),
-            KeyValue::new(key::SPAN_POLICY_MODE, facts.validation_mode.as_str()),
-        ]);
-        let validation = facts.because.and_then(|because| because.validation);
+    /// The span of one of its rules.
+    pub(crate) fn rule(&self, policy: &Timed, rule: &RuleFacts<'_>) -> Timed {
+        let mut attributes = Vec::with_capacity(5);
+        self.say_outcome(&mut attributes, rule);
+        let name = ["RULE ", rule.rule].concat();
+        let parent = Context::new().with_remote_span_context(policy.context().clone());
+        self.timed(name, attributes, (rule.started, rule.duration), &parent, Some(rule))
+    }
+
+    fn timed(
+        &self,
+        name: String,
+        attributes: Vec<KeyValue>,
+        (started, took): (Instant, Duration),
+        parent: &Context,
+        outcome: Option<&RuleFacts<'_>>,
+    ) -> Timed {
+        let start = self.began.1 + started.saturating_duration_since(self.began.0);
+        let builder = self
+            .tracer
+            .span_builder(name)
+            .with_kind(SpanKind::Internal)
+            .with_start_time(start)
+            .with_attributes(attributes);
+        let mut span = self.tracer.build_with_context(builder, parent);
+        if let Some(rule) = outcome.filter(|rule| rule.result == PolicyResult::Error) {
+            let because = rule.because.filter(|_| !self.is_secret);
+            let message = because.map_or_else(String::new, |it| clipped(it.message).into());
+            span.set_status(Status::error(message));
+        }
+        Timed { span, end: start + took }
+    }
+
+    fn say_outcome(&self, attributes: &mut Vec<KeyValue>, rule: &RuleFacts<'_>) {
+        attributes.push(KeyValue::new(key::SPAN_POLICY_RESULT, rule.result.as_str()));
+        if !rule.rule.is_empty() {
+            attributes.push(KeyValue::new(key::SPAN_RULE_NAME, clipped(rule.rule)));
+        }
+        let validation = rule.because.and_then(|because| because.validation);
         attributes.extend(validation.map(|it| integer(key::SPAN_POLICY_VALIDATION, it)));
-        match facts.result {
+        match rule.result {
             PolicyResult::Error => {
                 attributes.push(KeyValue::new(key::ERROR_TYPE, "PolicyEvaluation"));
             }
             PolicyResult::Fail | PolicyResult::Warning => {
-                let because = facts.because.filter(|_| !self.is_secret);
+                let because = rule.because.filter(|_| !self.is_secret);
                 attributes.extend(
                     because.map(|it| KeyValue::new(key::SPAN_POLICY_MESSAGE, clipped(it.message))),
                 );
             }
             PolicyResult::Pass | PolicyResult::Skip => {}
         }
-        attributes
     }
 
     /// Ends with the answer.
@@ -181,10 +207,14 @@ impl ReviewSpan {
     }
 }
 
-// === impl PolicySpan ===
+// === impl Timed ===
 
-impl PolicySpan {
-    pub(crate) fn end(self) {
-        self.context.span().end_with_timestamp(self.end);
+impl Timed {
+    pub(crate) fn context(&self) -> &SpanContext {
+        self.span.span_context()
+    }
+
+    pub(crate) fn end(mut self) {
+        self.span.end_with_timestamp(self.end);
     }
 }

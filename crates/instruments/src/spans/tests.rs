@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
+use opentelemetry::context::FutureExt as _;
 use opentelemetry::trace::{SpanId, Status};
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::trace::{Sampler, SpanData};
@@ -9,7 +10,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 
 use super::*;
 use crate::catalogue::{Presence, SpanDeclaration, Values, spans as declared};
-use crate::testing::{Kept, kept_spans, name, policy, review};
+use crate::testing::{Kept, kept_spans, passed, policy, review, rule, tell};
 use crate::*;
 
 mod kube;
@@ -64,24 +65,28 @@ fn details() -> RequestDetails<'static> {
     }
 }
 
+async fn within<F: Future>(call: &CallSpan, work: F) -> F::Output {
+    work.with_context(call.context().clone()).await
+}
+
 /// A call with a review of `details`, to its end.
 async fn reviewed(
     instruments: &Instruments,
     details: RequestDetails<'static>,
-    policies: &[ValidatingPolicyFacts<'_>],
+    policies: &[RuleFacts<'_>],
     answer: AdmissionReviewFacts<'_>,
 ) {
     let call = start(instruments.spans(), HEADERS, CALLED).expect("the call is sampled");
     let work = async {
         let (kind, namespace) = (details.target.kind, Some(details.namespace));
         let subject =
-            instruments.begin_review(Operation::Create, kind, namespace, &|| details.clone());
+            instruments.begin_review(Operation::Create, true, kind, namespace, &|| details.clone());
         for policy in policies {
-            instruments.record_policy(&subject, policy);
+            tell(instruments, &subject, policy);
         }
         instruments.record_review(&subject, &answer);
     };
-    call.within(work).await;
+    within(&call, work).await;
     call.end(StatusCode::OK, Some(2438));
 }
 
@@ -126,12 +131,11 @@ fn assert_as_declared(span: &SpanData, declaration: &SpanDeclaration) {
 #[tokio::test]
 async fn a_review_is_told_as_call_review_and_policies_each_within_the_other() {
     let (instruments, kept) = scene();
-    let (pass, fail) = (name(), "other".into());
     let because = Some(Because { message: "a label is needed", validation: Some(1) });
-    let failed = ValidatingPolicyFacts { result: PolicyResult::Fail, because, ..policy(&fail) };
+    let failed = RuleFacts { result: PolicyResult::Fail, because, ..passed("other") };
     let denied = Answer::Denied { code: 422, reason: "Invalid", message: "policy other: no" };
     let answer = AdmissionReviewFacts { answer: denied, warnings: &["hm".to_owned()], ..review() };
-    reviewed(&instruments, details(), &[policy(&pass), failed], answer).await;
+    reviewed(&instruments, details(), &[passed("require-labels"), failed], answer).await;
 
     let spans = kept.take();
     let names: Vec<_> = spans.iter().map(|span| &*span.name).collect();
@@ -163,9 +167,8 @@ async fn a_review_is_told_as_call_review_and_policies_each_within_the_other() {
 #[tokio::test]
 async fn a_policy_that_cannot_be_evaluated_is_an_error_and_a_denial_is_none() {
     let (instruments, kept) = scene();
-    let name = name();
     let because = Some(Because { message: "no such key", validation: None });
-    let broken = ValidatingPolicyFacts { result: PolicyResult::Error, because, ..policy(&name) };
+    let broken = RuleFacts { result: PolicyResult::Error, because, ..passed("broken") };
     let denied = Answer::Denied { code: 422, reason: "Invalid", message: "no such key" };
     reviewed(
         &instruments,
@@ -184,12 +187,11 @@ async fn a_policy_that_cannot_be_evaluated_is_an_error_and_a_denial_is_none() {
 async fn what_policies_say_about_a_secret_is_not_told() {
     let (instruments, kept) = scene();
     let secret = Target { kind: "Secret", resource: "secrets", ..details().target };
-    let name = name();
     let because = Some(Because { message: "hunter2", validation: Some(0) });
-    let outcomes = [PolicyResult::Fail, PolicyResult::Error].map(|result| ValidatingPolicyFacts {
+    let outcomes = [PolicyResult::Fail, PolicyResult::Error].map(|result| RuleFacts {
         result,
         because,
-        ..policy(&name)
+        ..passed("require-labels")
     });
     let answer = Answer::Denied { code: 422, reason: "Invalid", message: "hunter2" };
     let warnings = &["hunter2".to_owned()];
@@ -198,6 +200,39 @@ async fn what_policies_say_about_a_secret_is_not_told() {
     let spans = kept.take();
     assert_eq!(spans.len(), 4);
     assert!(!format!("{spans:?}").contains("hunter2"), "{spans:?}");
+}
+
+#[tokio::test]
+async fn each_rule_of_a_cluster_policy_is_a_part_of_its_policy() {
+    let (instruments, kept) = scene();
+    let call = start(instruments.spans(), HEADERS, CALLED).unwrap();
+    let tag = PolicyFacts { namespace: Some("shop"), ..policy(PolicyKind::Policy, "no-latest") };
+    let because = Some(Because { message: "no such key", validation: Some(0) });
+    let error = RuleFacts { because, ..rule(tag, "autogen-tag", PolicyResult::Error) };
+    let work = async {
+        let subject =
+            instruments.begin_review(Operation::Create, false, "Pod", Some("shop"), &details);
+        let run = PolicyRun { policy: tag, started: error.started, duration: error.duration };
+        let mut rules = [rule(tag, "tag", PolicyResult::Pass), error].into_iter();
+        instruments.record_policy(&subject, &run, &mut rules);
+        instruments.record_review(&subject, &review());
+    };
+    within(&call, work).await;
+    call.end(StatusCode::OK, None);
+    let spans = kept.take();
+    let [passed, failed, policy, ..] = &spans[..] else { panic!("{spans:?}") };
+    assert_eq!([&*passed.name, &*failed.name], ["RULE tag", "RULE autogen-tag"]);
+    assert_eq!(policy.name, "POLICY shop/no-latest");
+    for rule in [passed, failed] {
+        assert_eq!(rule.parent_span_id, policy.span_context.span_id());
+        assert_as_declared(rule, &declared::RULE);
+    }
+    assert_as_declared(policy, &declared::POLICY);
+    assert_eq!([&policy.status, &passed.status], [&Status::Unset; 2]);
+    assert_eq!(failed.status, Status::error("no such key"));
+    assert_eq!(text(failed, "kyverno.rule.name"), "autogen-tag");
+    assert_eq!(text(passed, "pharos.policy.result"), "pass");
+    assert_eq!(text(policy, "kyverno.policy.namespace"), "shop");
 }
 
 #[test]
@@ -234,31 +269,24 @@ fn a_path_that_is_no_route_is_no_name_and_a_failure_of_ours_is_an_error() {
 async fn without_a_recorded_call_there_is_no_span_and_nobody_asks_for_details() {
     let (instruments, kept) = scene();
     let nobody = || panic!("nobody asks");
-    let subject = instruments.begin_review(Operation::Create, "Pod", None, &nobody);
+    let subject = instruments.begin_review(Operation::Create, false, "Pod", None, &nobody);
     instruments.record_review(&subject, &review());
     assert_eq!(subject.within(async { 1 }).await, 1);
     assert!(kept.take().is_empty());
 }
 
 #[tokio::test]
-async fn a_span_is_current_while_the_metrics_of_its_work_are_recorded() {
+async fn the_span_of_a_review_is_current_within_it_and_within_no_other_work() {
     let (instruments, kept) = scene();
     let call = start(instruments.spans(), HEADERS, CALLED).unwrap();
     let current = || Context::map_current(|now| now.span().span_context().span_id());
-    let seen = call.within(async {
-        let subject = instruments.begin_review(Operation::Create, "Pod", None, &details);
-        let name = name();
-        let of_policy = {
-            let span = subject.span.as_ref().unwrap().policy(&policy(&name));
-            let seen = current();
-            span.end();
-            seen
-        };
+    let work = async {
+        let subject = instruments.begin_review(Operation::Create, false, "Pod", None, &details);
         let of_review = subject.within(async { current() }).await;
         instruments.record_review(&subject, &review());
-        [of_policy, of_review, current()]
-    });
-    let seen = seen.await;
+        [of_review, current()]
+    };
+    let seen = within(&call, work).await;
     call.end(StatusCode::OK, None);
     assert_eq!(kept.take().iter().map(|it| it.span_context.span_id()).collect::<Vec<_>>(), seen);
     assert_eq!(current(), SpanId::INVALID);

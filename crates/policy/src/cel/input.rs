@@ -1,6 +1,10 @@
 //! What expressions can name beside the policy's own variables.
 
+use std::fmt;
+
 use super::types::Type;
+
+mod objects;
 
 /// A variable that comes with what is evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,16 +40,6 @@ impl Input {
     pub(crate) const ADMISSION: &[Self] =
         &[Self::NamespaceObject, Self::Object, Self::OldObject, Self::Request];
 
-    pub(super) const ALL: &[Self] = &[
-        Self::Exceptions,
-        Self::Images,
-        Self::NamespaceObject,
-        Self::Object,
-        Self::OldObject,
-        Self::Params,
-        Self::Request,
-    ];
-
     /// The name that expressions use.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -56,6 +50,17 @@ impl Input {
             Self::Params => "params",
             Self::Images => "images",
             Self::Exceptions => "exceptions",
+        }
+    }
+
+    /// Its type: what Kubernetes knows of its own objects, dyn for everybody's.
+    pub(super) fn type_of(self) -> Type {
+        match self {
+            Self::Object | Self::OldObject | Self::Params => Type::Dyn,
+            Self::Request => Type::Object(&objects::REQUEST),
+            Self::NamespaceObject => Type::Object(&objects::NAMESPACE),
+            Self::Images => Type::map(Type::String, Type::list(Type::String)),
+            Self::Exceptions => Type::Object(&objects::EXCEPTIONS),
         }
     }
 }
@@ -71,5 +76,16 @@ impl Expected {
             (Self::String, type_) => *type_ == Type::String,
             (Self::StringOrNull, type_) => matches!(type_, Type::String | Type::Null),
         }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Anything => "anything",
+            Self::Bool => "bool",
+            Self::String => "string",
+            Self::StringOrNull => "string or null",
+        })
     }
 }

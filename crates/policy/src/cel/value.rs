@@ -143,6 +143,17 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The name of its type, without what it holds.
+    pub(crate) fn type_name(&self) -> String {
+        match self {
+            Self::List(_) => "list".to_owned(),
+            Self::Map(_) => "map".to_owned(),
+            Self::Optional(_) => "optional_type".to_owned(),
+            Self::Type(_) => "type".to_owned(),
+            other => other.type_of().to_string(),
+        }
+    }
+
     /// Its type as `type()` tells it: what a list or a map holds is dyn.
     pub(crate) fn type_of(&self) -> Type {
         match self {

@@ -7,7 +7,7 @@ use super::*;
 fn matcher(constraints: Value) -> Matcher {
     let constraints = serde_json::from_value(constraints).expect("the constraints decode");
     let mut errors = Vec::new();
-    let matcher = Matcher::compile(&constraints, &mut errors);
+    let matcher = Matcher::resources(&constraints, "spec", &mut errors);
     assert!(errors.is_empty(), "{errors:?}");
     matcher
 }
@@ -224,4 +224,36 @@ fn a_selector_that_selects_everything_needs_no_namespace() {
     let matcher = matcher(json!({"resourceRules": [rule(&json!({}))], "namespaceSelector": {}}));
     assert!(!matcher.needs_namespace());
     assert_eq!(matches(&matcher, &request(&json!({}))), Ok(true));
+}
+
+#[test]
+fn an_exact_policy_is_about_no_request_that_was_converted() {
+    let rules = json!([rule(&json!({"apiVersions": ["v1"]}))]);
+    let of =
+        |match_policy: &str| matcher(json!({"matchPolicy": match_policy, "resourceRules": rules}));
+    let requested = |version: &str| {
+        let resource = json!({"group": "apps", "version": version, "resource": "deployments"});
+        request(&json!({"requestResource": resource}))
+    };
+    for (sent, exact) in [(requested("v1"), true), (requested("v1beta1"), false)] {
+        assert_eq!(matches(&of("Exact"), &sent), Ok(exact));
+        assert_eq!(matches(&of("Equivalent"), &sent), Ok(true));
+    }
+    assert_eq!(matches(&of("Exact"), &request(&json!({}))), Ok(true), "nothing says it was");
+}
+
+#[test]
+fn a_name_that_is_yet_to_be_generated_is_known_by_its_beginning() {
+    let named = matcher(json!({"resourceRules": [rule(&json!({"resourceNames": ["web"]}))]}));
+    for (name, generate_name, expected) in [
+        ("web", "", true),
+        ("web-1", "web-", false),
+        ("", "web-", true),
+        ("", "we", false),
+        ("", "", false),
+    ] {
+        let metadata = json!({"metadata": {"generateName": generate_name}});
+        let sent = request(&json!({"name": name, "object": metadata}));
+        assert_eq!(matches(&named, &sent), Ok(expected), "{name} {generate_name}");
+    }
 }

@@ -31,7 +31,7 @@ fn the_first_validation_that_is_not_true_decides() {
     else {
         panic!("an error comes before a failure after it");
     };
-    assert_eq!(message, "spec.validations[1].expression: No such key: spec");
+    assert_eq!(message, "spec.validations[1].expression: no such key: spec");
 }
 
 #[test]
@@ -74,34 +74,41 @@ fn a_failure_carries_the_reason_to_answer_with() {
 
 #[test]
 fn a_false_match_condition_skips_the_policy_whatever_the_others_say() {
-    let of = |conditions: &[&str]| {
+    let of = |failure_policy: &str, conditions: &[&str]| {
         let conditions: Vec<_> = conditions
             .iter()
             .enumerate()
             .map(|(index, expression)| json!({"name": format!("c{index}"), "expression": expression}))
             .collect();
-        let spec = json!({"matchConditions": conditions, "validations": [{"expression": "false"}]});
+        let spec = json!({
+            "failurePolicy": failure_policy, "matchConditions": conditions,
+            "validations": [{"expression": "false"}],
+        });
         judge(&set(spec), &request(json!({}))).expect("the policy is about Pods")
     };
-    assert_eq!(of(&["true", "request.operation == 'CREATE'"]).as_str(), "fail");
-    assert_eq!(of(&["true", "false"]), RuleResult::Skip { because: Skipped::MatchCondition });
-    assert_eq!(
-        of(&["object.nope", "false"]),
-        RuleResult::Skip { because: Skipped::MatchCondition }
-    );
-    assert_eq!(
-        of(&["object.nope", "true"]),
-        RuleResult::Error {
-            message: "spec.matchConditions[c0].expression: No such key: nope".to_owned(),
-            validation: None,
-        }
-    );
+    for open_or_closed in ["Ignore", "Fail"] {
+        let of = |conditions| of(open_or_closed, conditions);
+        assert_eq!(of(&["true", "request.operation == 'CREATE'"]).as_str(), "fail");
+        let unmet = RuleResult::Skip { because: Skipped::MatchCondition };
+        assert_eq!(of(&["true", "false"]), unmet);
+        assert_eq!(of(&["object.nope", "false"]), unmet);
+    }
+    let unknown = ["object.nope == 1", "true"];
+    assert_eq!(of("Ignore", &unknown), RuleResult::Skip { because: Skipped::Unjudged });
+    let RuleResult::Error { message, validation: None } = of("Fail", &unknown) else {
+        panic!("a policy that fails closed says what it could not judge");
+    };
+    assert!(message.starts_with("spec.matchConditions[c0].expression: "), "{message}");
 }
 
 #[test]
-fn a_deletion_has_an_old_object_and_no_object() {
+fn a_state_that_there_is_not_has_no_fields() {
+    let creation = set(json!({"validations": [
+        {"expression": "!has(oldObject.metadata) && object.metadata.name == 'web'"},
+    ]}));
+    assert_eq!(judge(&creation, &request(json!({}))), Some(RuleResult::Pass));
     let set = set(json!({"validations": [
-        {"expression": "object == null && oldObject.metadata.name == 'web'"},
+        {"expression": "!has(object.metadata) && oldObject.metadata.name == 'web'"},
     ]}));
     let deletion = request(json!({
         "operation": "DELETE", "object": null, "oldObject": {"metadata": {"name": "web"}},
@@ -217,7 +224,8 @@ fn a_policy_is_evaluated_once_however_many_of_its_rules_match() {
         rule("*", "*/*"),
     ]);
     let many = compiled("many", json!({"matchConstraints": {"resourceRules": rules}}));
-    let set = PolicySet::new(Origin::Admission, [many, compiled("other", json!({}))], []);
+    let other = compiled("other", json!({"autogen": {"podControllers": {"controllers": []}}}));
+    let set = PolicySet::new(Origin::Admission, [many, other], []);
     let raw = request(json!({}));
     let request = Request::parse(&raw).expect("the request is well-formed");
     let evaluation = evaluate(&set, &request, &SystemClock);
@@ -244,7 +252,8 @@ fn a_set_holds_what_its_origin_evaluates_and_the_latest_of_each_name() {
     let set = PolicySet::new(Origin::Admission, policies, []);
     let rule = set.rules().last().expect("there are two");
     assert_eq!(rule.failure_policy, FailurePolicy::Fail);
-    assert_eq!(rule.rule.resources, ["pods"]);
+    assert_eq!(rule.rule.resources, ["cronjobs"]);
+    assert_eq!(&**rule.needed_by.name(), "autogen-cronjobs");
     assert_eq!(rule.policy.actions(), Actions::from_iter([ValidationAction::Deny]));
 }
 
@@ -269,4 +278,49 @@ fn a_malformed_request_is_refused_by_field() {
     assert_eq!((parsed.sub_resource, parsed.namespace), (None, None));
     assert_eq!(parsed.operation, Operation::Connect);
     assert_eq!(parsed.uid, "3c0bd9ca");
+}
+
+/// What the only policy about the request says, with its annotations.
+fn annotated(spec: Value) -> (RuleResult, Vec<(String, String)>) {
+    let set = set(spec);
+    let raw = request(json!({}));
+    let request = Request::parse(&raw).expect("the request is well-formed");
+    let mut evaluation = evaluate(&set, &request, &SystemClock);
+    let rule = evaluation.outcomes.remove(0).rules.remove(0);
+    let owned = |(key, value): (&str, String)| (key.to_owned(), value);
+    (rule.result, rule.audit_annotations.into_iter().map(owned).collect())
+}
+
+#[test]
+fn annotations_are_made_of_what_was_judged_whether_it_passed_or_not() {
+    let spec = |verdict: &str, value: &str| {
+        json!({
+            "matchConditions": [{"name": "c", "expression": "object.metadata.name == 'web'"}],
+            "variables": [{"name": "who", "expression": "request.userInfo.username"}],
+            "validations": [{"expression": verdict, "message": "no"}],
+            "auditAnnotations": [
+                {"key": "who", "valueExpression": "variables.who"},
+                {"key": "what", "valueExpression": value},
+            ],
+        })
+    };
+    let who = || ("who".to_owned(), "alice".to_owned());
+    for (verdict, expected) in [("true", RuleResult::Pass), ("false", fail("no", 0))] {
+        let what = ("what".to_owned(), "web".to_owned());
+        let judged = annotated(spec(verdict, "' ' + object.metadata.name + ' '"));
+        assert_eq!(judged, (expected.clone(), vec![who(), what]));
+        for nothing in ["null", "''", "'  '"] {
+            assert_eq!(annotated(spec(verdict, nothing)), (expected.clone(), vec![who()]));
+        }
+    }
+    for (verdict, validation) in [("true", None), ("false", Some(0))] {
+        let (result, annotations) = annotated(spec(verdict, "object.nope + ''"));
+        let RuleResult::Error { message, validation: of } = result else {
+            panic!("an annotation has no value");
+        };
+        assert!(message.starts_with("spec.auditAnnotations[1].valueExpression: "), "{message}");
+        assert_eq!((of, annotations.len()), (validation, 0));
+    }
+    let (_, annotations) = annotated(spec("true", "'ä'.lowerAscii() + object.metadata.name"));
+    assert_eq!(annotations[1].1, "äweb");
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use pharos_api::policy::ValidatingPolicy;
+use pharos_api::policy::{PolicyException, ValidatingPolicy};
 use pharos_policy::{
-    CompiledPolicy, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
-    evaluate,
+    CompiledException, CompiledPolicy, Origin, PolicySet, Request, RuleResult, SystemClock,
+    compile_exception, compile_validating_policy, evaluate,
 };
 use serde_json::{Value, json};
 
@@ -32,6 +32,25 @@ pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
 pub(crate) fn compiled(name: &str, spec: Value) -> Arc<CompiledPolicy> {
     let policy = policy(name, spec);
     Arc::new(compile_validating_policy(&policy).expect("the policy compiles"))
+}
+
+/// An exception from the policy, with the given fields of its spec on top.
+pub(crate) fn exception(name: &str, spec: Value) -> Arc<CompiledException> {
+    Arc::new(compile_exception(&raw_exception(name, spec)).expect("the exception compiles"))
+}
+
+/// The same, not compiled.
+pub(crate) fn raw_exception(name: &str, spec: Value) -> PolicyException {
+    let mut exception = json!({
+        "apiVersion": "policies.kyverno.io/v1",
+        "kind": "PolicyException",
+        "metadata": {"name": name, "namespace": "exceptions"},
+        "spec": {"policyRefs": [{"name": "policy", "kind": "ValidatingPolicy"}]},
+    });
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        exception["spec"][field] = value.clone();
+    }
+    serde_json::from_value(exception).expect("the exception decodes")
 }
 
 /// One policy about Pods, in force.

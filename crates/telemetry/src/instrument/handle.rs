@@ -16,8 +16,8 @@ macro_rules! handles {
         /// starts go nowhere.
         #[derive(Clone, Debug)]
         pub struct $Handle {
-            slot: Slot,
-            index: usize,
+            pub(super) slot: Slot,
+            pub(super) index: usize,
         }
 
         impl $Handle {

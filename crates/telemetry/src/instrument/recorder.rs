@@ -1,10 +1,12 @@
 //! What one generation does with a measurement of one instrument.
 
+use std::sync::Arc;
+
 use opentelemetry::KeyValue;
-use opentelemetry::metrics;
+use opentelemetry::metrics::{self, BoundCounter, BoundHistogram};
 
 use crate::carry::StreamAggregation;
-use crate::exemplar::{self, Exemplars, Number};
+use crate::exemplar::{self, Exemplars, Number, Span};
 
 use super::Sieve;
 
@@ -28,11 +30,35 @@ pub(crate) struct Recorder<I> {
     aggregation: StreamAggregation,
 }
 
+/// One series of an instrument of the SDK, found once.
+#[derive(Debug)]
+pub(crate) struct Bound<B> {
+    instrument: B,
+    place: usize,
+    /// What the sieve leaves of the attributes.
+    left: Arc<[KeyValue]>,
+    aggregation: StreamAggregation,
+}
+
 /// What the SDK's instruments have in common.
 pub(crate) trait Measured {
     type Value: Copy + Into<Number>;
 
     fn measure(&self, value: Self::Value, attributes: &[KeyValue]);
+}
+
+/// What those of them that can be bound have in common.
+pub(crate) trait Bind: Measured {
+    type Bound: BoundMeasured<Value = Self::Value>;
+
+    fn bind(&self, attributes: &[KeyValue]) -> Self::Bound;
+}
+
+/// What they are then.
+pub(crate) trait BoundMeasured {
+    type Value: Copy + Into<Number>;
+
+    fn measure(&self, value: Self::Value);
 }
 
 // === impl Recorders ===
@@ -73,6 +99,69 @@ impl<I: Measured> Recorder<I> {
                 exemplars.take(self.place, &self.aggregation, value.into(), left, &span);
             }
         });
+    }
+}
+
+impl<I: Bind> Recorder<I> {
+    /// The series with these attributes, if its measurements count.
+    pub(crate) fn bind(&self, attributes: &Arc<[KeyValue]>) -> Option<Bound<I::Bound>> {
+        let mut bound = None;
+        self.sieve.sift(attributes, |left| {
+            let same = left.len() == attributes.len();
+            let left = if same { Arc::clone(attributes) } else { left.into() };
+            let instrument = self.instrument.bind(&left);
+            let aggregation = self.aggregation.clone();
+            bound = Some(Bound { instrument, place: self.place, left, aggregation });
+        });
+        bound
+    }
+}
+
+// === impl Bound ===
+
+impl<B: BoundMeasured> Bound<B> {
+    /// Counts the measurement. Inside a sampled span it is kept as an exemplar, too.
+    pub(crate) fn record(&self, exemplars: &Exemplars, value: B::Value, span: Option<Span>) {
+        self.instrument.measure(value);
+        if let Some(span) = span {
+            exemplars.take(self.place, &self.aggregation, value.into(), &self.left, &span);
+        }
+    }
+}
+
+// === impl BoundMeasured ===
+
+impl BoundMeasured for BoundCounter<u64> {
+    type Value = u64;
+
+    fn measure(&self, value: u64) {
+        self.add(value);
+    }
+}
+
+impl BoundMeasured for BoundHistogram<f64> {
+    type Value = f64;
+
+    fn measure(&self, value: f64) {
+        self.record(value);
+    }
+}
+
+// === impl Bind ===
+
+impl Bind for metrics::Counter<u64> {
+    type Bound = BoundCounter<u64>;
+
+    fn bind(&self, attributes: &[KeyValue]) -> Self::Bound {
+        self.bind(attributes)
+    }
+}
+
+impl Bind for metrics::Histogram<f64> {
+    type Bound = BoundHistogram<f64>;
+
+    fn bind(&self, attributes: &[KeyValue]) -> Self::Bound {
+        self.bind(attributes)
     }
 }
 

@@ -14,6 +14,19 @@ use super::rights;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const SHOP: &str = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+const CONDITIONAL: &str = "
+apiVersion: policies.kyverno.io/v1
+kind: ValidatingPolicy
+metadata: {name: conditional}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: [CREATE]}
+  matchConditions:
+  - {name: named, expression: \"object.metadata.name.startsWith('a')\"}
+  validations:
+  - {expression: 'true'}
+";
 const VALUES: &str =
     "telemetry: {secretNames: [token, client], configMapNames: [ca], createDefault: false}";
 const OTHER_VALUES: &str = "{crds: {enabled: false}, admission: {exemptNamespaces: [one]}}";
@@ -239,6 +252,18 @@ impl Walk<'_> {
         .await
     }
 
+    /// Waits until this is the first webhook, beside those of policies without conditions.
+    async fn webhook(&self, name: &str) -> anyhow::Result<()> {
+        eventually(&format!("the webhook {name}"), PATIENCE, async || {
+            let all = "jsonpath={.items[*].webhooks[*].name}";
+            let get = ["get", "validatingwebhookconfigurations", "-o", all];
+            let names = self.cluster.kubectl(&get).await.map_err(|error| error.to_string())?;
+            let mut found = names.split(' ').filter(|it| *it != "ignore.validate.pharos.dev");
+            if found.next() == Some(name) { Ok(()) } else { Err(names) }
+        })
+        .await
+    }
+
     /// Waits until both releases have registered their webhooks, or neither.
     async fn registered(&self, expected: &[&str]) -> anyhow::Result<()> {
         eventually(&format!("{expected:?} to be registered"), PATIENCE, async || {
@@ -350,13 +375,16 @@ async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()
     walk.configure(7).await?;
     walk.programmed("one", "2/2").await?;
     walk.policy_in_force().await?;
+    // Match conditions are tried out before they are registered.
+    cluster.apply(CONDITIONAL).await?;
+    walk.webhook("conditional.validatingpolicies.ignore.validate.pharos.dev").await?;
     for policies in ["validatingpolicies", "clusterpolicies"] {
         cluster.kubectl(&["delete", policies, "--all"]).await?;
     }
     for policies in ["namespacedvalidatingpolicies", "policies.kyverno.io"] {
         cluster.kubectl(&["delete", policies, "--all", "-n", "one"]).await?;
     }
-    walk.registered(&[]).await?;
+    walk.webhook("policies.validate.pharos.dev").await?;
 
     let granted = rights::granted(&cluster, &one).await?;
     while !one.replicas.is_empty() {

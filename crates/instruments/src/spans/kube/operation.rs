@@ -9,6 +9,8 @@ use http::{Method, Uri};
 pub(super) struct Operation<'a> {
     pub(super) verb: &'static str,
     pub(super) group: &'a str,
+    /// Empty where the call is about none, or about all of them.
+    pub(super) namespace: &'a str,
     /// The plural name; none for what is no resource, such as `/version`.
     pub(super) resource: Option<&'a str>,
     pub(super) part: Option<&'a str>,
@@ -24,18 +26,19 @@ impl<'a> Operation<'a> {
             ["apis", group, _version, rest @ ..] => (*group, rest),
             _ => ("", &[][..]),
         };
-        let rest = match rest {
+        let (namespace, rest) = match rest {
             // The parts that a Namespace has; anything else below one is a resource in it.
-            ["namespaces", _, "status" | "finalize"] => rest,
-            ["namespaces", _, inside @ ..] if !inside.is_empty() => inside,
-            _ => rest,
+            ["namespaces", _, "status" | "finalize"] => ("", rest),
+            ["namespaces", namespace, inside @ ..] if !inside.is_empty() => (*namespace, inside),
+            _ => ("", rest),
         };
         let watched = uri.query().is_some_and(|query| {
             query.split('&').any(|pair| matches!(pair, "watch" | "watch=true" | "watch=1"))
         });
         let verb = verb(method, watched, rest.len() > 1);
         let (resource, part) = (rest.first().copied(), rest.get(2).copied());
-        Self { verb: if resource.is_some() { verb } else { "other" }, group, resource, part }
+        let verb = if resource.is_some() { verb } else { "other" };
+        Self { verb, group, namespace, resource, part }
     }
 
     pub(super) fn span_name(&self) -> String {

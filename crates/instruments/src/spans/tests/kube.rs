@@ -1,12 +1,10 @@
 //! Calls to the API server.
 
-use opentelemetry::context::FutureExt as _;
-
 use super::*;
 
-async fn ask(spans: Spans, status: Result<u16, &'static str>) -> Option<String> {
+async fn ask(instruments: &Instruments, status: Result<u16, &'static str>) -> Option<String> {
     let (seen, mut traceparent) = tokio::sync::mpsc::channel(1);
-    let client = spans.kube_layer().layer(service_fn(move |request: Request<()>| {
+    let client = instruments.kube_layer().layer(service_fn(move |request: Request<()>| {
         let seen = seen.clone();
         async move {
             let header = request.headers().get("traceparent").cloned();
@@ -24,11 +22,10 @@ async fn ask(spans: Spans, status: Result<u16, &'static str>) -> Option<String> 
 #[tokio::test]
 async fn a_call_within_a_trace_has_a_span_and_carries_it_on() {
     let (instruments, kept) = scene();
-    let spans = instruments.spans();
-    let parent = start(spans, HEADERS, CALLED).unwrap();
-    let carried = parent.within(ask(spans.clone(), Ok(200))).await.unwrap();
-    parent.within(ask(spans.clone(), Ok(404))).await;
-    parent.within(ask(spans.clone(), Err("refused"))).await;
+    let parent = start(instruments.spans(), HEADERS, CALLED).unwrap();
+    let carried = within(&parent, ask(&instruments, Ok(200))).await.unwrap();
+    within(&parent, ask(&instruments, Ok(404))).await;
+    within(&parent, ask(&instruments, Err("refused"))).await;
     parent.end(StatusCode::OK, None);
 
     let spans = kept.take();
@@ -49,6 +46,6 @@ async fn a_call_within_a_trace_has_a_span_and_carries_it_on() {
 #[tokio::test]
 async fn a_call_outside_of_any_trace_is_left_alone() {
     let (instruments, kept) = scene();
-    assert_eq!(ask(instruments.spans().clone(), Ok(200)).await, None);
+    assert_eq!(ask(&instruments, Ok(200)).await, None);
     assert!(kept.take().is_empty());
 }

@@ -109,7 +109,8 @@ fn sum(verdicts: &Verdicts) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::documents::{Broken, Skipped};
+    use super::super::documents::Skipped;
+    use crate::documents::Broken;
     use super::super::verdict::Probed;
     use super::*;
     use pharos_api::telemetryconfig::{Component, Signal};

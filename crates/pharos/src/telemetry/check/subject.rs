@@ -17,7 +17,7 @@ use pharos_telemetry::config::Config;
 use pharos_telemetry::{Catalogue, Identity, Pipeline, Reloader};
 use serde_json::Value;
 
-use super::documents::Document;
+use crate::documents::Document;
 use super::schema::violations;
 use super::verdict::{Finding, Severity};
 

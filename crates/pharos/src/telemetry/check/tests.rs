@@ -1,5 +1,5 @@
 use super::*;
-use documents::Document;
+use crate::documents::Document;
 use kube::client::Body;
 use serde_json::{Value, json};
 use std::convert::Infallible;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use pharos_api::telemetryconfig::{Component, Signal};
 use serde::Serialize;
 
-use super::documents::{Broken, Skipped};
+use super::documents::Skipped;
+use crate::documents::Broken;
 
 /// All that a check has to say.
 #[derive(Debug, Default, Serialize)]

@@ -23,8 +23,7 @@ pub(super) fn call_within<'a>(
     name: &str,
     arguments: &[Value<'a>],
 ) -> Result<Value<'a>, Fault> {
-    let mut library = Library::default();
-    library.extend();
+    let library = Library::shared();
     let takes = |parameters: &[Type]| {
         parameters.len() == arguments.len()
             && parameters.iter().zip(arguments).all(|(parameter, value)| accepts(parameter, value))

@@ -3,6 +3,7 @@
 use std::thread;
 
 use super::*;
+use crate::cel::library::Style;
 
 /// Runs a test on a stack as small as those of a server's threads.
 fn on_a_small_stack(test: impl FnOnce() + Send) {
@@ -233,15 +234,17 @@ impl Dice {
 fn no_value_makes_a_function_or_an_operator_panic() {
     let binary = ["+", "-", "*", "/", "%", "==", "!=", "<", ">=", "in", "&&", "||"];
     let operators = binary.map(|operator| format!("object.a {operator} object.b"));
-    let globals = env::GLOBAL.iter().flat_map(|(name, counts)| {
-        counts
-            .iter()
-            .map(move |count| format!("{name}({})", ["object.a", "object.b"][..*count].join(",")))
-    });
-    let members = env::MEMBER.iter().flat_map(|(name, counts)| {
-        counts.iter().map(move |count| {
-            let arguments = ["object.b", "object.c", "object.a"][..*count].join(",");
-            format!("object.a.{name}({arguments})")
+    let library = Library::shared();
+    let calls = library.functions().flat_map(|(name, overloads)| {
+        overloads.iter().map(move |overload| {
+            let arguments = ["object.a", "object.b", "object.c", "object.a", "object.b"];
+            let arguments = &arguments[..overload.parameters.len()];
+            match (overload.style, arguments) {
+                (Style::Member, [receiver, rest @ ..]) => {
+                    format!("{receiver}.{name}({})", rest.join(","))
+                }
+                (_, arguments) => format!("{name}({})", arguments.join(",")),
+            }
         })
     });
     let others = [
@@ -266,12 +269,8 @@ fn no_value_makes_a_function_or_an_operator_panic() {
         "object.a.exists_one(x, x in object.b)",
         "bytes(object.a) == base64.decode(object.b)",
     ];
-    let sources: Vec<String> = operators
-        .into_iter()
-        .chain(globals)
-        .chain(members)
-        .chain(others.map(String::from))
-        .collect();
+    let sources: Vec<String> =
+        operators.into_iter().chain(calls).chain(others.map(String::from)).collect();
     let mut compiler = Compiler::default();
     let expressions: Vec<_> = sources
         .iter()

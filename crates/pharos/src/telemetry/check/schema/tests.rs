@@ -1,4 +1,4 @@
-use super::super::documents::Document;
+use crate::documents::Document;
 use super::super::subject::{Inspector, Readings, Subject};
 use super::*;
 use jiff::Timestamp;

@@ -21,7 +21,7 @@ struct Subject<'a> {
 /// rule would refuse all policies. Selectors and names cannot be united: each policy applies its
 /// own.
 pub(super) fn union<'a>(
-    rules: impl Iterator<Item = &'a NamedRuleWithOperations>,
+    rules: impl IntoIterator<Item = &'a NamedRuleWithOperations>,
 ) -> Vec<RuleWithOperations> {
     let mut union: BTreeMap<Subject<'_>, BTreeSet<&str>> = BTreeMap::new();
     for rule in rules {
@@ -94,3 +94,6 @@ impl<'a> Subject<'a> {
         (!is_empty).then_some(Self { groups, versions, resources, scope })
     }
 }
+
+#[cfg(test)]
+mod tests;

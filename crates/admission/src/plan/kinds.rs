@@ -1,0 +1,113 @@
+//! From kinds, as ClusterPolicies name them, to the resources that the API server serves. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pharos_api::policy::{NamedRuleWithOperations, OperationType};
+use pharos_cluster::discovery::{Resource, Resources};
+use pharos_policy::KindPattern;
+
+use crate::wildcard::matches;
+
+/// Rules for the resources that any of these patterns names, as far as they are served now.
+pub(super) fn resolved(
+    patterns: &[KindPattern],
+    resources: &Resources,
+) -> Vec<NamedRuleWithOperations> {
+    if patterns.iter().any(names_everything) {
+        return vec![rule("*", "*", ["*/*".to_owned()].into())];
+    }
+    let mut named: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
+    for (group, version, plural, resource) in resources.iter() {
+        let about =
+            patterns.iter().filter(|it| matches(&it.group, group) && matches(&it.version, version));
+        let names = about.flat_map(|pattern| named_by(pattern, plural, resource));
+        let names: BTreeSet<_> = names.collect();
+        if !names.is_empty() {
+            named.entry((group, version)).or_default().extend(names);
+        }
+    }
+    let rules = named.into_iter();
+    rules.map(|((group, version), names)| rule(group, version, names)).collect()
+}
+
+fn names_everything(KindPattern { group, version, kind, .. }: &KindPattern) -> bool {
+    [group, version, kind].into_iter().all(|part| part == "*")
+}
+
+/// The resource or those of its parts that a pattern names.
+fn named_by(pattern: &KindPattern, plural: &str, resource: &Resource) -> Vec<String> {
+    if pattern.sub_resource.is_empty() {
+        let whole = matches(&pattern.kind, &resource.kind).then(|| plural.to_owned());
+        return whole.into_iter().collect();
+    }
+    // A part may be named by the kind of what it is a part of, or by the kind that is written to it.
+    let parts = resource.subresources.iter().filter(|(part, written)| {
+        let kind = matches(&pattern.kind, &resource.kind) || matches(&pattern.kind, written);
+        kind && matches(&pattern.sub_resource, part)
+    });
+    parts.map(|(part, _)| format!("{plural}/{part}")).collect()
+}
+
+fn rule(group: &str, version: &str, resources: BTreeSet<String>) -> NamedRuleWithOperations {
+    NamedRuleWithOperations {
+        api_groups: vec![group.to_owned()],
+        api_versions: vec![version.to_owned()],
+        resources: resources.into_iter().collect(),
+        operations: vec![OperationType::All],
+        ..NamedRuleWithOperations::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn served() -> Resources {
+        let of = |plural: &str, kind: &str, parts: &[(&str, &str)]| {
+            let parts = parts
+                .iter()
+                .map(|(part, kind)| json!({"subresource": part, "responseKind": {"kind": kind}}));
+            let parts: Vec<_> = parts.collect();
+            json!({"resource": plural, "responseKind": {"kind": kind}, "subresources": parts})
+        };
+        let pods = of("pods", "Pod", &[("exec", "PodExecOptions"), ("status", "Pod")]);
+        let deployments = of("deployments", "Deployment", &[("scale", "Scale")]);
+        let groups = json!([
+            {"metadata": {}, "versions": [{"version": "v1", "resources": [pods]}]},
+            {"metadata": {"name": "apps"}, "versions": [
+                {"version": "v1", "resources": [deployments.clone(), of("daemonsets", "DaemonSet", &[])]},
+                {"version": "v1beta1", "resources": [deployments]},
+            ]},
+        ]);
+        serde_json::from_value::<Vec<_>>(groups).unwrap().into_iter().collect()
+    }
+
+    fn lines(pattern: [&str; 4]) -> Vec<String> {
+        let [group, version, kind, sub_resource] = pattern.map(str::to_owned);
+        let pattern = KindPattern { group, version, kind, sub_resource };
+        let rules = resolved(&[pattern], &served());
+        let line = |rule: &NamedRuleWithOperations| {
+            format!("{}/{}/{}", rule.api_groups[0], rule.api_versions[0], rule.resources.join(","))
+        };
+        rules.iter().map(line).collect()
+    }
+
+    #[test]
+    fn kinds_are_resolved_to_what_is_served() {
+        let cases: [([&str; 4], &[&str]); 9] = [
+            (["*", "*", "Pod", ""], &["/v1/pods"]),
+            (["", "v1", "Pod", ""], &["/v1/pods"]),
+            (["apps", "*", "Deployment", ""], &["apps/v1/deployments", "apps/v1beta1/deployments"]),
+            (["apps", "v1", "D*", ""], &["apps/v1/daemonsets,deployments"]),
+            (["*", "*", "Pod", "exec"], &["/v1/pods/exec"]),
+            (["*", "*", "PodExecOptions", "*"], &["/v1/pods/exec"]),
+            (["*", "v1", "*", "scale"], &["apps/v1/deployments/scale"]),
+            (["*", "*", "*", ""], &["*/*/*/*"]),
+            (["*", "*", "Unheard", ""], &[]),
+        ];
+        for (pattern, expected) in cases {
+            assert_eq!(lines(pattern), expected, "{pattern:?}");
+        }
+    }
+}
