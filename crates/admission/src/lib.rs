@@ -14,6 +14,7 @@ mod enforce;
 mod error;
 mod events;
 mod inspect;
+mod inventory;
 mod namespaces;
 mod pace;
 mod plan;

@@ -18,6 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use kube::api::DynamicObject;
+use pharos_instruments::PolicyKind;
 use pharos_policy::{Evaluation, Request, StatusReason};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -66,6 +67,9 @@ impl PolicyWebhook {
         let document = Arc::new(review::parse(&body)?);
         drop(body);
         let request = review::request(&document)?;
+        if let Some((version, kind)) = deprecated(&request) {
+            self.facts.deprecated(version, kind);
+        }
         let subject = self.facts.begin(&request);
         let verdict = subject.within(self.verdict(document.clone())).await;
         let answer = Json(review::answer(&request, &verdict)).into_response();
@@ -93,6 +97,18 @@ impl PolicyWebhook {
             }
         }
     }
+}
+
+/// What is to be stored, if it is of a kind that Kyverno gives up. A name that somebody made up is
+/// none of its versions.
+fn deprecated(request: &Request<'_>) -> Option<(&'static str, PolicyKind)> {
+    let kind = match (request.kind.group, request.kind.kind) {
+        ("kyverno.io", "ClusterPolicy") => PolicyKind::ClusterPolicy,
+        ("kyverno.io", "Policy") => PolicyKind::Policy,
+        _ => return None,
+    };
+    let version = ["v1", "v2beta1"].into_iter().find(|it| *it == request.kind.version)?;
+    Some((version, kind))
 }
 
 /// What is said about an object that is to be stored.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pharos_api::policy::ValidationAction;
 use pharos_instruments::{
-    AdmissionReviewFacts, Answer, BackgroundMode, Because, Instruments, Operation, PolicyFacts,
-    PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts, Subject, Target,
+    AdmissionReviewFacts, Answer, BackgroundMode, Because, ChangeType, Instruments, Operation,
+    PolicyFacts, PolicyInfo, PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts, Subject, Target,
     ValidationMode, Webhook,
 };
 use pharos_policy::{
@@ -31,6 +31,12 @@ pub(crate) trait Facts: Send + Sync {
     }
     fn review(&self, subject: &Subject, facts: &AdmissionReviewFacts<'_>);
     fn refusal(&self, reason: &'static str);
+    /// What became of a policy.
+    fn policy_changed(&self, _policy: &PolicyFacts<'_>, _change: ChangeType) {}
+    /// Which policies there are now.
+    fn policies(&self, _policies: Vec<PolicyInfo>) {}
+    /// A policy of a deprecated kind that is to be stored, in this version.
+    fn deprecated(&self, _version: &'static str, _kind: PolicyKind) {}
     /// An Event that was not published; the reason is from a closed set.
     fn event_dropped(&self, _reason: &'static str) {}
 }
@@ -59,6 +65,18 @@ impl Facts for Instruments {
 
     fn refusal(&self, reason: &'static str) {
         self.record_refusal(reason);
+    }
+
+    fn policy_changed(&self, policy: &PolicyFacts<'_>, change: ChangeType) {
+        self.record_policy_change(policy, change);
+    }
+
+    fn policies(&self, policies: Vec<PolicyInfo>) {
+        self.set_policies(policies);
+    }
+
+    fn deprecated(&self, version: &'static str, kind: PolicyKind) {
+        self.record_deprecated_request(version, kind, "");
     }
 
     fn event_dropped(&self, _reason: &'static str) {

@@ -32,7 +32,9 @@ use crate::server::{self, Patience, Server};
 use crate::target::WebhookTarget;
 use crate::tasks::Tasks;
 use crate::webhook_configuration::{self, Places, Registration};
-use crate::{configuration, namespaces, policies, policy_review, readiness, roles, serving, tls};
+use crate::{
+    configuration, inventory, namespaces, policies, policy_review, readiness, roles, serving, tls,
+};
 
 /// What the command line says about the webhook.
 #[derive(Clone, Debug)]
@@ -144,7 +146,8 @@ impl Admission {
         let whose = self.options.policy_status;
         let policy_webhook = policy_review::router(webhook.clone(), self.facts, whose);
         let router = server::parting(routes::router(&webhook, policy_webhook), leaving.clone());
-        let mut server = Server::start(listener, means.tls, router, self.instruments, Patience::DEFAULT)?;
+        let mut server =
+            Server::start(listener, means.tls, router, self.instruments, Patience::DEFAULT)?;
         let Options { listen, target, shutdown_delay, .. } = self.options;
         tracing::info!(%listen, %target, "the webhook listens");
 
@@ -266,6 +269,8 @@ impl Admission {
             served: served.clone(),
             view: views.configuration.clone(),
         };
+        let keep = inventory::keep(policies.clone(), self.facts.clone());
+        tasks.spawn("tells of policies", keep);
         tasks.spawn(
             "judges readiness",
             readiness::keep(sources, self.readiness.clone(), leaving.clone()),

@@ -10,12 +10,16 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use pharos_admission::{TargetError, WebhookService, WebhookTarget, WebhookUrl};
 use pharos_api::telemetryconfig::Component;
 
+pub(crate) mod apply;
 pub(crate) mod policies;
 pub(crate) mod telemetry;
+pub(crate) mod test;
 pub(crate) mod webhooks;
 
+use apply::{APPLY_AFTER, ApplyArguments};
 use policies::{PolicyArguments, PolicyCommand};
 use telemetry::TelemetryCommand;
+use test::{TEST_AFTER, TestArguments};
 use webhooks::WebhooksCommand;
 
 /// The port of the webhook's Service unless told otherwise.
@@ -44,6 +48,12 @@ pub(crate) enum Command {
     /// Check TelemetryConfigs before they are applied, and show what comes of them.
     #[command(subcommand)]
     Telemetry(TelemetryCommand),
+    /// Run Kyverno's policy tests with the engine that admission runs on.
+    #[command(after_help = TEST_AFTER)]
+    Test(TestArguments),
+    /// Say what policies would say about manifests, without a cluster.
+    #[command(after_help = APPLY_AFTER)]
+    Apply(ApplyArguments),
 }
 
 #[derive(Args, Debug)]

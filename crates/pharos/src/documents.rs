@@ -62,6 +62,16 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Documents> {
     Ok(documents)
 }
 
+/// Reads documents that must all be sound.
+pub(crate) fn read_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Document>> {
+    let read = read(paths)?;
+    if let Some(Broken { file, line, message }) = read.broken.first() {
+        let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+        bail!("{file}{line}: {message}");
+    }
+    Ok(read.documents)
+}
+
 /// The text of a file that is not larger than a manifest may be.
 fn text(file: &Path) -> anyhow::Result<Vec<u8>> {
     let name = file.display();

@@ -54,12 +54,7 @@ impl Circumstances {
         policies.iter().map(|policy| self.judge_by(policy, object, asked_for)).collect()
     }
 
-    fn judge_by(
-        &self,
-        policy: &Policy,
-        object: &Object,
-        asked_for: Option<Operation>,
-    ) -> Verdict {
+    fn judge_by(&self, policy: &Policy, object: &Object, asked_for: Option<Operation>) -> Verdict {
         // Kyverno reads the values of one object for its older kinds only.
         let of_object = || match policy.id().is_ruleless() {
             true => None,

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use pharos_api::policy::cluster_policy::ApplyRules;
 use pharos_api::policy::{
     AutogenStatus, Evaluation, EvaluationMode, NamespacedValidatingPolicy, PolicyException, Toggle,
     ValidatingPolicy, ValidatingPolicySpec, ValidationAction, WebhookConfiguration,
@@ -19,7 +20,7 @@ use crate::exception::CompiledException;
 use crate::kind::{PolicyKey, PolicyKind};
 use crate::matching::Matcher;
 use crate::policy::{CompiledPolicy, Origin};
-use crate::rule::{Registration, Rule, RuleSource};
+use crate::rule::{OnError, Registration, Rule, RuleSource};
 
 pub(crate) use rule::{INPUTS, RuleCompilation};
 
@@ -101,6 +102,7 @@ fn compile(
             .unwrap_or_default(),
         match_conditions: spec.match_conditions.clone(),
         actions: actions(&spec.validation_actions),
+        apply_rules: ApplyRules::All,
         rules,
         autogen: AutogenStatus { configs: configs.collect() },
     })
@@ -164,7 +166,9 @@ impl Compilation {
             name: name.into(),
             source,
             actions: actions(validation_actions),
+            overrides: Vec::new(),
             failure_policy: failure_policy.unwrap_or_default(),
+            on_error: OnError::Error,
             matcher,
             registration: Registration::Resources(constraints.resource_rules),
             body: body?,

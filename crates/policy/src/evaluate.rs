@@ -5,15 +5,17 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use pharos_api::policy::cluster_policy::ApplyRules;
 use serde_json::{Map, Value};
 
 use crate::actions::Actions;
 use crate::cel::{Inputs, NamespaceObject};
 use crate::clock::Clock;
 use crate::exception::CompiledException;
+use crate::kind::PolicyKind;
 use crate::policy::{CompiledPolicy, StatusReason};
 use crate::request::Request;
-use crate::rule::Rule;
+use crate::rule::{OnError, Rule};
 use crate::set::PolicySet;
 
 use judge::Judge;
@@ -110,9 +112,16 @@ pub fn evaluate<'p>(
     request: &Request<'_>,
     clock: &dyn Clock,
 ) -> Evaluation<'p> {
-    let inputs = inputs(request);
-    let outcome = |(policy, exceptions)| {
-        let rules = outcomes(policy, exceptions, request, &Judge { inputs: &inputs, clock });
+    let to_validating_policies = inputs(request, state);
+    let to_cluster_policies = inputs(request, |object| object);
+    let outcome = |(policy, exceptions): (&'p CompiledPolicy, _)| {
+        let inputs = match policy.kind() {
+            PolicyKind::ValidatingPolicy | PolicyKind::NamespacedValidatingPolicy => {
+                &to_validating_policies
+            }
+            PolicyKind::ClusterPolicy | PolicyKind::Policy => &to_cluster_policies,
+        };
+        let rules = outcomes(policy, exceptions, request, &Judge { inputs, clock });
         let (first, last) = (rules.first()?, rules.last()?);
         let started = first.started;
         let elapsed = last.started.saturating_duration_since(started) + last.elapsed;
@@ -121,7 +130,7 @@ pub fn evaluate<'p>(
     Evaluation { outcomes: policies.about(request.resource).filter_map(outcome).collect() }
 }
 
-fn inputs<'r>(request: &Request<'r>) -> Inputs<'r> {
+fn inputs<'r>(request: &Request<'r>, state: fn(&'r Value) -> &'r Value) -> Inputs<'r> {
     let namespace = match (request.namespace, request.namespace_object) {
         // Its own namespace is what the request is about.
         _ if request.is_namespace() => NamespaceObject::None,
@@ -133,7 +142,7 @@ fn inputs<'r>(request: &Request<'r>) -> Inputs<'r> {
 }
 
 /// A state of an object as Kyverno shows it: where there is none, it has no fields, so that policies
-/// can ask for them with `has`. To the API server's own policies it is null.
+/// can ask for them with `has`. To the API server's own policies, and to ClusterPolicies, it is null.
 fn state(object: &Value) -> &Value {
     if object.is_null() { &ABSENT } else { object }
 }
@@ -162,8 +171,12 @@ fn outcomes<'p>(
         let started = judge.clock.instant();
         let judged = match unmatched {
             Some(result) => result.into(),
-            None => judge.judge(rule, exceptions),
+            None => match rule.on_error {
+                OnError::Error => judge.judge(rule, exceptions),
+                OnError::Fail => judge.judge(rule, exceptions).without_error(),
+            },
         };
+        let is_applied = matches!(judged.result, RuleResult::Pass | RuleResult::Fail { .. });
         outcomes.push(RuleOutcome {
             rule,
             result: judged.result,
@@ -174,6 +187,9 @@ fn outcomes<'p>(
             elapsed: judge.clock.instant().saturating_duration_since(started),
             steps: judged.steps,
         });
+        if is_applied && policy.apply_rules == ApplyRules::One {
+            break;
+        }
     }
     outcomes
 }

@@ -16,6 +16,7 @@ mod actions;
 mod autogen;
 mod cel;
 mod clock;
+mod cluster_policy;
 mod compile;
 mod error;
 mod evaluate;
@@ -26,10 +27,12 @@ mod policy;
 mod request;
 mod rule;
 mod set;
+pub mod wildcard;
 
 pub use actions::Actions;
 pub use cel::{Position, Reason};
 pub use clock::{Clock, SystemClock};
+pub use cluster_policy::{compile_cluster_policy, compile_policy, generated_rules};
 pub use compile::{
     compile_exception, compile_namespaced_validating_policy, compile_validating_policy,
 };
@@ -38,6 +41,8 @@ pub use evaluate::{Evaluation, PolicyOutcome, RuleOutcome, RuleResult, Skipped, 
 pub use exception::CompiledException;
 pub use kind::{PolicyKey, PolicyKind};
 pub use policy::{CompiledPolicy, Origin, StatusReason};
-pub use request::{GroupVersionKind, GroupVersionResource, MalformedRequest, Operation, Request};
-pub use rule::{Autogen, KindPattern, Registration, Rule, RuleSource};
-pub use set::{PolicySet, RegisteredRule};
+pub use request::{
+    GroupVersionKind, GroupVersionResource, MalformedRequest, Operation, Request, UserRoles,
+};
+pub use rule::{Autogen, KindPattern, RegisteredKind, Registration, Rule, RuleSource};
+pub use set::{NeededKind, PolicySet, RegisteredRule};

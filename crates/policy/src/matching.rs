@@ -5,6 +5,7 @@
 
 use pharos_api::policy::MatchResources;
 
+use crate::cluster_policy::{Filters, Unknown};
 use crate::error::CompileError;
 use crate::request::Request;
 
@@ -15,18 +16,30 @@ mod resources;
 mod selector;
 
 pub(crate) use resource_rule::Term;
+pub(crate) use selector::Selector;
 
 /// What a rule is about.
 #[derive(Debug)]
 pub(crate) enum Matcher {
     /// Operations on resources.
     Resources(Resources),
+    /// Kinds, and who asks.
+    Filters(Filters),
 }
 
 /// The labels of the request's namespace are asked for, and nobody knows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("spec.matchConstraints.namespaceSelector: the request's namespace is not known")]
 pub(crate) struct UnknownNamespace;
+
+/// Why nobody can say whether a rule is about a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Undecided {
+    #[error(transparent)]
+    Resources(#[from] UnknownNamespace),
+    #[error(transparent)]
+    Filters(#[from] Unknown),
+}
 
 // === impl Matcher ===
 
@@ -41,9 +54,10 @@ impl Matcher {
     }
 
     /// Whether the rule is about the request.
-    pub(crate) fn matches(&self, request: &Request<'_>) -> Result<bool, UnknownNamespace> {
+    pub(crate) fn matches(&self, request: &Request<'_>) -> Result<bool, Undecided> {
         match self {
-            Self::Resources(resources) => resources.matches(request),
+            Self::Resources(resources) => Ok(resources.matches(request)?),
+            Self::Filters(filters) => Ok(filters.matches(request)?),
         }
     }
 
@@ -51,6 +65,8 @@ impl Matcher {
     pub(crate) fn keys(&self) -> Vec<(&Term, &Term)> {
         match self {
             Self::Resources(resources) => resources.keys().collect(),
+            // Which resources are of a kind is not known here.
+            Self::Filters(_) => vec![(&Term::All, &Term::All)],
         }
     }
 
@@ -58,6 +74,15 @@ impl Matcher {
     pub(crate) fn needs_namespace(&self) -> bool {
         match self {
             Self::Resources(resources) => resources.needs_namespace(),
+            Self::Filters(filters) => filters.needs_namespace(),
+        }
+    }
+
+    /// Whether the roles of the user decide.
+    pub(crate) fn needs_roles(&self) -> bool {
+        match self {
+            Self::Resources(_) => false,
+            Self::Filters(filters) => filters.needs_roles(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pharos_api::policy::cluster_policy::ApplyRules;
 use pharos_api::policy::{AutogenStatus, FailurePolicy, MatchCondition, MatchPolicy};
 
 use crate::actions::Actions;
@@ -20,6 +21,7 @@ pub struct CompiledPolicy {
     pub(crate) match_policy: MatchPolicy,
     pub(crate) match_conditions: Vec<MatchCondition>,
     pub(crate) actions: Actions,
+    pub(crate) apply_rules: ApplyRules,
     pub(crate) rules: Vec<Rule>,
     pub(crate) autogen: AutogenStatus,
 }
@@ -118,6 +120,11 @@ impl CompiledPolicy {
     /// What was generated for the controllers of Pods, as the policy's status shows it.
     pub fn autogen(&self) -> &AutogenStatus {
         &self.autogen
+    }
+
+    /// Whether evaluating it takes knowing the roles of the user.
+    pub fn needs_roles(&self) -> bool {
+        self.rules.iter().any(|rule| rule.matcher.needs_roles())
     }
 
     /// Whether evaluating it takes knowing the request's namespace.

@@ -29,6 +29,13 @@ pub struct Request<'a> {
     pub object: &'a Value,
     /// The object before; null for a creation.
     pub old_object: &'a Value,
+    /// The kind of what `resource` names. It is `kind`, but for parts of a resource that carry
+    /// objects of their own: `pods/exec` carries PodExecOptions, and is about a Pod. Those of
+    /// Kubernetes' own resources are known here; the caller may know others by discovery.
+    pub resource_kind: GroupVersionKind<'a>,
+    /// The roles of whoever asks, if the caller knows them. A policy that asks about roles which are
+    /// not known cannot be evaluated; [`crate::PolicySet::needs_roles`] says when to look.
+    pub user_roles: Option<UserRoles<'a>>,
     /// The Namespace object, if the caller knows it. A policy that asks about a namespace which is
     /// not known cannot be evaluated; [`crate::PolicySet::needs_namespace`] says when to look.
     pub namespace_object: Option<&'a Value>,
@@ -64,6 +71,15 @@ pub struct GroupVersionResource<'a> {
     pub resource: &'a str,
 }
 
+/// The roles that are bound to a user, or to a group of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserRoles<'a> {
+    /// Roles, as `namespace:name`.
+    pub roles: &'a [String],
+    /// ClusterRoles, by their names.
+    pub cluster_roles: &'a [String],
+}
+
 /// Why a request cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MalformedRequest {
@@ -85,21 +101,26 @@ impl<'a> Request<'a> {
         let text = |pointer, field| string(raw, pointer).ok_or(MalformedRequest::NotAString(field));
         let non_empty = |pointer| string(raw, pointer).filter(|text| !text.is_empty());
         let operation = text("/operation", "operation")?;
+        let kind = GroupVersionKind {
+            group: text("/kind/group", "kind.group")?,
+            version: text("/kind/version", "kind.version")?,
+            kind: text("/kind/kind", "kind.kind")?,
+        };
+        let resource = GroupVersionResource {
+            group: text("/resource/group", "resource.group")?,
+            version: text("/resource/version", "resource.version")?,
+            resource: text("/resource/resource", "resource.resource")?,
+        };
+        let sub_resource = non_empty("/subResource");
         Ok(Self {
             uid: text("/uid", "uid")?,
             operation: Operation::parse(operation).ok_or(MalformedRequest::UnknownOperation)?,
-            kind: GroupVersionKind {
-                group: text("/kind/group", "kind.group")?,
-                version: text("/kind/version", "kind.version")?,
-                kind: text("/kind/kind", "kind.kind")?,
-            },
-            resource: GroupVersionResource {
-                group: text("/resource/group", "resource.group")?,
-                version: text("/resource/version", "resource.version")?,
-                resource: text("/resource/resource", "resource.resource")?,
-            },
-            request_resource: resource(raw, "/requestResource"),
-            sub_resource: non_empty("/subResource"),
+            kind,
+            resource,
+            request_resource: resource_of(raw, "/requestResource"),
+            sub_resource,
+            resource_kind: sub_resource.and(owner(resource)).unwrap_or(kind),
+            user_roles: None,
             name: string(raw, "/name").unwrap_or_default(),
             namespace: non_empty("/namespace"),
             object: raw.get("object").unwrap_or(&NULL),
@@ -126,13 +147,30 @@ impl<'a> Request<'a> {
     }
 }
 
-fn resource<'a>(raw: &'a Value, pointer: &str) -> Option<GroupVersionResource<'a>> {
+fn resource_of<'a>(raw: &'a Value, pointer: &str) -> Option<GroupVersionResource<'a>> {
     let resource = raw.pointer(pointer)?;
     Some(GroupVersionResource {
         group: string(resource, "/group")?,
         version: string(resource, "/version")?,
         resource: string(resource, "/resource")?,
     })
+}
+
+/// The kind of a resource of Kubernetes' own whose parts carry objects of other kinds.
+fn owner<'a>(resource: GroupVersionResource<'a>) -> Option<GroupVersionKind<'a>> {
+    let GroupVersionResource { group, version, resource } = resource;
+    let kind = match (group, resource) {
+        ("", "pods") => "Pod",
+        ("", "nodes") => "Node",
+        ("", "services") => "Service",
+        ("", "serviceaccounts") => "ServiceAccount",
+        ("", "replicationcontrollers") => "ReplicationController",
+        ("apps", "deployments") => "Deployment",
+        ("apps", "replicasets") => "ReplicaSet",
+        ("apps", "statefulsets") => "StatefulSet",
+        _ => return None,
+    };
+    Some(GroupVersionKind { group, version, kind })
 }
 
 fn string<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {

@@ -6,9 +6,10 @@ use pharos_api::policy::{FailurePolicy, NamedRuleWithOperations};
 
 use crate::actions::Actions;
 use crate::cel::{Expression, Program};
+use crate::cluster_policy::ActionOverride;
 use crate::matching::Matcher;
 use crate::policy::StatusReason;
-use crate::request::Request;
+use crate::request::{Operation, Request};
 
 /// A rule. A ValidatingPolicy has one that was written, without a name, and up to two that are
 /// generated from it; of those, at most one is about a request. A ClusterPolicy has many, and each is
@@ -18,10 +19,13 @@ pub struct Rule {
     pub(crate) name: Arc<str>,
     pub(crate) source: RuleSource,
     pub(crate) actions: Actions,
+    /// Other actions for some requests; the first that is about one counts.
+    pub(crate) overrides: Vec<ActionOverride>,
     pub(crate) matcher: Matcher,
     /// What a webhook must be registered for.
     pub(crate) registration: Registration,
     pub(crate) failure_policy: FailurePolicy,
+    pub(crate) on_error: OnError,
     pub(crate) body: RuleBody,
 }
 
@@ -32,6 +36,15 @@ pub(crate) struct RuleBody {
     pub(crate) conditions: Vec<Condition>,
     pub(crate) validations: Vec<Validation>,
     pub(crate) annotations: Vec<Annotation>,
+}
+
+/// What it means that expressions of a rule cannot be evaluated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnError {
+    /// An error, of which the policy's `failurePolicy` decides.
+    Error,
+    /// A failure like any other, as rules of ClusterPolicies have it.
+    Fail,
 }
 
 /// Where a rule comes from.
@@ -58,7 +71,16 @@ pub enum Registration {
     /// Operations on resources, as they were written.
     Resources(Vec<NamedRuleWithOperations>),
     /// Kinds, whose resources only the API server's discovery knows.
-    Kinds(Vec<KindPattern>),
+    Kinds(Vec<RegisteredKind>),
+}
+
+/// A kind, and what is done to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredKind {
+    /// The kind.
+    pub kind: KindPattern,
+    /// The operations, each once.
+    pub operations: Vec<Operation>,
 }
 
 /// A kind as a ClusterPolicy names it: every part may hold `*` and `?`.
@@ -128,6 +150,14 @@ impl Rule {
         &self.registration
     }
 
+    /// The kinds that a webhook must be registered for; none where the rule is about resources.
+    pub fn kinds(&self) -> &[RegisteredKind] {
+        match &self.registration {
+            Registration::Kinds(kinds) => kinds,
+            Registration::Resources(_) => &[],
+        }
+    }
+
     /// The rules for a webhook; none where the rule is about kinds.
     pub fn resource_rules(&self) -> &[NamedRuleWithOperations] {
         match &self.registration {
@@ -137,13 +167,28 @@ impl Rule {
     }
 
     /// What follows for this request when a validation is false.
-    pub fn actions_for(&self, _: &Request<'_>) -> Actions {
-        self.actions
+    pub fn actions_for(&self, request: &Request<'_>) -> Actions {
+        let overridden = self.overrides.iter().find_map(|it| it.actions_for(request));
+        overridden.unwrap_or(self.actions)
     }
 
     /// Whether evaluating it takes knowing the request's namespace.
     pub(crate) fn needs_namespace(&self) -> bool {
-        self.matcher.needs_namespace() || self.body.needs_namespace()
+        self.matcher.needs_namespace()
+            || self.body.needs_namespace()
+            || self.overrides.iter().any(ActionOverride::needs_namespace)
+    }
+}
+
+// === impl RegisteredKind ===
+
+impl RegisteredKind {
+    pub(crate) fn add(&mut self, operations: &[Operation]) {
+        for operation in operations {
+            if !self.operations.contains(operation) {
+                self.operations.push(*operation);
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::kind::PolicyKey;
 use crate::matching::Term;
 use crate::policy::{CompiledPolicy, Origin};
 use crate::request::GroupVersionResource;
-use crate::rule::Rule;
+use crate::rule::{RegisteredKind, Rule};
 
 /// Policies, in the order of their keys. A new set is made for every change; it shares the
 /// policies that did not change.
@@ -37,6 +37,19 @@ pub struct RegisteredRule<'p> {
     pub failure_policy: FailurePolicy,
     /// The rule, as it was written.
     pub rule: &'p NamedRuleWithOperations,
+}
+
+/// A kind that the webhook must be registered for, or else a policy would miss requests.
+#[derive(Clone, Copy, Debug)]
+pub struct NeededKind<'p> {
+    /// The policy.
+    pub policy: &'p CompiledPolicy,
+    /// The policy's rule that needs it.
+    pub needed_by: &'p Rule,
+    /// What is to happen if the webhook cannot be called.
+    pub failure_policy: FailurePolicy,
+    /// The kind and the operations; which resources are of that kind, discovery knows.
+    pub kind: &'p RegisteredKind,
 }
 
 const ALL: &str = "*";
@@ -97,6 +110,25 @@ impl PolicySet {
                 rule,
             })
         })
+    }
+
+    /// Every kind of every policy that is about kinds.
+    pub fn kinds(&self) -> impl Iterator<Item = NeededKind<'_>> {
+        let rules =
+            self.iter().flat_map(|policy| policy.rules().iter().map(move |rule| (policy, rule)));
+        rules.flat_map(|(policy, needed_by)| {
+            needed_by.kinds().iter().map(move |kind| NeededKind {
+                policy,
+                needed_by,
+                failure_policy: policy.failure_policy(),
+                kind,
+            })
+        })
+    }
+
+    /// Whether a policy about that resource needs to know the roles of the user.
+    pub fn needs_roles(&self, resource: GroupVersionResource<'_>) -> bool {
+        self.about(resource).any(|(policy, _)| policy.needs_roles())
     }
 
     /// Whether a policy about that resource, or an exception from one, needs to know the request's

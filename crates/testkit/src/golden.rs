@@ -25,6 +25,15 @@ pub fn kyverno_otlp() -> Option<Value> {
     Some(serde_json::from_str(&text).expect("what was sent is kept as JSON"))
 }
 
+/// The PromQL of Kyverno's Grafana dashboard, with every `$cluster` filled in so that it matches
+/// series without that label. `None`, and a line that says so, where the file is not beside the
+/// project.
+#[must_use]
+pub fn kyverno_dashboard_queries() -> Option<Vec<String>> {
+    let queries = read("kyverno-dashboard-queries.txt")?.replace("$cluster", ".*");
+    Some(queries.lines().map(str::to_owned).collect())
+}
+
 fn read(file: &str) -> Option<String> {
     let golden = Path::new("../shared/golden").join(file);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -10,6 +10,7 @@ mod custom_resource_definition;
 mod environment;
 mod fleet;
 mod invalid_change;
+mod kyverno_dashboard;
 mod kyverno_policies;
 mod kyverno_telemetry;
 mod leaving;

@@ -53,7 +53,8 @@ pub(crate) fn told(
                     told.skipped(name, policy, rule);
                 }
                 // Nobody is told that a policy is not about something.
-                RuleResult::Pass | RuleResult::Skip { .. } => {}
+                RuleResult::Pass
+                | RuleResult::Skip { because: Skipped::MatchCondition | Skipped::Unjudged } => {}
             }
         }
         let passed = outcome.rules.iter().all(|rule| rule.result == RuleResult::Pass);

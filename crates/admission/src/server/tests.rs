@@ -16,7 +16,8 @@ fn start(router: Router, patience: Patience) -> (Server, SocketAddr, Arc<Materia
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let server =
-        Server::start(listener, serving(&material), router, Instruments::default(), patience).unwrap();
+        Server::start(listener, serving(&material), router, Instruments::default(), patience)
+            .unwrap();
     (server, address, material)
 }
 

@@ -21,7 +21,8 @@ pub(crate) struct Object {
 }
 
 /// What tells an object from others. The namespace is empty where there is none.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct ObjectId {
     pub(crate) api_version: String,
     pub(crate) kind: String,
@@ -128,8 +129,7 @@ impl Objects {
 
     /// The Namespaces among them.
     pub(crate) fn namespaces(&self) -> Vec<Value> {
-        let is_namespace =
-            |it: &&Object| it.id.api_version == "v1" && it.id.kind == "Namespace";
+        let is_namespace = |it: &&Object| it.id.api_version == "v1" && it.id.kind == "Namespace";
         self.objects.iter().filter(is_namespace).map(|it| it.value.clone()).collect()
     }
 }

@@ -111,7 +111,8 @@ mod tests {
             namespace["metadata"]["labels"][key].clone()
         };
         assert_eq!(label(&known, "kubernetes.io/metadata.name"), "default");
-        known.namespaces = vec![json!({"metadata": {"name": "default", "labels": {"a": "object"}}})];
+        known.namespaces =
+            vec![json!({"metadata": {"name": "default", "labels": {"a": "object"}}})];
         assert_eq!(label(&known, "a"), "object");
         let values = json!({"namespaceSelector": [{"name": "default", "labels": {"a": "value"}}]});
         known.values = super::super::Values::parse(values).unwrap();

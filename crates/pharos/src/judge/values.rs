@@ -189,7 +189,8 @@ mod tests {
         for stated in ["PATCH", "1", "create"] {
             assert!(values(&format!("{{globalValues: {{request.operation: {stated}}}}}")).is_err());
         }
-        let of_one = "{policies: [{name: p, resources: [{name: a, values: {request.operation: x}}]}]}";
+        let of_one =
+            "{policies: [{name: p, resources: [{name: a, values: {request.operation: x}}]}]}";
         assert!(values(of_one).is_err());
         let connect = values("{globalValues: {request.operation: CONNECT}}").unwrap();
         assert_eq!(connect.operation(), Some(Operation::Create));
@@ -217,7 +218,10 @@ mod tests {
         )
         .unwrap();
         let parent = values.parent("autoscaling", "v1", "Scale").unwrap();
-        assert_eq!((parent.resource.as_str(), parent.sub_resource.as_str()), ("deployments", "scale"));
+        assert_eq!(
+            (parent.resource.as_str(), parent.sub_resource.as_str()),
+            ("deployments", "scale")
+        );
         assert_eq!(values.parent("apps", "v1", "Deployment"), None);
     }
 

@@ -85,7 +85,8 @@ impl ActionOverride {
             Some(namespace) if !request.is_namespace() => namespace,
             _ => "",
         };
-        let named = self.namespaces.is_empty() || wildcard::any_matches(&self.namespaces, namespace);
+        let named =
+            self.namespaces.is_empty() || wildcard::any_matches(&self.namespaces, namespace);
         let selected = || {
             self.labels.as_ref().is_none_or(|labels| {
                 request.namespace_object.is_some_and(|object| labels.selects(object))

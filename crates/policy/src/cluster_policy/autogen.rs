@@ -3,6 +3,7 @@
 //! A rule is generated from the text of the one that was written: the fields of a Pod that its
 //! expressions name are replaced by those of the template, everywhere in the rule.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use pharos_api::policy::cluster_policy::{
     AUTOGEN_CONTROLLERS, ClusterPolicySpec, Match, PolicyRule, ResourceDescription,
 };
@@ -70,7 +71,7 @@ pub(super) fn generate(spec: &ClusterPolicySpec, annotation: Option<&str>) -> Ve
 }
 
 /// The annotation with which a policy says for what rules are generated.
-pub(super) fn annotation(metadata: &kube::core::ObjectMeta) -> Option<&str> {
+pub(super) fn annotation(metadata: &ObjectMeta) -> Option<&str> {
     metadata.annotations.as_ref()?.get(AUTOGEN_CONTROLLERS).map(String::as_str)
 }
 
@@ -82,8 +83,8 @@ fn can_generate(spec: &ClusterPolicySpec) -> bool {
         if rule.generate.is_some() {
             return false;
         }
-        for resources in descriptions(&rule.matches)
-            .chain(rule.exclude.iter().flat_map(descriptions))
+        for resources in
+            descriptions(&rule.matches).chain(rule.exclude.iter().flat_map(descriptions))
         {
             let ResourceDescription { kinds, name, names, annotations, selector, .. } = resources;
             let mixed = kinds.len() > 1 && names_pods(kinds);

@@ -98,8 +98,7 @@ impl Filters {
     /// The kinds that `match` names, with what is done to them.
     pub(super) fn kinds(&self) -> Vec<RegisteredKind> {
         let mut kinds: Vec<RegisteredKind> = Vec::new();
-        let all =
-            [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect];
+        let all = [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect];
         for resource in self.matches.filters().iter().map(|filter| &filter.resource) {
             let operations = match &resource.operations[..] {
                 [] => &all[..],
@@ -219,9 +218,8 @@ impl Resource {
 
 /// The object's name, or the prefix of the name that it is to get.
 fn name<'a>(request: &Request<'a>, object: &'a Value) -> &'a str {
-    let text = |field: &str| {
-        object.pointer(field).and_then(Value::as_str).filter(|text| !text.is_empty())
-    };
+    let text =
+        |field: &str| object.pointer(field).and_then(Value::as_str).filter(|text| !text.is_empty());
     let name = text("/metadata/name").or_else(|| text("/metadata/generateName"));
     name.unwrap_or(request.name)
 }

@@ -45,8 +45,7 @@ impl Compilation<'_> {
     fn block(&mut self, block: &Match, path: &str) -> Block {
         let Match { any, all, resources, subjects, roles, cluster_roles } = block;
         let filters = |this: &mut Self, field: &str, filters: &[ResourceFilter]| {
-            let compile =
-                |(index, it)| this.filter(it, &format!("{path}.{field}[{index}]"));
+            let compile = |(index, it)| this.filter(it, &format!("{path}.{field}[{index}]"));
             filters.iter().enumerate().map(compile).collect()
         };
         let single = resources.is_some()

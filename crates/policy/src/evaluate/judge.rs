@@ -5,6 +5,7 @@ use super::{RuleResult, Skipped};
 use crate::cel::{Bindings, Inputs, Scope};
 use crate::clock::Clock;
 use crate::exception::CompiledException;
+use crate::policy::StatusReason;
 use crate::rule::{Annotation, Condition, Rule, Validation};
 use pharos_api::policy::{FailurePolicy, ReportResult};
 
@@ -158,6 +159,22 @@ fn annotations<'p>(
 }
 
 // === impl Judged ===
+
+impl Judged<'_> {
+    /// What cannot be judged has failed. Where it was no validation that could not, the first is
+    /// named.
+    pub(super) fn without_error(self) -> Self {
+        let result = match self.result {
+            RuleResult::Error { message, validation } => RuleResult::Fail {
+                message,
+                validation: validation.unwrap_or_default(),
+                reason: StatusReason::default(),
+            },
+            result => result,
+        };
+        Self { result, ..self }
+    }
+}
 
 impl From<RuleResult> for Judged<'_> {
     fn from(result: RuleResult) -> Self {

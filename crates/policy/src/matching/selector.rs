@@ -8,7 +8,7 @@ use crate::error::CompileError;
 
 /// A selector that selects something; all its requirements must hold.
 #[derive(Debug)]
-pub(super) struct Selector(Vec<Requirement>);
+pub(crate) struct Selector(Vec<Requirement>);
 
 #[derive(Debug)]
 struct Requirement {
@@ -31,7 +31,7 @@ enum Values {
 
 impl Selector {
     /// None for a selector that selects everything.
-    pub(super) fn compile(
+    pub(crate) fn compile(
         selector: Option<&LabelSelector>,
         path: &str,
         errors: &mut Vec<CompileError>,
@@ -62,7 +62,7 @@ impl Selector {
     }
 
     /// Whether the labels of an object are selected. What is no object has no labels to select.
-    pub(super) fn selects(&self, object: &Value) -> bool {
+    pub(crate) fn selects(&self, object: &Value) -> bool {
         let label = |key: &str| object.pointer("/metadata/labels")?.get(key)?.as_str();
         object.is_object()
             && self.0.iter().all(|requirement| requirement.values.allow(label(&requirement.key)))

@@ -42,7 +42,7 @@ fn request(fields: &Value) -> Value {
     request
 }
 
-fn matches(matcher: &Matcher, request: &Value) -> Result<bool, UnknownNamespace> {
+fn matches(matcher: &Matcher, request: &Value) -> Result<bool, Undecided> {
     matcher.matches(&Request::parse(request).expect("the request is well-formed"))
 }
 
@@ -194,7 +194,7 @@ fn a_namespace_is_selected_by_labels_that_must_be_known() {
     let labelled = |team: &str| json!({"metadata": {"labels": {"team": team}}});
 
     let deployment = request(&json!({}));
-    assert_eq!(matches(&matcher, &deployment), Err(UnknownNamespace));
+    assert_eq!(matches(&matcher, &deployment), Err(UnknownNamespace.into()));
     for (team, expected) in [("a", true), ("b", false)] {
         let namespace = labelled(team);
         let mut request = Request::parse(&deployment).expect("the request is well-formed");

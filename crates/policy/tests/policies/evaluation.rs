@@ -31,7 +31,7 @@ fn the_first_validation_that_is_not_true_decides() {
     else {
         panic!("an error comes before a failure after it");
     };
-    assert_eq!(message, "spec.validations[1].expression: no such key: spec");
+    assert_eq!(message, "spec.validations[1].expression: No such key: spec");
 }
 
 #[test]

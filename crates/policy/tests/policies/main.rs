@@ -2,6 +2,7 @@
 
 mod allocation;
 mod autogen;
+mod cluster_policies;
 mod compilation;
 mod conformance;
 mod evaluation;

@@ -110,9 +110,9 @@ fn sum(verdicts: &Verdicts) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::documents::Skipped;
-    use crate::documents::Broken;
     use super::super::verdict::Probed;
     use super::*;
+    use crate::documents::Broken;
     use pharos_api::telemetryconfig::{Component, Signal};
 
     fn object(findings: Vec<Finding>) -> Verdict {

@@ -17,9 +17,9 @@ use pharos_telemetry::config::Config;
 use pharos_telemetry::{Catalogue, Identity, Pipeline, Reloader};
 use serde_json::Value;
 
-use crate::documents::Document;
 use super::schema::violations;
 use super::verdict::{Finding, Severity};
+use crate::documents::Document;
 
 /// A TelemetryConfig as a file has it.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use super::super::EvaluationError;
 use super::super::meter::Fault;
-use super::super::value::{List, Map, Value};
+use super::super::value::{List, Value};
 
 /// An error that an expression can absorb.
 pub(super) fn error(message: impl Into<String>) -> Fault {
@@ -48,17 +48,6 @@ pub(super) fn list<'v, 'a>(
 ) -> Result<&'v List<'a>, Fault> {
     match arguments.get(position) {
         Some(Value::List(list)) => Ok(list),
-        _ => Err(no_such_overload()),
-    }
-}
-
-/// A map.
-pub(super) fn map<'v, 'a>(
-    arguments: &'v [Value<'a>],
-    position: usize,
-) -> Result<&'v Map<'a>, Fault> {
-    match arguments.get(position) {
-        Some(Value::Map(map)) => Ok(map),
         _ => Err(no_such_overload()),
     }
 }

@@ -14,6 +14,8 @@ mod regex;
 mod semver;
 mod url;
 
+pub(super) use url::is_authority;
+
 /// Declares them.
 pub(super) fn declare(library: &mut Library) {
     quantity::declare(library);

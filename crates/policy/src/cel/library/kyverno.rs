@@ -1,6 +1,33 @@
 //! The functions that Kyverno adds to CEL and that need nothing from outside.
+//!
+//! Where Kyverno has a variable with functions, such as `json`, the functions have its name before a
+//! dot here. Source: Kyverno's SDK, whose documentation tells less than its tests.
 
 use super::Library;
 
+mod gzip;
+mod hash;
+mod image;
+mod json;
+mod math;
+mod random;
+mod regex;
+mod time;
+mod transform;
+mod user;
+mod yaml;
+
 /// Declares them.
-pub(super) fn declare(_library: &mut Library) {}
+pub(super) fn declare(library: &mut Library) {
+    image::declare(library);
+    json::declare(library);
+    yaml::declare(library);
+    hash::declare(library);
+    time::declare(library);
+    math::declare(library);
+    random::declare(library);
+    user::declare(library);
+    transform::declare(library);
+    gzip::declare(library);
+    regex::declare(library);
+}

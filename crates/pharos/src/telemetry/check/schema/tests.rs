@@ -1,6 +1,6 @@
-use crate::documents::Document;
 use super::super::subject::{Inspector, Readings, Subject};
 use super::*;
+use crate::documents::Document;
 use jiff::Timestamp;
 use serde_json::json;
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::super::arguments::{error, list, no_such_overload};
-use super::super::order::{compare, equal};
+use super::super::standard::{compare, equal};
 use super::super::{Call, Library};
 use crate::cel::meter::{Fault, Host};
 use crate::cel::types::Type;
@@ -71,12 +71,12 @@ fn plus<'a>(left: &Value<'a>, right: &Value<'a>) -> Result<Value<'a>, Fault> {
 
 /// Whether no element is less than the one before it. What has no order is passed over, as there.
 fn is_sorted<'a>(host: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
-    let elements = list(arguments, 0)?;
     let mut previous = None;
-    for element in elements.iter() {
+    for element in list(arguments, 0)?.iter() {
         host.meter.step(1)?;
         check_comparable(&element)?;
-        if previous.is_some_and(|previous| compare(&previous, &element) == Some(Ordering::Greater))
+        if let Some(previous) = &previous
+            && order(host, previous, &element)? == Some(Ordering::Greater)
         {
             return Ok(Value::Bool(false));
         }
@@ -91,17 +91,28 @@ fn extreme<'a>(
     arguments: &[Value<'a>],
     wanted: Ordering,
 ) -> Result<Value<'a>, Fault> {
-    let mut extreme = None;
+    let mut extreme: Option<Value<'a>> = None;
     for element in list(arguments, 0)?.iter() {
         host.meter.step(1)?;
         check_comparable(&element)?;
-        extreme = match extreme {
-            Some(extreme) if compare(&element, &extreme) != Some(wanted) => Some(extreme),
-            _ => Some(element),
+        let is_wanted = match &extreme {
+            Some(extreme) => order(host, &element, extreme)? == Some(wanted),
+            None => true,
         };
+        if is_wanted {
+            extreme = Some(element);
+        }
     }
     let name = if wanted == Ordering::Less { "min" } else { "max" };
     extreme.ok_or_else(|| error(format!("{name} called on empty list")))
+}
+
+/// How two elements are ordered; none if they are not. That is no error here.
+fn order(host: &Host<'_>, left: &Value<'_>, right: &Value<'_>) -> Result<Option<Ordering>, Fault> {
+    match compare(host.meter, left, right) {
+        Err(Fault::Error(_)) => Ok(None),
+        result => result,
+    }
 }
 
 fn check_comparable(element: &Value<'_>) -> Result<(), Fault> {
@@ -125,7 +136,7 @@ fn position<'a>(
 ) -> Result<Value<'a>, Fault> {
     for position in positions {
         let Some(element) = elements.get(position) else { break };
-        if equal(host, &element, wanted)? {
+        if equal(host.meter, &element, wanted)? {
             return Ok(Value::Int(i64::try_from(position).unwrap_or(i64::MAX)));
         }
     }
@@ -134,7 +145,7 @@ fn position<'a>(
 
 #[cfg(test)]
 mod tests {
-    use crate::cel::library::order::equal;
+    use crate::cel::library::equal;
     use crate::cel::library::tests::{bool_of, error_of, int_of, value, with_host};
     use crate::cel::value::Value;
 
@@ -151,7 +162,7 @@ mod tests {
     }
 
     fn assert_equal(left: &Value<'_>, right: &Value<'_>) {
-        let are_equal = with_host(|host| equal(host, left, right).expect("no fault"));
+        let are_equal = with_host(|host| equal(host.meter, left, right).expect("no fault"));
         assert!(are_equal, "{left:?} {right:?}");
     }
 

@@ -57,6 +57,11 @@ pub(super) fn declare(library: &mut Library) {
     });
 }
 
+/// Whether a string is a host, with or without a port, as it stands in a URL.
+pub(in crate::cel::library) fn is_authority(text: &str) -> bool {
+    Url::is_authority(text)
+}
+
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

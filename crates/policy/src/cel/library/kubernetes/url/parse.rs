@@ -83,6 +83,11 @@ impl Url {
         Ok(url)
     }
 
+    pub(super) fn is_authority(text: &str) -> bool {
+        Self::read(&format!("//{text}"), Reading::Reference)
+            .is_ok_and(|url| url.host == text.as_bytes())
+    }
+
     fn read(written: &str, reading: Reading) -> Result<Self, Invalid> {
         if written.bytes().any(|byte| byte.is_ascii_control()) {
             return Err(Invalid::ControlCharacter);

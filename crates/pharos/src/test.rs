@@ -1,0 +1,43 @@
+//! `pharos test`: Kyverno's policy tests, judged by the engine that admission runs on.
+//!
+//! ```text
+//! folders -> find -> suite -> run: policies, objects, circumstances -> judge -> compare -> report -> render
+//! ```
+//!
+//! A test that cannot be run, and a policy that this version does not evaluate, are counted and
+//! named; neither passes for a test that holds.
+
+use std::process::ExitCode;
+
+use crate::arguments::test::TestArguments;
+use crate::console;
+
+mod compare;
+mod find;
+mod render;
+mod report;
+mod run;
+mod suite;
+
+use render::Shown;
+use report::{Report, Unsupported};
+
+/// Runs tests, prints what came out, and says by the exit code what it comes to.
+pub(crate) fn run(arguments: &TestArguments) -> ExitCode {
+    console::ended(tested(arguments))
+}
+
+fn tested(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
+    let files = find::find(&arguments.paths, &arguments.file_name)?;
+    if files.is_empty() {
+        anyhow::bail!("there is no {} in the folders", arguments.file_name);
+    }
+    let report = Report::of(files.iter().flat_map(|file| run::run(file)).collect());
+    let shown = if arguments.fail_only { Shown::Failures } else { Shown::All };
+    console::print(&render::rendered(&report, arguments.output, shown)?)?;
+    let unsupported = match arguments.allow_unsupported {
+        true => Unsupported::Allow,
+        false => Unsupported::Refuse,
+    };
+    Ok(report.summary.code(unsupported))
+}
