@@ -2,14 +2,13 @@
 //!
 //! Enter at [`evaluate`]. [`judge`] is what one rule says, [`exempt`] what exceptions from it change.
 
-use std::sync::{Arc, LazyLock};
+use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pharos_api::policy::cluster_policy::ApplyRules;
-use serde_json::{Map, Value};
 
 use crate::actions::Actions;
-use crate::cel::{Inputs, NamespaceObject};
 use crate::clock::Clock;
 use crate::exception::CompiledException;
 use crate::kind::PolicyKind;
@@ -18,9 +17,11 @@ use crate::request::Request;
 use crate::rule::{OnError, Rule};
 use crate::set::PolicySet;
 
+use input::Absent;
 use judge::Judge;
 
 mod exempt;
+mod input;
 mod judge;
 
 /// What came out of the policies that are about a request, in the order of their keys.
@@ -103,8 +104,6 @@ pub enum Skipped {
     Exception,
 }
 
-static ABSENT: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
-
 /// Evaluates the policies that are about a request. Where there are none, nothing is allocated and
 /// the clock is not read.
 pub fn evaluate<'p>(
@@ -112,16 +111,19 @@ pub fn evaluate<'p>(
     request: &Request<'_>,
     clock: &dyn Clock,
 ) -> Evaluation<'p> {
-    let to_validating_policies = inputs(request, state);
-    let to_cluster_policies = inputs(request, |object| object);
+    let now = OnceCell::new();
+    // The time of day is the same for all policies.
+    let now = || *now.get_or_init(|| clock.now());
+    let of_validating_policies = Judge::new(request, clock, &now, Absent::Empty);
+    let of_cluster_policies = Judge::new(request, clock, &now, Absent::Null);
     let outcome = |(policy, exceptions): (&'p CompiledPolicy, _)| {
-        let inputs = match policy.kind() {
+        let judge = match policy.kind() {
             PolicyKind::ValidatingPolicy | PolicyKind::NamespacedValidatingPolicy => {
-                &to_validating_policies
+                &of_validating_policies
             }
-            PolicyKind::ClusterPolicy | PolicyKind::Policy => &to_cluster_policies,
+            PolicyKind::ClusterPolicy | PolicyKind::Policy => &of_cluster_policies,
         };
-        let rules = outcomes(policy, exceptions, request, &Judge { inputs, clock });
+        let rules = outcomes(policy, exceptions, judge);
         let (first, last) = (rules.first()?, rules.last()?);
         let started = first.started;
         let elapsed = last.started.saturating_duration_since(started) + last.elapsed;
@@ -130,36 +132,18 @@ pub fn evaluate<'p>(
     Evaluation { outcomes: policies.about(request.resource).filter_map(outcome).collect() }
 }
 
-fn inputs<'r>(request: &Request<'r>, state: fn(&'r Value) -> &'r Value) -> Inputs<'r> {
-    let namespace = match (request.namespace, request.namespace_object) {
-        // Its own namespace is what the request is about.
-        _ if request.is_namespace() => NamespaceObject::None,
-        (_, Some(namespace)) => NamespaceObject::Known(namespace),
-        (Some(_), None) => NamespaceObject::Unknown,
-        (None, None) => NamespaceObject::None,
-    };
-    Inputs::new(state(request.object), state(request.old_object), request.raw, namespace)
-}
-
-/// A state of an object as Kyverno shows it: where there is none, it has no fields, so that policies
-/// can ask for them with `has`. To the API server's own policies, and to ClusterPolicies, it is null.
-fn state(object: &Value) -> &Value {
-    if object.is_null() { &ABSENT } else { object }
-}
-
 /// What the rules of a policy say that are about the request.
 fn outcomes<'p>(
     policy: &'p CompiledPolicy,
     exceptions: &'p [Arc<CompiledException>],
-    request: &Request<'_>,
-    judge: &Judge<'_, '_>,
+    judge: &Judge<'_>,
 ) -> Vec<RuleOutcome<'p>> {
     let mut outcomes = Vec::new();
-    if !policy.sees(request) {
+    if !policy.sees(judge.request) {
         return outcomes;
     }
     for rule in policy.rules() {
-        let unmatched = match rule.matcher.matches(request) {
+        let unmatched = match rule.matcher.matches(judge.request) {
             Ok(false) => continue,
             Ok(true) => None,
             Err(error) => Some(RuleResult::Error { message: error.to_string(), validation: None }),
@@ -180,7 +164,7 @@ fn outcomes<'p>(
         outcomes.push(RuleOutcome {
             rule,
             result: judged.result,
-            actions: rule.actions_for(request),
+            actions: rule.actions_for(judge.request),
             exceptions: judged.exceptions,
             audit_annotations: judged.annotations,
             started,

@@ -16,7 +16,6 @@ mod arguments;
 mod extensions;
 mod kubernetes;
 mod kyverno;
-mod order;
 mod standard;
 #[cfg(test)]
 mod tests;

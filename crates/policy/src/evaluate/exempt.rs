@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use pharos_api::policy::{FailurePolicy, ReportResult};
+use serde_json::Value;
 
+use super::input::allowances;
 use super::judge::{Conditions, Judge, conditions};
 use crate::cel::{Bindings, Scope};
 use crate::exception::{self, CompiledException};
@@ -17,8 +19,10 @@ pub(super) enum Exemption<'p> {
         /// What is reported in its place.
         report: ReportResult,
     },
+    /// It is applied, with this as `exceptions`.
+    Allows(Value),
     /// It is applied.
-    Allowed,
+    None,
 }
 
 /// Finds the exceptions that apply. One that cannot be evaluated is an error to a policy that fails
@@ -26,13 +30,13 @@ pub(super) enum Exemption<'p> {
 /// open.
 pub(super) fn exempt<'p>(
     exceptions: &'p [Arc<CompiledException>],
-    judge: &Judge<'_, '_>,
+    judge: &Judge<'_>,
     failure_policy: FailurePolicy,
 ) -> Result<Exemption<'p>, String> {
     let mut applying = Vec::new();
     let mut is_exempt = false;
     for exception in exceptions {
-        if exception.expires_at().is_some() && exception.has_expired(judge.clock.now()) {
+        if exception.expires_at().is_some() && exception.has_expired((judge.now)()) {
             continue;
         }
         match applies(exception, judge) {
@@ -48,16 +52,27 @@ pub(super) fn exempt<'p>(
             Conditions::Unknown(_) => {}
         }
     }
-    Ok(if is_exempt {
-        let report = report(&applying);
-        Exemption::Exempt { exceptions: applying, report }
-    } else {
-        Exemption::Allowed
+    Ok(match applying.as_slice() {
+        [] => Exemption::None,
+        _ if is_exempt => Exemption::Exempt { report: report(&applying), exceptions: applying },
+        applying => Exemption::Allows(allowed(applying)),
     })
 }
 
-fn applies(exception: &CompiledException, judge: &Judge<'_, '_>) -> Conditions {
-    let bindings = Bindings::new(judge.inputs, &exception.conditions.program);
+/// What exceptions allow together.
+fn allowed(applying: &[&CompiledException]) -> Value {
+    let (mut all_images, mut all_values) = (Vec::new(), Vec::new());
+    for exception in applying {
+        if let exception::Scope::Allows { images, values } = &exception.scope {
+            all_images.extend(images.iter().map(String::as_str));
+            all_values.extend(values.iter().map(String::as_str));
+        }
+    }
+    allowances(&all_images, &all_values)
+}
+
+fn applies(exception: &CompiledException, judge: &Judge<'_>) -> Conditions {
+    let bindings = Bindings::new(judge.inputs(), &exception.conditions.program);
     conditions(&exception.conditions.conditions, &Scope::new(&bindings))
 }
 

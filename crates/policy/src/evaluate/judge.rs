@@ -1,25 +1,34 @@
 //! What one rule says about a request.
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use pharos_api::policy::{FailurePolicy, ReportResult};
+
 use super::exempt::{Exemption, exempt};
+use super::input::{Absent, inputs, inputs_with};
 use super::{RuleResult, Skipped};
 use crate::cel::{Bindings, Inputs, Scope};
 use crate::clock::Clock;
 use crate::exception::CompiledException;
 use crate::policy::StatusReason;
+use crate::request::Request;
 use crate::rule::{Annotation, Condition, Rule, Validation};
-use pharos_api::policy::{FailurePolicy, ReportResult};
-
-use std::sync::Arc;
 
 /// A message longer than this is not a message; the fallback is used.
 const MAX_MESSAGE: usize = 5 << 10;
 /// What is longer is cut off, as the API server does.
 const MAX_ANNOTATION: usize = 10 << 10;
 
-/// Judges by the rules that are about a request.
-pub(super) struct Judge<'j, 'r> {
-    pub(super) inputs: &'j Inputs<'r>,
+/// Judges a request by the rules that are about it.
+pub(super) struct Judge<'j> {
+    pub(super) request: &'j Request<'j>,
     pub(super) clock: &'j dyn Clock,
+    pub(super) now: &'j dyn Fn() -> Timestamp,
+    absent: Absent,
+    /// Made for the first rule.
+    inputs: OnceCell<Inputs<'j>>,
 }
 
 /// What came out of a rule.
@@ -40,7 +49,21 @@ pub(super) enum Conditions {
 
 // === impl Judge ===
 
-impl Judge<'_, '_> {
+impl<'j> Judge<'j> {
+    pub(super) fn new(
+        request: &'j Request<'j>,
+        clock: &'j dyn Clock,
+        now: &'j dyn Fn() -> Timestamp,
+        absent: Absent,
+    ) -> Self {
+        Self { request, clock, now, absent, inputs: OnceCell::new() }
+    }
+
+    /// What expressions see that no exception is about.
+    pub(super) fn inputs(&self) -> &Inputs<'j> {
+        self.inputs.get_or_init(|| inputs(self.request, self.absent, self.now))
+    }
+
     /// Exceptions come first: what is exempt is not looked at.
     pub(super) fn judge<'p>(
         &self,
@@ -56,36 +79,44 @@ impl Judge<'_, '_> {
                 };
                 Judged { exceptions, ..Judged::from(result) }
             }
-            Ok(Exemption::Allowed) => self.apply(rule),
+            Ok(Exemption::None) => apply(rule, self.inputs()),
+            Ok(Exemption::Allows(exceptions)) => {
+                apply(rule, &inputs_with(self.request, self.absent, &exceptions, self.now))
+            }
         }
     }
+}
 
-    fn apply<'p>(&self, rule: &'p Rule) -> Judged<'p> {
-        let bindings = Bindings::new(self.inputs, &rule.body.program);
-        let scope = Scope::new(&bindings);
-        match conditions(&rule.body.conditions, &scope) {
-            Conditions::Met => {}
-            Conditions::Unmet => {
-                return RuleResult::Skip { because: Skipped::MatchCondition }.into();
-            }
-            Conditions::Unknown(message) => {
-                return match rule.failure_policy {
-                    FailurePolicy::Ignore => RuleResult::Skip { because: Skipped::Unjudged },
-                    FailurePolicy::Fail => RuleResult::Error { message, validation: None },
-                }
-                .into();
-            }
+fn apply<'p>(rule: &'p Rule, inputs: &Inputs<'_>) -> Judged<'p> {
+    let bindings = Bindings::new(inputs, &rule.body.program);
+    let scope = Scope::new(&bindings);
+    let judged = validated(rule, &scope);
+    Judged { steps: scope.steps(), ..judged }
+}
+
+fn validated<'p>(rule: &'p Rule, scope: &Scope<'_, '_>) -> Judged<'p> {
+    match conditions(&rule.body.conditions, scope) {
+        Conditions::Met => {}
+        Conditions::Unmet => {
+            return RuleResult::Skip { because: Skipped::MatchCondition }.into();
         }
-        let result = validate(&rule.body.validations, &scope);
-        let validation = match result {
-            RuleResult::Fail { validation, .. } => Some(validation),
-            RuleResult::Pass => None,
-            RuleResult::Error { .. } | RuleResult::Skip { .. } => return result.into(),
-        };
-        match annotations(&rule.body.annotations, &scope) {
-            Ok(annotations) => Judged { annotations, ..Judged::from(result) },
-            Err(message) => RuleResult::Error { message, validation }.into(),
+        Conditions::Unknown(message) => {
+            return match rule.failure_policy {
+                FailurePolicy::Ignore => RuleResult::Skip { because: Skipped::Unjudged },
+                FailurePolicy::Fail => RuleResult::Error { message, validation: None },
+            }
+            .into();
         }
+    }
+    let result = validate(&rule.body.validations, scope);
+    let validation = match result {
+        RuleResult::Fail { validation, .. } => Some(validation),
+        RuleResult::Pass => None,
+        RuleResult::Error { .. } | RuleResult::Skip { .. } => return result.into(),
+    };
+    match annotations(&rule.body.annotations, scope) {
+        Ok(annotations) => Judged { annotations, ..Judged::from(result) },
+        Err(message) => RuleResult::Error { message, validation }.into(),
     }
 }
 

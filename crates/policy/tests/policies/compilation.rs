@@ -146,7 +146,7 @@ fn a_problem_says_which_expression_where_in_it_and_why() {
     assert_eq!(
         errors.to_string(),
         "spec.validations[0].expression at 2:3: there is no variable foo, but \
-         namespaceObject, object, oldObject, request and variables"
+         exceptions, namespaceObject, object, oldObject, request and variables"
     );
     let error = errors.iter().next().expect("there is one");
     assert_eq!(error.source_expression(), Some(source));

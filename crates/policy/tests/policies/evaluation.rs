@@ -44,7 +44,7 @@ fn the_message_is_the_expressions_or_the_messages_or_the_expression() {
         (Some("plain"), Some("object.metadata.name + ' is wrong'"), "web is wrong"),
         (None, Some("' trimmed '"), "trimmed"),
         (Some("plain"), Some("object.nope"), "plain"),
-        (Some("plain"), Some("1"), "plain"),
+        (Some("plain"), Some("dyn(1)"), "plain"),
         (Some("plain"), Some("' '"), "plain"),
         (Some("plain"), Some("'two\\nlines'"), "plain"),
         (Some("plain"), Some(long.as_str()), "plain"),
@@ -323,4 +323,16 @@ fn annotations_are_made_of_what_was_judged_whether_it_passed_or_not() {
     }
     let (_, annotations) = annotated(spec("true", "'ä'.lowerAscii() + object.metadata.name"));
     assert_eq!(annotations[1].1, "äweb");
+}
+
+#[test]
+fn an_outcome_says_how_many_steps_it_took() {
+    let steps = |expression: &str| {
+        let set = set(json!({"validations": [{"expression": expression}]}));
+        let raw = request(json!({}));
+        let request = Request::parse(&raw).expect("the request is well-formed");
+        evaluate(&set, &request, &SystemClock).outcomes[0].rules[0].steps
+    };
+    let (few, many) = (steps("true"), steps("[1, 2, 3, 4].all(x, x > 0)"));
+    assert!(0 < few && few + 4 < many, "{few} and {many}");
 }

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use pharos_policy::{
-    Clock, CompiledException, Origin, PolicySet, Request, RuleResult, Skipped, compile_exception,
-    evaluate,
+    Clock, CompiledException, Origin, PolicySet, Request, RuleResult, Skipped, StatusReason,
+    compile_exception, evaluate,
 };
 use serde_json::{Value, json};
 
@@ -131,6 +131,39 @@ fn an_exception_with_allowances_leaves_the_policy_to_judge() {
     let allowing = exception("a", json!({"images": ["nginx*"]}));
     let (result, named) = judge("Ignore", [allowing, exception("b", json!({}))]);
     assert_eq!((result, named), (EXEMPT, vec!["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
+fn expressions_see_what_the_exceptions_that_apply_allow() {
+    let spec = json!({"validations": [{
+        "expression": "object.metadata.name in exceptions.allowedValues \
+                       || exceptions.allowedImages.exists(i, i == 'nginx')",
+        "messageExpression": "string(exceptions.allowedValues.size()) + ' values'",
+    }]});
+    let of = |exceptions: &[Value]| {
+        let exceptions: Vec<_> = exceptions
+            .iter()
+            .enumerate()
+            .map(|(index, spec)| exception(&format!("e{index}"), spec.clone()))
+            .collect();
+        let set = PolicySet::new(Origin::Admission, [compiled("policy", spec.clone())], exceptions);
+        let raw = request(json!({}));
+        let request = Request::parse(&raw).expect("the request is well-formed");
+        evaluate(&set, &request, &Then).outcomes.remove(0).rules.remove(0).result
+    };
+    let fails = |values: usize| RuleResult::Fail {
+        message: format!("{values} values"),
+        validation: 0,
+        reason: StatusReason::Invalid,
+    };
+    let values = |names: &[&str]| json!({"allowedValues": names});
+    assert_eq!(of(&[]), fails(0));
+    assert_eq!(of(&[values(&["a"]), values(&["b", "c"])]), fails(3));
+    assert_eq!(of(&[values(&["a"]), values(&["b", "web"])]), RuleResult::Pass);
+    assert_eq!(of(&[json!({"images": ["nginx"]})]), RuleResult::Pass);
+    let mut elsewhere = when("request.namespace != 'default'");
+    elsewhere["allowedValues"] = json!(["web"]);
+    assert_eq!(of(&[elsewhere]), fails(0));
 }
 
 #[test]

@@ -117,8 +117,7 @@ pub struct ResourceDescription {
     #[schemars(schema_with = "schema::label_selector")]
     pub namespace_selector: Option<LabelSelector>,
 
-    /// What is done to the resource. Empty means that it is created or updated, for a rule that
-    /// validates.
+    /// What is done to the resource. Empty means anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]

@@ -94,7 +94,8 @@ pub struct ValidateRule {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub failure_action_overrides: Vec<FailureActionOverride>,
 
-    /// False also refuses an update of a resource that failed the rule before. Unset means true.
+    /// Whether a resource that failed the rule before may be updated. Of no effect on expressions in
+    /// CEL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_existing_violations: Option<bool>,
 
