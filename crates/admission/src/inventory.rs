@@ -109,7 +109,9 @@ fn info(entry: &Entry) -> Option<PolicyInfo> {
 fn written_rules(spec: &Value, policy: &Arc<str>) -> Vec<Arc<str>> {
     match spec["rules"].as_array() {
         None => vec![Arc::clone(policy)],
-        Some(rules) => rules.iter().filter_map(|rule| Some(rule["name"].as_str()?.into())).collect(),
+        Some(rules) => {
+            rules.iter().filter_map(|rule| Some(rule["name"].as_str()?.into())).collect()
+        }
     }
 }
 
@@ -169,16 +171,15 @@ mod tests {
 
     #[test]
     fn a_policy_that_cannot_be_compiled_is_told_as_it_was_written() {
-        let broken = json!({"validations": [{"expression": "object.("}], "validationActions": ["Audit"]});
+        let broken =
+            json!({"validations": [{"expression": "object.("}], "validationActions": ["Audit"]});
         let policies = of([policy("broken", broken), policy("sound", json!({}))]);
         let told: Vec<_> = policies
             .values()
             .map(|(_, it)| (&*it.name, it.is_ready, it.validation_mode, it.rules.len()))
             .collect();
-        let expected = [
-            ("broken", false, ValidationMode::Audit, 1),
-            ("sound", true, ValidationMode::Deny, 3),
-        ];
+        let expected =
+            [("broken", false, ValidationMode::Audit, 1), ("sound", true, ValidationMode::Deny, 3)];
         assert_eq!(told, expected);
         let sound = &policies["sound"].1;
         assert_eq!(&*sound.rules[0], "sound", "the others are generated");

@@ -40,7 +40,6 @@ mod tls;
 mod traced;
 mod webhook;
 mod webhook_configuration;
-mod wildcard;
 
 pub use error::Error;
 pub use events::{EventOptions, EventReason};

@@ -101,6 +101,11 @@ impl Policies {
     pub(crate) fn need_namespaces(&self) -> bool {
         self.in_force().any(|policy| policy.needs_namespace())
     }
+
+    /// Whether any policy in force needs to know who has which roles.
+    pub(crate) fn need_roles(&self) -> bool {
+        self.in_force().any(|policy| policy.needs_roles())
+    }
 }
 
 // === impl Entry ===
@@ -113,7 +118,7 @@ impl Entry {
         metadata.generation.is_some() && said(&self.metadata) == said(metadata)
     }
 
-    fn compiled(&self) -> Option<&Arc<CompiledPolicy>> {
+    pub(crate) fn compiled(&self) -> Option<&Arc<CompiledPolicy>> {
         match &self.outcome {
             Outcome::InForce(compiled) => Some(compiled),
             _ => None,

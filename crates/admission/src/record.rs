@@ -5,8 +5,8 @@ use std::time::Duration;
 use pharos_api::policy::ValidationAction;
 use pharos_instruments::{
     AdmissionReviewFacts, Answer, BackgroundMode, Because, ChangeType, Instruments, Operation,
-    PolicyFacts, PolicyInfo, PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts, Subject, Target,
-    ValidationMode, Webhook,
+    PolicyFacts, PolicyInfo, PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts,
+    Subject, Target, ValidationMode, Webhook,
 };
 use pharos_policy::{
     CompiledPolicy, Evaluation, Origin, PolicyOutcome, Request, RuleOutcome, RuleResult,

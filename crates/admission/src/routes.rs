@@ -174,11 +174,14 @@ impl Webhook {
         let subject = self.facts.begin(&request);
         let snapshot = subject.within(self.serving()).await?;
         let configuration = subject.within(self.configuration()).await;
-        let roles = subject.within(self.roles(&configuration, &request)).await;
-        let filtered = configuration.filters(&request, &roles);
-        let policies = if filtered { PolicySet::default() } else { snapshot.called(endpoint) };
+        let called = snapshot.called(endpoint);
+        let asked = configuration.needs_roles() || called.needs_roles(request.resource);
+        let roles = if asked { subject.within(self.roles(&request)).await } else { None };
+        let filtered = configuration.filters(&request, roles.as_ref().unwrap_or(&Roles::default()));
+        let policies = if filtered { PolicySet::default() } else { called };
         let namespace = subject.within(self.namespace(&policies, &request)).await;
-        let request = Request { namespace_object: namespace.as_deref(), ..request };
+        let user_roles = roles.as_ref().map(Roles::borrowed);
+        let request = Request { namespace_object: namespace.as_deref(), user_roles, ..request };
 
         let evaluation = pharos_policy::evaluate(&policies, &request, &SystemClock);
         let verdict = enforce(&evaluation, &request, endpoint.failure_policy);
@@ -199,13 +202,9 @@ impl Webhook {
         known(&self.knowledge.configuration).await.unwrap_or_default()
     }
 
-    /// The roles of whoever makes the request, if anything asks about them.
-    async fn roles(&self, configuration: &Configuration, request: &Request<'_>) -> Roles {
-        if !configuration.needs_roles() {
-            return Roles::default();
-        }
-        let bindings = known(&self.knowledge.roles).await;
-        bindings.map(|bindings| bindings.of(request)).unwrap_or_default()
+    /// The roles of whoever makes the request.
+    async fn roles(&self, request: &Request<'_>) -> Option<Roles> {
+        known(&self.knowledge.roles).await.map(|bindings| bindings.of(request))
     }
 
     /// The request's namespace, if a policy asks about it.

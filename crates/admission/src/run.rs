@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::certificate_secret::{self, SECRET_NAME};
+use crate::configuration::Configuration;
 use crate::events::{self, EventOptions, Events};
 use crate::namespaces::{Known, Namespaces};
 use crate::policies::Policies;
@@ -228,8 +229,11 @@ impl Admission {
         resources: &watch::Receiver<Option<Arc<Resources>>>,
     ) -> Knowledge {
         let (sets, serving) = watch::channel(None);
-        let (policies, resources) = (policies.clone(), resources.clone());
-        let sources = serving::Sources { policies, resources, view: views.configuration.clone() };
+        let sources = serving::Sources {
+            policies: policies.clone(),
+            resources: resources.clone(),
+            view: views.configuration.clone(),
+        };
         tasks.spawn("knows which policies a call is for", serving::keep(sources, sets));
 
         let (read, configuration) = watch::channel(None);
@@ -238,7 +242,14 @@ impl Admission {
         tasks.spawn("reads Kyverno's ConfigMap", keep);
 
         let (bound, roles) = watch::channel(None);
-        let needed = needed(configuration.clone(), |configuration| configuration.needs_roles());
+        let by_policies = needed(policies.clone(), Policies::need_roles);
+        let by_configuration = needed(configuration.clone(), Configuration::needs_roles);
+        let needed = async {
+            tokio::select! {
+                () = by_policies => {}
+                () = by_configuration => {}
+            }
+        };
         tasks.spawn("watches who has which roles", roles::keep(self.client.clone(), needed, bound));
         Knowledge { serving, configuration, roles }
     }
@@ -276,11 +287,13 @@ impl Admission {
             readiness::keep(sources, self.readiness.clone(), leaving.clone()),
         );
 
+        let (tell_places, places) = watch::channel(Places::default());
         let writer = StatusWriter::new(
             self.client.clone(),
             &self.options.namespace,
             self.options.policy_status,
             policies.clone(),
+            places,
             self.leadership.clone(),
             events,
         );
@@ -301,8 +314,7 @@ impl Admission {
             owner: self.options.owner.clone(),
         };
         let api = Api::all(self.client.clone());
-        let (places, _) = watch::channel(Places::default());
-        let keep = webhook_configuration::keep(api, registration, sources, places);
+        let keep = webhook_configuration::keep(api, registration, sources, tell_places);
         tasks.spawn("registers the webhook", keep);
     }
 }

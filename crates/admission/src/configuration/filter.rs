@@ -5,10 +5,9 @@
 //! subresource and not its kind (`pods` of `pods/binding`); its kind is guessed from the name, which
 //! is right for every kind of Kubernetes.
 
-use pharos_policy::Request;
+use pharos_policy::{Request, wildcard};
 
 use super::shown;
-use crate::wildcard;
 
 /// Requests that no policy is to see.
 #[derive(Debug, Default, PartialEq, Eq)]

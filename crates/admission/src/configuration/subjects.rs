@@ -1,9 +1,7 @@
 //! Who is excluded: `excludeUsernames`, `excludeGroups`, `excludeRoles`, `excludeClusterRoles`.
 
-use pharos_policy::Request;
+use pharos_policy::{Request, UserRoles, wildcard};
 use serde_json::Value;
-
-use crate::wildcard;
 
 /// Patterns of users, by what they say about them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,6 +38,15 @@ pub(super) fn parse(text: &str) -> (Vec<String>, Vec<String>) {
         }
     }
     (excluded, included)
+}
+
+// === impl Roles ===
+
+impl Roles {
+    /// As policies ask about them.
+    pub(crate) fn borrowed(&self) -> UserRoles<'_> {
+        UserRoles { roles: &self.roles, cluster_roles: &self.cluster_roles }
+    }
 }
 
 // === impl User ===

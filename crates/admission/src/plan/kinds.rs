@@ -6,7 +6,7 @@ use pharos_api::policy::{NamedRuleWithOperations, OperationType};
 use pharos_cluster::discovery::{Resource, Resources};
 use pharos_policy::KindPattern;
 
-use crate::wildcard::matches;
+use pharos_policy::wildcard::matches;
 
 /// Rules for the resources that any of these patterns names, as far as they are served now.
 pub(super) fn resolved(

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use kube::api::DynamicObject;
 use pharos_policy::{
-    CompileErrors, CompiledException, CompiledPolicy, Origin, compile_exception,
-    compile_namespaced_validating_policy, compile_validating_policy,
+    CompileErrors, CompiledException, CompiledPolicy, Origin, compile_cluster_policy,
+    compile_exception, compile_namespaced_validating_policy, compile_policy,
+    compile_validating_policy,
 };
 use serde::de::DeserializeOwned;
 
@@ -49,8 +50,10 @@ impl Outcome {
             Kind::NamespacedValidatingPolicy => {
                 Self::policy(object, compile_namespaced_validating_policy)
             }
+            Kind::ClusterPolicy => Self::policy(object, compile_cluster_policy),
+            Kind::Policy => Self::policy(object, compile_policy),
             Kind::PolicyException => Self::exception(object),
-            kind => Self::Broken(Defect::Unsupported(kind)),
+            Kind::Other(_) => Self::Broken(Defect::Unsupported(kind)),
         }
     }
 

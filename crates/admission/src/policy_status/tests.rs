@@ -1,10 +1,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::desired::COMPILED;
+use super::stands::stands;
 use super::*;
-use crate::policies::{Kind, Objects, Policies};
+use crate::policies::{Entry, Kind, Objects, Policies};
 use crate::testing::{object, observed, policy};
+use crate::webhook_configuration::MatchConditionsPlace;
 use pharos_api::policy::ValidatingPolicy;
+
+fn desired(entry: &Entry, now: Timestamp) -> Value {
+    super::desired::desired(entry, None, now)
+}
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
@@ -87,6 +97,19 @@ fn a_cluster_policy_counts_its_rules_and_is_ready_where_kyvernos_columns_look() 
     assert_eq!(status["conditions"][0]["type"], "Ready");
     let count = json!({"validate": 2, "mutate": 1, "generate": 0, "verifyimages": 0});
     assert_eq!(status["rulecount"], count);
+}
+
+#[test]
+fn where_match_conditions_are_evaluated_is_said_and_is_no_defect() {
+    let entry = with_status(json!({}), &Value::Null);
+    let refused = MatchConditionsPlace::Refused("no such function".to_owned());
+    let status = super::desired::desired(&entry, Some(&refused), at(0));
+    let [compiled, place] = [0, 1].map(|index| &status["conditionStatus"]["conditions"][index]);
+    assert_eq!((&compiled["status"], &place["status"]), (&json!("True"), &json!("True")));
+    assert!(place["message"].as_str().unwrap().contains("no such function"), "{place}");
+    let later = with_status(json!({}), &status);
+    let gone = desired(&later, at(1));
+    assert_eq!(gone["conditionStatus"]["conditions"].as_array().unwrap().len(), 1);
 }
 
 #[test]

@@ -15,10 +15,13 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::{PolicyStatus, desired, stands};
+use super::PolicyStatus;
+use super::desired::desired;
+use super::stands::stands;
 use crate::events::{Action, EventReason, Events, Notice};
 use crate::pace::Tokens;
 use crate::policies::{Defect, Entry, Outcome, Policies};
+use crate::webhook_configuration::Places;
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 /// How often the same is written again over what somebody else wrote.
@@ -31,6 +34,7 @@ pub(crate) struct StatusWriter {
     field_manager: String,
     whose: PolicyStatus,
     policies: watch::Receiver<Option<Arc<Policies>>>,
+    places: watch::Receiver<Places>,
     leadership: watch::Receiver<Leadership>,
     events: Events,
     said: BTreeMap<Uid, Said>,
@@ -67,11 +71,13 @@ impl StatusWriter {
         namespace: &str,
         whose: PolicyStatus,
         policies: watch::Receiver<Option<Arc<Policies>>>,
+        places: watch::Receiver<Places>,
         leadership: watch::Receiver<Leadership>,
         events: Events,
     ) -> Self {
         let field_manager = format!("pharos-policy-status.{namespace}");
-        Self { client, field_manager, whose, policies, leadership, events, said: BTreeMap::new() }
+        let said = BTreeMap::new();
+        Self { client, field_manager, whose, policies, places, leadership, events, said }
     }
 
     /// Keeps every status true while this process leads, for as long as it is polled.
@@ -80,6 +86,7 @@ impl StatusWriter {
         loop {
             let leads = self.leadership.borrow_and_update().holds();
             let policies = self.policies.borrow_and_update().clone();
+            self.places.mark_unchanged();
             let round = match policies {
                 Some(policies) if leads => self.round(&policies).await,
                 _ => Round::default(),
@@ -97,6 +104,7 @@ impl StatusWriter {
             let changed = tokio::select! {
                 changed = self.leadership.changed() => changed,
                 changed = self.policies.changed(), if round.failed.is_none() => changed,
+                changed = self.places.changed(), if round.failed.is_none() => changed,
                 () = at(again) => Ok(()),
             };
             if changed.is_err() {
@@ -108,6 +116,7 @@ impl StatusWriter {
     /// Tries every policy, and reports the first failure.
     async fn round(&mut self, policies: &Policies) -> Round {
         self.said.retain(|uid, _| policies.entries().contains_key(uid));
+        let places = self.places.borrow().clone();
         let mut round = Round::default();
         for (uid, entry) in policies.entries() {
             // With many of them the term may end meanwhile.
@@ -118,7 +127,7 @@ impl StatusWriter {
                 self.announce(uid, entry);
                 continue;
             }
-            match self.write(uid, entry, Instant::now()).await {
+            match self.write(uid, entry, &places, Instant::now()).await {
                 Ok(None) => {}
                 Ok(due) => round.due = round.due.into_iter().chain(due).min(),
                 Err(error) => drop(round.failed.get_or_insert(error)),
@@ -132,9 +141,11 @@ impl StatusWriter {
         &mut self,
         uid: &Uid,
         entry: &Entry,
+        places: &Places,
         now: Instant,
     ) -> kube::Result<Option<Instant>> {
-        let status = desired(entry, Timestamp::now());
+        let place = entry.compiled().and_then(|policy| places.get(policy.key()));
+        let status = desired(entry, place, Timestamp::now());
         if stands(&status, entry.field("status")) {
             return Ok(None);
         }
