@@ -49,4 +49,5 @@ pub use registered::{Registered, registered, unregister};
 #[cfg(feature = "testing")]
 pub use reviewer::Reviewer;
 pub use run::{Admission, Options};
+pub use server::Limits;
 pub use target::{TargetError, WebhookService, WebhookTarget, WebhookUrl};

@@ -111,7 +111,7 @@ pub(crate) fn ordered(policies: &Policies) -> Vec<&Arc<CompiledPolicy>> {
 fn asks(policy: &CompiledPolicy, resources: &Resources) -> Vec<NamedRuleWithOperations> {
     let asks = policy.rules().iter().flat_map(|rule| match rule.registration() {
         Registration::Resources(rules) => rules.clone(),
-        Registration::Kinds(patterns) => kinds::resolved(patterns, resources),
+        Registration::Kinds(kinds) => kinds::resolved(kinds, resources),
     });
     asks.collect()
 }

@@ -34,7 +34,7 @@ use crate::webhook::Endpoint;
 /// The longest body. API servers take requests of up to 3 MiB; as JSON, with bytes as base64, that
 /// makes 4 MiB for the new object, and 2 MiB for an old one of the 1.5 MiB that etcd stores. The
 /// rest is for the envelope and for escaped characters.
-const BODY_LIMIT: usize = 8 * 1024 * 1024;
+pub(crate) const BODY_LIMIT: usize = 8 * 1024 * 1024;
 /// How much of a longer one is read, and dropped: a client that is answered while it still writes
 /// sees a broken connection and not the answer.
 const READ_LIMIT: usize = 4 * BODY_LIMIT;
@@ -77,6 +77,10 @@ pub(crate) enum Refusal {
     TooSlow,
     #[error("the body did not arrive whole")]
     Interrupted,
+    #[error("too much is being answered already")]
+    TooMany,
+    #[error("there are too many connections")]
+    TooManyConnections,
     #[error("the policies are not known yet")]
     NoPolicies,
     #[error(transparent)]
@@ -219,14 +223,7 @@ impl Webhook {
     }
 
     pub(crate) fn refuse(&self, refusal: &Refusal) -> Response {
-        self.facts.refusal(refusal.reason());
-        let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        // Seen in the log, and still no way to fill it.
-        if total.is_power_of_two() {
-            tracing::warn!(reason = refusal.reason(), %refusal, total, "refused a request");
-        } else {
-            tracing::debug!(reason = refusal.reason(), %refusal, total, "refused a request");
-        }
+        self.count(refusal);
         let status = refusal.status();
         let body = json!({
             "apiVersion": "v1",
@@ -238,6 +235,18 @@ impl Webhook {
             "message": refusal.to_string(),
         });
         (status, Json(body)).into_response()
+    }
+
+    /// Counts what got no review's answer, or was not even asked.
+    pub(crate) fn count(&self, refusal: &Refusal) {
+        self.facts.refusal(refusal.reason());
+        let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        // Seen in the log, and still no way to fill it.
+        if total.is_power_of_two() {
+            tracing::warn!(reason = refusal.reason(), %refusal, total, "refused a request");
+        } else {
+            tracing::debug!(reason = refusal.reason(), %refusal, total, "refused a request");
+        }
     }
 }
 
@@ -261,6 +270,9 @@ impl Refusal {
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            // Without a Retry-After: an API server that is told to come back waits, and its client with
+            // it; as it is, it goes by the failure policy at once.
+            Self::TooMany | Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
             Self::NoPolicies => StatusCode::SERVICE_UNAVAILABLE,
             Self::Interrupted | Self::Malformed(_) => StatusCode::BAD_REQUEST,
         }
@@ -274,6 +286,8 @@ impl Refusal {
             Self::MediaType => "UnsupportedMediaType",
             Self::TooLong => "RequestEntityTooLarge",
             Self::TooSlow => "Timeout",
+            Self::TooMany => "TooManyRequests",
+            Self::TooManyConnections => "TooManyConnections",
             Self::NoPolicies => "ServiceUnavailable",
             Self::Interrupted | Self::Malformed(_) => "BadRequest",
         }

@@ -28,8 +28,9 @@ use crate::namespaces::{Known, Namespaces};
 use crate::policies::Policies;
 use crate::policy_status::{PolicyStatus, StatusWriter};
 use crate::record::Facts;
-use crate::routes::{self, Knowledge, Webhook};
-use crate::server::{self, Patience, Server};
+use crate::routes::{self, Knowledge, Refusal, Webhook};
+use crate::server::limits::{InFlight, Limits};
+use crate::server::{self, Connections, Patience, Server};
 use crate::target::WebhookTarget;
 use crate::tasks::Tasks;
 use crate::webhook_configuration::{self, Places, Registration};
@@ -59,6 +60,8 @@ pub struct Options {
     pub events: EventOptions,
     /// The name of this process in Events: that of its Pod.
     pub reporter: String,
+    /// How much is taken on at a time.
+    pub limits: Limits,
     /// How long reviews are still accepted after it was told to end.
     pub shutdown_delay: Duration,
 }
@@ -146,9 +149,21 @@ impl Admission {
         let webhook = Webhook::new(means.knowledge, namespaces, self.facts.clone(), events);
         let whose = self.options.policy_status;
         let policy_webhook = policy_review::router(webhook.clone(), self.facts, whose);
-        let router = server::parting(routes::router(&webhook, policy_webhook), leaving.clone());
-        let mut server =
-            Server::start(listener, means.tls, router, self.instruments, Patience::DEFAULT)?;
+        let Options { limits, .. } = self.options;
+        let router = routes::router(&webhook, policy_webhook);
+        let router = server::limited(router, InFlight::new(webhook.clone(), limits));
+        let router = server::parting(router, leaving.clone());
+        let connections = Connections::new(limits.connections, move || {
+            webhook.count(&Refusal::TooManyConnections);
+        });
+        let mut server = Server::start(
+            listener,
+            means.tls,
+            router,
+            self.instruments,
+            Patience::DEFAULT,
+            connections,
+        )?;
         let Options { listen, target, shutdown_delay, .. } = self.options;
         tracing::info!(%listen, %target, "the webhook listens");
 

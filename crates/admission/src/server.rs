@@ -1,7 +1,8 @@
 //! HTTPS for the API server: connections, limits, and the end in order.
 //!
 //! What a request means is [`crate::routes`]'s; here is only how it comes in. Every wait for a
-//! client is bounded: handshake, header, body, and silence on a kept-alive connection.
+//! client is bounded: handshake, header, body, and silence on a kept-alive connection. So is how much
+//! is taken on at a time ([`limits`]).
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,6 +25,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::traced::Traced;
+
+mod connections;
+pub(crate) mod limits;
+
+pub(crate) use connections::Connections;
+use limits::InFlight;
+pub use limits::Limits;
 
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
 const HTTP2_STREAMS: u32 = 256;
@@ -60,6 +68,11 @@ pub(crate) fn parting(router: Router, leaving: CancellationToken) -> Router {
     router.layer(middleware::from_fn_with_state(leaving, part))
 }
 
+/// Requests over the limit are answered at once.
+pub(crate) fn limited(router: Router, in_flight: InFlight) -> Router {
+    router.layer(middleware::from_fn_with_state(in_flight, limits::within))
+}
+
 async fn part(State(leaving): State<CancellationToken>, request: Request, next: Next) -> Response {
     let version = request.version();
     let mut response = next.run(request).await;
@@ -91,6 +104,7 @@ impl Server {
         router: Router,
         instruments: Instruments,
         patience: Patience,
+        connections: Connections,
     ) -> Result<Self, Error> {
         let handle = Handle::new();
         let tls = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)))
@@ -110,7 +124,8 @@ impl Server {
             .max_concurrent_streams(HTTP2_STREAMS)
             .keep_alive_interval(HTTP2_PING_EVERY)
             .keep_alive_timeout(HTTP2_PING_EVERY);
-        let serving = tokio::spawn(server.serve(Traced::every_connection(router, instruments)));
+        let every = connections.bound(Traced::every_connection(router, instruments));
+        let serving = tokio::spawn(server.serve(every));
         Ok(Self { handle, serving })
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pharos_admission::{TargetError, WebhookService, WebhookTarget, WebhookUrl};
+use pharos_admission::{Limits, TargetError, WebhookService, WebhookTarget, WebhookUrl};
 use pharos_api::telemetryconfig::Component;
 
 pub(crate) mod apply;
@@ -96,6 +96,21 @@ pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) policies: PolicyArguments,
 
+    /// How many connections to the webhook there may be at a time; those over it are closed at once.
+    #[arg(long, value_name = "CONNECTIONS", default_value_t = Limits::default().connections)]
+    webhook_max_connections: usize,
+
+    /// How many reviews are worked on at a time. Those over it are answered at once with 429, and the
+    /// API server goes by the failure policy: of policies that ignore failures they pass, of others
+    /// they are refused.
+    #[arg(long, value_name = "REVIEWS", default_value_t = Limits::default().requests)]
+    webhook_max_reviews: usize,
+
+    /// How many MiB the bodies of these reviews may have together; at least one fits in, whatever its
+    /// length. Parsed, they take several times as much memory.
+    #[arg(long, value_name = "MIB", default_value_t = Limits::default().body_bytes >> 20)]
+    webhook_max_body_mebibytes: usize,
+
     /// Where /metrics is served for Prometheus to scrape (HTTP).
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000")]
     pub(crate) metrics_listen: SocketAddr,
@@ -163,6 +178,14 @@ impl ServeArguments {
     /// An empty value is none at all.
     pub(crate) fn exempt_namespaces(&self) -> BTreeSet<String> {
         self.exempt_namespaces.iter().filter(|it| !it.is_empty()).cloned().collect()
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            connections: self.webhook_max_connections,
+            requests: self.webhook_max_reviews,
+            body_bytes: self.webhook_max_body_mebibytes.saturating_mul(1 << 20),
+        }
     }
 
     pub(crate) fn shutdown_delay(&self) -> Duration {

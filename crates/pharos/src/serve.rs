@@ -145,6 +145,7 @@ impl Process {
             policy_status: arguments.policies.policy_status,
             events: arguments.policies.events(),
             reporter: replica.name.clone(),
+            limits: arguments.limits(),
             shutdown_delay: arguments.shutdown_delay(),
         };
         let kubeconfig = arguments.kubeconfig.as_deref();

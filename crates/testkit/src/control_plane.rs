@@ -126,6 +126,15 @@ impl ControlPlane {
         http::post(&self.client, &format!("{}{path}", self.url()), object).await
     }
 
+    /// The same as [`Self::create`]; the warnings that come with the answer, as they are written.
+    pub async fn create_for_warnings(
+        &self,
+        path: &str,
+        object: &serde_json::Value,
+    ) -> anyhow::Result<(StatusCode, Vec<String>)> {
+        http::post_for_warnings(&self.client, &format!("{}{path}", self.url()), object).await
+    }
+
     /// The API server's own metrics. They start from zero with every start of it.
     pub async fn metrics(&self) -> anyhow::Result<Vec<Sample>> {
         let text = http::get_ok(&self.client, &format!("{}/metrics", self.url())).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WARNING};
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, StatusCode};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,6 +48,18 @@ pub(crate) async fn post(
     document: &serde_json::Value,
 ) -> anyhow::Result<(StatusCode, String)> {
     answer(client.post(url).json(document)).await.with_context(|| format!("POST {url}"))
+}
+
+/// The warnings that come with the answer to a JSON document.
+pub(crate) async fn post_for_warnings(
+    client: &Client,
+    url: &str,
+    document: &serde_json::Value,
+) -> anyhow::Result<(StatusCode, Vec<String>)> {
+    let response = client.post(url).json(document).send().await?;
+    let warnings = response.headers().get_all(WARNING).iter();
+    let warnings = warnings.map(|warning| String::from_utf8_lossy(warning.as_bytes()).into_owned());
+    Ok((response.status(), warnings.collect()))
 }
 
 async fn answer(request: RequestBuilder) -> anyhow::Result<(StatusCode, String)> {

@@ -12,27 +12,27 @@ use serde_json::Value;
 
 /// Whether a connection serves more than one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connections {
+pub(crate) enum Connections {
     KeptAlive,
     Churning,
 }
 
 /// Calls every webhook of an engine for each review, one after the other.
-pub struct Caller {
+pub(crate) struct Caller {
     client: Client,
     urls: Arc<[String]>,
 }
 
 /// What a caller saw.
-pub struct Sample {
-    pub latencies: Vec<Duration>,
-    pub elapsed: Duration,
+pub(crate) struct Sample {
+    pub(crate) latencies: Vec<Duration>,
+    pub(crate) elapsed: Duration,
 }
 
 // === impl Caller ===
 
 impl Caller {
-    pub fn new(webhooks: &[ValidatingWebhook], connections: Connections) -> anyhow::Result<Self> {
+    pub(crate) fn new(webhooks: &[ValidatingWebhook], connections: Connections) -> anyhow::Result<Self> {
         let mut client = Client::builder().http1_only().no_proxy();
         let mut urls = Vec::new();
         for webhook in webhooks {
@@ -50,7 +50,7 @@ impl Caller {
     }
 
     /// Sends the review that often.
-    pub async fn call(
+    pub(crate) async fn call(
         &self,
         review: &[u8],
         times: usize,
@@ -87,7 +87,7 @@ impl Caller {
     }
 
     /// How many policies refuse the review.
-    pub async fn refused(&self, review: &[u8]) -> anyhow::Result<usize> {
+    pub(crate) async fn refused(&self, review: &[u8]) -> anyhow::Result<usize> {
         let mut refusals = 0;
         for url in &*self.urls {
             let answer = answer(&self.client, url, review).await?;

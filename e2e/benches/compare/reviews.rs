@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 /// Every policy of the suites, made to deny: name, file, YAML.
-pub fn policies(suites: &Path) -> anyhow::Result<Vec<(String, PathBuf, String)>> {
+pub(crate) fn policies(suites: &Path) -> anyhow::Result<Vec<(String, PathBuf, String)>> {
     let mut found = Vec::new();
     for level in ["baseline", "restricted"] {
         for entry in fs::read_dir(suites.join(level))? {
@@ -26,12 +26,12 @@ pub fn policies(suites: &Path) -> anyhow::Result<Vec<(String, PathBuf, String)>>
 }
 
 /// A Pod of about 2.4 KB that passes the Pod Security Standards.
-pub fn small() -> Vec<u8> {
+pub(crate) fn small() -> Vec<u8> {
     review(pod(5, json!({})))
 }
 
 /// The same with so much managed by others that the review has about 60 KB.
-pub fn large() -> Vec<u8> {
+pub(crate) fn large() -> Vec<u8> {
     let field =
         |index: usize| (format!("f:field-{index}"), json!({".": {}, "f:name": {}, "f:value": {}}));
     let fields: serde_json::Map<_, _> = (0..1000).map(field).collect();
@@ -43,7 +43,7 @@ pub fn large() -> Vec<u8> {
 }
 
 /// A Pod that every policy refuses.
-pub fn violating() -> Vec<u8> {
+pub(crate) fn violating() -> Vec<u8> {
     review(json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
         "spec": {

@@ -134,14 +134,21 @@ async fn versions(stage: &Stage) -> anyhow::Result<()> {
 
 /// Conditions that the API server refuses are evaluated by Pharos, and stop nobody.
 async fn conditions(stage: &Stage) -> anyhow::Result<()> {
-    let refused = conditional("refused", "namespaceObject.metadata.name == 'default'");
+    // Its condition has the name of one of ours.
+    let mut refused = conditional("refused", "object.metadata.name.startsWith('r')");
+    refused["spec"]["matchConditions"][0]["name"] = json!("not-vital");
     stage.cluster.apply(&refused.to_string()).await?;
+    // This would be taken, and never be true.
+    let null = conditional("null", "namespaceObject.metadata.name == 'default'");
+    stage.cluster.apply(&null.to_string()).await?;
     let taken = conditional("taken", "object.metadata.name.startsWith('t')");
     stage.cluster.apply(&taken.to_string()).await?;
     says(stage, &config_map("refused"), &["refused says no"]).await?;
     says(stage, &config_map("taken"), &["taken says no"]).await?;
     says(stage, &config_map("other"), &["created"]).await?;
-    let registered = webhooks(stage).await?;
+    let registered = settled(stage, 3).await?;
+    says(stage, &config_map("refused"), &["refused says no"]).await?;
+    says(stage, &config_map("null"), &["null says no"]).await?;
     let found = registered[0].as_array().context("webhooks")?;
     let names: Vec<_> = found.iter().filter_map(|webhook| webhook["name"].as_str()).collect();
     let own = "taken.validatingpolicies.ignore.validate.pharos.dev";
@@ -156,13 +163,13 @@ async fn conditions(stage: &Stage) -> anyhow::Result<()> {
     let edited = conditional("taken", "namespaceObject.metadata.name == 'default'");
     stage.cluster.apply(&edited.to_string()).await?;
     says(stage, &config_map("taken"), &["taken says no"]).await?;
-    stage.cluster.kubectl(&["delete", "vpol", "refused", "taken"]).await.map(drop)
+    stage.cluster.kubectl(&["delete", "vpol", "refused", "null", "taken"]).await.map(drop)
 }
 
 /// Every field, and the whole.
 async fn edits(stage: &Stage) -> anyhow::Result<()> {
     stage.webhook_in_force().await?;
-    let whole = settled(stage).await?;
+    let whole = settled(stage, 2).await?;
     for (field, value) in [
         ("rules/0/apiGroups", json!(["apps"])),
         ("rules/0/apiVersions", json!(["v9"])),
@@ -214,12 +221,12 @@ async fn edits(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// What is registered, once it stays as it is between two looks.
-async fn settled(stage: &Stage) -> anyhow::Result<Value> {
+async fn settled(stage: &Stage, expected: usize) -> anyhow::Result<Value> {
     let mut before = Value::Null;
     eventually("the registration to settle", PATIENCE, async || {
         let now = webhooks(stage).await.map_err(|error| error.to_string())?;
         let count = now[0].as_array().map_or(0, Vec::len);
-        if now == before && count == 2 {
+        if now == before && count == expected {
             return Ok(now);
         }
         before = now.clone();

@@ -4,17 +4,46 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pharos_api::policy::{NamedRuleWithOperations, OperationType};
 use pharos_cluster::discovery::{Resource, Resources};
-use pharos_policy::KindPattern;
+use pharos_policy::{KindPattern, Operation, RegisteredKind};
 
 use pharos_policy::wildcard::matches;
 
-/// Rules for the resources that any of these patterns names, as far as they are served now.
+/// Rules for the resources that these kinds name, as far as they are served now.
 pub(super) fn resolved(
-    patterns: &[KindPattern],
+    kinds: &[RegisteredKind],
     resources: &Resources,
 ) -> Vec<NamedRuleWithOperations> {
-    if patterns.iter().any(names_everything) {
-        return vec![rule("*", "*", ["*/*".to_owned()].into())];
+    let mut by_operations: BTreeMap<Vec<&str>, Vec<&KindPattern>> = BTreeMap::new();
+    for RegisteredKind { kind, operations } in kinds {
+        let mut names: Vec<_> = operations.iter().map(|operation| operation.as_str()).collect();
+        names.sort_unstable();
+        by_operations.entry(names).or_default().push(kind);
+    }
+    let rules = by_operations.into_iter().flat_map(|(names, patterns)| {
+        let operations: Vec<_> = names.into_iter().filter_map(operation).collect();
+        with_operations(&patterns, &operations, resources)
+    });
+    rules.collect()
+}
+
+fn operation(name: &str) -> Option<OperationType> {
+    [
+        (Operation::Create, OperationType::Create),
+        (Operation::Update, OperationType::Update),
+        (Operation::Delete, OperationType::Delete),
+        (Operation::Connect, OperationType::Connect),
+    ]
+    .into_iter()
+    .find_map(|(operation, registered)| (operation.as_str() == name).then_some(registered))
+}
+
+fn with_operations(
+    patterns: &[&KindPattern],
+    operations: &[OperationType],
+    resources: &Resources,
+) -> Vec<NamedRuleWithOperations> {
+    if patterns.iter().any(|pattern| names_everything(pattern)) {
+        return vec![rule("*", "*", ["*/*".to_owned()].into(), operations)];
     }
     let mut named: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
     for (group, version, plural, resource) in resources.iter() {
@@ -27,7 +56,7 @@ pub(super) fn resolved(
         }
     }
     let rules = named.into_iter();
-    rules.map(|((group, version), names)| rule(group, version, names)).collect()
+    rules.map(|((group, version), names)| rule(group, version, names, operations)).collect()
 }
 
 fn names_everything(KindPattern { group, version, kind, .. }: &KindPattern) -> bool {
@@ -48,12 +77,17 @@ fn named_by(pattern: &KindPattern, plural: &str, resource: &Resource) -> Vec<Str
     parts.map(|(part, _)| format!("{plural}/{part}")).collect()
 }
 
-fn rule(group: &str, version: &str, resources: BTreeSet<String>) -> NamedRuleWithOperations {
+fn rule(
+    group: &str,
+    version: &str,
+    resources: BTreeSet<String>,
+    operations: &[OperationType],
+) -> NamedRuleWithOperations {
     NamedRuleWithOperations {
         api_groups: vec![group.to_owned()],
         api_versions: vec![version.to_owned()],
         resources: resources.into_iter().collect(),
-        operations: vec![OperationType::All],
+        operations: operations.to_vec(),
         ..NamedRuleWithOperations::default()
     }
 }
@@ -85,8 +119,11 @@ mod tests {
 
     fn lines(pattern: [&str; 4]) -> Vec<String> {
         let [group, version, kind, sub_resource] = pattern.map(str::to_owned);
-        let pattern = KindPattern { group, version, kind, sub_resource };
-        let rules = resolved(&[pattern], &served());
+        let kind = KindPattern { group, version, kind, sub_resource };
+        let operations = vec![Operation::Create];
+        let rules = resolved(&[RegisteredKind { kind, operations }], &served());
+        let created = |rule: &NamedRuleWithOperations| rule.operations == [OperationType::Create];
+        assert!(rules.iter().all(created));
         let line = |rule: &NamedRuleWithOperations| {
             format!("{}/{}/{}", rule.api_groups[0], rule.api_versions[0], rule.resources.join(","))
         };

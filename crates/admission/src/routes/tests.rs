@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use axum::body::{Body, Bytes};
@@ -10,9 +11,11 @@ use pharos_instruments::{
 use tokio::sync::watch;
 
 use super::*;
+use crate::certificate::CaBundle;
 use crate::namespaces::Known;
 use crate::policies::Policies;
-use crate::server::{self, Patience, Server};
+use crate::server::limits::{InFlight, Limits};
+use crate::server::{self, Connections, Patience, Server};
 use crate::testing::{Connection, material, observed, policy, serving};
 
 /// The facts of a test, as far as it looks at them.
@@ -50,11 +53,17 @@ struct Scene {
     client: Connection,
     noted: Arc<Noted>,
     policies: watch::Sender<Option<Arc<Serving>>>,
+    /// Where another connection is opened.
+    another: (SocketAddr, CaBundle),
 }
 
 impl Scene {
     /// A server over TLS with these policies, and an API server that knows one namespace.
     async fn with(policies: Option<Vec<Value>>) -> Self {
+        Self::within(policies, Limits::default()).await
+    }
+
+    async fn within(policies: Option<Vec<Value>>, limits: Limits) -> Self {
         let policies = policies.map(compiled);
         let (sender, policies) = watch::channel(policies);
         let shop = axum::routing::get(async || {
@@ -72,13 +81,18 @@ impl Scene {
         let server = Server::start(
             listener,
             tls,
-            router(&webhook, Router::new()),
+            server::limited(
+                router(&webhook, Router::new()),
+                InFlight::new(webhook.clone(), limits),
+            ),
             Instruments::default(),
             Patience::DEFAULT,
+            Connections::any(),
         )
         .unwrap();
         let client = Connection::open(address, material.bundle()).await.unwrap();
-        Self { server, client, noted, policies: sender }
+        let another = (address, material.bundle().clone());
+        Self { server, client, noted, policies: sender, another }
     }
 
     async fn review(&mut self, path: &str, labels: Value) -> Value {
@@ -311,4 +325,33 @@ async fn without_policies_a_review_is_refused_rather_than_allowed() {
     let webhook = webhook(policies, namespaces, Arc::new(Noted::default()));
     let Err(refusal) = webhook.serving().await else { panic!("there are no policies") };
     assert!(matches!(refusal, Refusal::NoPolicies), "{refusal}");
+}
+
+#[tokio::test]
+async fn what_is_over_a_limit_is_refused_at_once_and_counted() {
+    let head = "POST /validate/fail HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
+    let megabyte = 1 << 20;
+    for (what, limits, length) in [
+        ("requests", Limits { requests: 1, ..Limits::default() }, 10),
+        ("bytes", Limits { body_bytes: 8 * megabyte, ..Limits::default() }, 8 * megabyte),
+    ] {
+        let mut scene = Scene::within(Some(vec![json!({})]), limits).await;
+        let (address, bundle) = &scene.another;
+        // Its body never comes; that it has its room is seen by others being refused.
+        let mut slow = Connection::open(*address, bundle).await.unwrap();
+        slow.send(format!("{head}content-length: {length}\r\n\r\n")).await.unwrap();
+        let (mut status, mut body) = (200, String::new());
+        while status == 200 {
+            let review = review(json!({"app": "web"}));
+            (status, body) = scene.client.post("/validate/ignore", &review).await.unwrap();
+        }
+        assert_eq!(status, 429, "{what}: {body}");
+        assert!(body.contains("too much is being answered"), "{what}: {body}");
+        assert_eq!(*scene.noted.refusals.lock().unwrap(), ["TooManyRequests"], "{what}");
+        drop(slow);
+        while status != 200 {
+            let mut client = Connection::open(*address, bundle).await.unwrap();
+            (status, _) = client.post("/validate/ignore", &review(json!({}))).await.unwrap();
+        }
+    }
 }

@@ -124,6 +124,7 @@ fn scene() -> Scene {
         policy_status: PolicyStatus::Pharos,
         events: EventOptions::default(),
         reporter: "test".to_owned(),
+        limits: Limits::default(),
         shutdown_delay: Duration::ZERO,
     };
     let (leading, leadership) = watch::channel(leading());
@@ -198,6 +199,7 @@ async fn a_port_in_use_ends_it_before_anything_is_asked_of_the_api_server() {
         policy_status: PolicyStatus::Pharos,
         events: EventOptions::default(),
         reporter: "test".to_owned(),
+        limits: Limits::default(),
         shutdown_delay: Duration::ZERO,
     };
     let (_leading, leadership) = watch::channel(leading());

@@ -12,12 +12,26 @@ use crate::testing::{Connection, material, serving};
 const SHORT: Duration = Duration::from_millis(50);
 
 fn start(router: Router, patience: Patience) -> (Server, SocketAddr, Arc<Material>) {
+    start_with(router, patience, Connections::any())
+}
+
+fn start_with(
+    router: Router,
+    patience: Patience,
+    connections: Connections,
+) -> (Server, SocketAddr, Arc<Material>) {
     let material = material();
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    let server =
-        Server::start(listener, serving(&material), router, Instruments::default(), patience)
-            .unwrap();
+    let server = Server::start(
+        listener,
+        serving(&material),
+        router,
+        Instruments::default(),
+        patience,
+        connections,
+    )
+    .unwrap();
     (server, address, material)
 }
 
@@ -130,8 +144,15 @@ async fn a_replaced_certificate_is_presented_without_a_restart() {
     let tls = crate::tls::server_config(served, provider).unwrap();
     let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
-    let server =
-        Server::start(listener, tls, quick(), Instruments::default(), Patience::DEFAULT).unwrap();
+    let server = Server::start(
+        listener,
+        tls,
+        quick(),
+        Instruments::default(),
+        Patience::DEFAULT,
+        Connections::any(),
+    )
+    .unwrap();
 
     let mut before = Connection::open(address, first.bundle()).await.unwrap();
     choice.send_replace(Some(second.clone()));
@@ -139,6 +160,26 @@ async fn a_replaced_certificate_is_presented_without_a_restart() {
     Connection::open(address, second.bundle()).await.unwrap();
     assert_eq!(before.get("/quick").await.unwrap().0, 200, "open connections go on");
     drop(before);
+    server.end(async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_over_the_limit_is_closed_at_once_and_has_room_when_another_goes() {
+    let (told, mut turned_away) = mpsc::channel(8);
+    let connections = Connections::new(2, move || told.try_send(()).unwrap());
+    let (server, address, material) = start_with(quick(), Patience::DEFAULT, connections);
+    let mut first = Connection::open(address, material.bundle()).await.unwrap();
+    let silent = TcpStream::connect(address).await.unwrap();
+    // The silent one has a place too, once it was accepted.
+    assert_eq!(first.get("/quick").await.unwrap().0, 200);
+    assert!(Connection::open(address, material.bundle()).await.is_err());
+    turned_away.recv().await.unwrap();
+    assert_eq!(first.get("/quick").await.unwrap().0, 200, "those that are there go on");
+    drop(silent);
+    while Connection::open(address, material.bundle()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    drop(first);
     server.end(async {}).await.unwrap();
 }
 

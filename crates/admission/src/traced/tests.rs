@@ -17,7 +17,7 @@ use crate::namespaces::{Known, Namespaces};
 use crate::policies::Policies;
 use crate::record::Facts;
 use crate::routes::{self, Knowledge, Webhook};
-use crate::server::{self, Patience, Server};
+use crate::server::{self, Connections, Patience, Server};
 use crate::serving::Serving;
 use crate::testing::{Connection, material, observed, policy, serving};
 
@@ -61,7 +61,9 @@ async fn scene() -> (Server, Connection, Kept) {
     let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
     let address = listener.local_addr().unwrap();
     let (router, tls) = (routes::router(&webhook, Router::new()), serving(&material));
-    let server = Server::start(listener, tls, router, instruments, Patience::DEFAULT).unwrap();
+    let server =
+        Server::start(listener, tls, router, instruments, Patience::DEFAULT, Connections::any())
+            .unwrap();
     let client = Connection::open(address, material.bundle()).await.unwrap();
     (server, client, kept)
 }

@@ -24,6 +24,8 @@ use crate::webhook::Endpoint;
 
 /// How many policies have webhooks of their own at most: each is another call per request.
 const MAX_APART: usize = 16;
+/// A variable that webhooks' conditions may name, and that is always null there.
+const NAMESPACE_OBJECT: &str = "namespaceObject";
 const FIELD_MANAGER: &str = "pharos-admission-dry-run";
 
 /// Where the match conditions of each policy that has any are evaluated.
@@ -36,6 +38,8 @@ pub(crate) enum MatchConditionsPlace {
     ApiServer,
     /// Pharos does, because the API server refuses them, with these words.
     Refused(String),
+    /// Pharos does, because they ask about the namespace: the API server takes that and knows none.
+    AsksAboutNamespace,
     /// Pharos does, because enough policies have webhooks of their own.
     TooMany,
     /// Pharos does, because the API server could not be asked.
@@ -95,6 +99,9 @@ impl Trials {
         laboratory: &Laboratory<'_>,
     ) -> MatchConditionsPlace {
         let conditions = listed(policy);
+        if conditions.iter().any(|(_, expression)| expression.contains(NAMESPACE_OBJECT)) {
+            return MatchConditionsPlace::AsksAboutNamespace;
+        }
         let answer = match self.answers.get(&conditions) {
             Some(answer) => answer.clone(),
             None => match laboratory.try_out(policy, planned).await {

@@ -135,7 +135,7 @@ impl Policy {
     }
 
     /// What the policy says about a request.
-    pub(super) fn judge(&self, review: &Review) -> Verdict {
+    pub(super) fn judge(&self, review: &Review<'_>) -> Verdict {
         let set = match &self.state {
             State::Ready(set) => set,
             State::Unsupported(why) => return Verdict::Unsupported(why.clone()),
@@ -145,7 +145,11 @@ impl Policy {
             Ok(request) => request,
             Err(error) => return Verdict::Invalid(error.to_string()),
         };
-        let request = Request { namespace_object: review.namespace.as_ref(), ..request };
+        let request = Request {
+            namespace_object: review.namespace.as_ref(),
+            user_roles: Some(review.user_roles),
+            ..request
+        };
         let evaluation = evaluate(set, &request, &SystemClock);
         let rules = evaluation.outcomes.iter().flat_map(|outcome| &outcome.rules);
         let judgements: Vec<_> = rules.map(|rule| Judgement::of(rule, self.violation)).collect();

@@ -1,18 +1,20 @@
 //! The request that an API server would send about an object.
 
-use pharos_policy::Operation;
+use pharos_policy::{Operation, UserRoles};
 use serde_json::{Value, json};
 
-use super::Circumstances;
 use super::object::{Object, group, version};
+use super::{Circumstances, UserInfo};
 
 /// A request, and what is known about it beside.
 #[derive(Debug)]
-pub(crate) struct Review {
+pub(crate) struct Review<'a> {
     /// The `request` of an AdmissionReview.
     pub(super) request: Value,
     /// The Namespace that it is in.
     pub(super) namespace: Option<Value>,
+    /// The roles of whoever asks.
+    pub(super) user_roles: UserRoles<'a>,
 }
 
 /// A Namespace of which nothing is known but its name, with the label that every one has.
@@ -23,9 +25,9 @@ pub(super) fn minimal_namespace(name: &str) -> Value {
 
 // === impl Review ===
 
-impl Review {
+impl<'a> Review<'a> {
     /// The request that does this to the object.
-    pub(super) fn of(object: &Object, operation: Operation, known: &Circumstances) -> Self {
+    pub(super) fn of(object: &Object, operation: Operation, known: &'a Circumstances) -> Self {
         let id = &object.id;
         let (group, version) = (group(&id.api_version), version(&id.api_version));
         let (resource, sub_resource) = match known.values.parent(group, version, &id.kind) {
@@ -69,7 +71,12 @@ impl Review {
             request["requestSubResource"] = json!(sub_resource);
         }
         let in_one = !is_namespace && !namespace.is_empty();
-        Self { request, namespace: in_one.then(|| known.namespace(namespace)) }
+        let UserInfo { roles, cluster_roles, .. } = &known.user;
+        Self {
+            request,
+            namespace: in_one.then(|| known.namespace(namespace)),
+            user_roles: UserRoles { roles, cluster_roles },
+        }
     }
 }
 

@@ -73,27 +73,6 @@ pub(crate) enum Literal {
     Pattern(usize),
 }
 
-/// What Kyverno or Kubernetes have, and this version does not, by the name that an expression starts
-/// with: a variable or a function. A policy that uses it is refused by that name.
-pub(crate) fn unsupported(name: &str) -> Option<&'static str> {
-    const NAMES: &[&str] = &[
-        "attestations",
-        "attestors",
-        "authorizer",
-        "generator",
-        "globalContext",
-        "http",
-        "resource",
-        "verifyAttestationSignatures",
-        "verifyImageSignatures",
-        "GetMetadata",
-    ];
-    let first = name.split('.').next()?;
-    let found = |name: &str| NAMES.iter().copied().find(|unsupported| *unsupported == name);
-    // `image` is a function too, which is supported.
-    found(first).or_else(|| name.strip_prefix("image.").and_then(found))
-}
-
 // === impl Library ===
 
 impl Library {

@@ -199,7 +199,7 @@ fn what_is_wrong_with_an_expression_is_found_before_it_is_evaluated() {
         ("Object{spec: 1}", Reason::Unsupported, None, "Object{}"),
         ("object.x.frob()", Reason::UnknownFunction, None, "no function frob"),
         ("frob(object)", Reason::UnknownFunction, None, "no function frob"),
-        ("resource.Get('v1', 'x', 'y', 'z')", Reason::UnknownFunction, None, "resource.Get"),
+        ("resource.Get('v1', 'x', 'y', 'z')", Reason::Unsupported, None, "resource.Get"),
         ("'x'.startsWith()", Reason::CompileError, None, "takes 1 arguments, not 0"),
         ("size(1, 2)", Reason::CompileError, None, "takes 1 arguments, not 2"),
         ("object.x.matches('(')", Reason::CompileError, None, "not a regular expression"),

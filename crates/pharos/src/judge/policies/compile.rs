@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pharos_policy::{
-    CompileErrors, CompiledException, CompiledPolicy, compile_exception,
-    compile_namespaced_validating_policy, compile_validating_policy,
+    CompileErrors, CompiledException, CompiledPolicy, compile_cluster_policy, compile_exception,
+    compile_namespaced_validating_policy, compile_policy, compile_validating_policy,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -43,6 +43,8 @@ pub(super) fn policy(document: &Value) -> Compiled<CompiledPolicy> {
         (POLICIES, "NamespacedValidatingPolicy") => {
             compiled(&in_a_namespace(document), compile_namespaced_validating_policy)
         }
+        (KYVERNO, "ClusterPolicy") => compiled(document, compile_cluster_policy),
+        (KYVERNO, "Policy") => compiled(&in_a_namespace(document), compile_policy),
         (_, kind) => Compiled::Unsupported(format!("this version does not evaluate a {kind}")),
     }
 }

@@ -13,6 +13,9 @@ use crate::cel::types::Type;
 /// How much deeper than its arguments the value of a function is at most.
 const WRAPPING: usize = 2;
 
+/// Functions that Kyverno has and this version has not.
+const MISSING: &[&str] = &["GetMetadata", "verifyAttestationSignatures", "verifyImageSignatures"];
+
 // === impl Checker ===
 
 impl Checker<'_> {
@@ -81,7 +84,11 @@ impl Checker<'_> {
             .collect();
         if known.is_empty() {
             let message = format!("there is no function {name} in this version");
-            return self.flaw(id, Reason::UnknownFunction, message);
+            let reason = match MISSING.contains(&name) {
+                true => Reason::Unsupported,
+                false => Reason::UnknownFunction,
+            };
+            return self.flaw(id, reason, message);
         }
         if known.iter().all(|overload| overload.parameters.len() != arguments.len()) {
             let mut counts: Vec<_> =

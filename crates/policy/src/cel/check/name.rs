@@ -9,8 +9,17 @@ use crate::cel::tree::{Field, Literal, Node, Select};
 use crate::cel::types::Type;
 
 /// Variables that Kubernetes or Kyverno have and this version, or the place, does not.
-const MISSING: &[&str] =
-    &["authorizer", "exceptions", "globalContext", "http", "images", "params", "resource"];
+const MISSING: &[&str] = &[
+    "authorizer",
+    "exceptions",
+    "generator",
+    "globalContext",
+    "http",
+    "image",
+    "images",
+    "params",
+    "resource",
+];
 
 // === impl Checker ===
 
