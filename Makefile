@@ -1,6 +1,6 @@
 # The only list of verbs; CI calls `make test` and nothing else. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo down test check crds chart docs bench bench-rotation bench-compare fmt parts deny clean
+.PHONY: help build demo down test check crds chart conformance docs bench bench-rotation bench-compare fmt parts deny clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,7 @@ down: ## End what `make demo KEEP=1` left running, or what a kill left behind
 
 test: check parts ## Run every check and every test: unit, crate and end to end on the real parts
 	cargo build --locked --package pharos
+	cargo xtask conformance --check
 	cargo test --locked --workspace --exclude pharos-e2e
 	cargo test --locked --package pharos-e2e --lib --bins --test walks -- --test-threads=1 --nocapture
 	cargo test --locked --package pharos-e2e --test faults -- --test-threads=4 --nocapture
@@ -30,6 +31,9 @@ crds: ## Generate crds/ from the types
 
 chart: ## Generate what of charts/pharos is made of the types
 	cargo xtask chart
+
+conformance: ## Run Kyverno's own tests (../shared/conformance) with pharos test, and write docs/conformance.md
+	cargo xtask conformance
 
 docs: ## Generate docs/reference/ from the declarations of metrics and spans
 	cargo xtask docs

@@ -28,6 +28,7 @@ fn policies(count: usize) -> Vec<ValidatingPolicy> {
             "kind": "ValidatingPolicy",
             "metadata": {"name": format!("policy-{index}"), "generation": 1},
             "spec": {
+                "failurePolicy": "Ignore",
                 "matchConstraints": {"resourceRules": [{
                     "apiGroups": [""], "apiVersions": ["v1"],
                     "resources": ["pods"], "operations": ["CREATE"],

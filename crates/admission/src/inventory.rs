@@ -42,6 +42,22 @@ pub(crate) async fn keep(
     }
 }
 
+/// Counts what a controller has published, by Kyverno's name for it, for as long as it is polled.
+pub(crate) async fn count<T>(
+    mut published: watch::Receiver<Option<T>>,
+    controller: &'static str,
+    facts: Arc<dyn Facts>,
+) {
+    loop {
+        if published.borrow_and_update().is_some() {
+            facts.reconciled(controller);
+        }
+        if published.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 fn inventory(policies: &Policies) -> Inventory {
     let told = |(uid, entry): (&Uid, &Entry)| {
         Some((uid.clone(), (entry.metadata.generation, info(entry)?)))

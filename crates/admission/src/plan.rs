@@ -73,8 +73,7 @@ impl Plan {
             plan.places.insert(policy.key().clone(), endpoint);
         }
         for (endpoint, planned) in &mut plan.webhooks {
-            planned.rules =
-                asked.get(endpoint).map(|asked| rules::union(asked)).unwrap_or_default();
+            planned.rules = asked.get(endpoint).map(rules::union).unwrap_or_default();
         }
         plan
     }

@@ -1,9 +1,8 @@
 //! The webhook that looks at policies before they are stored, so that who writes one is told at once
 //! what is wrong with it.
 //!
-//! What cannot be compiled is refused, as Kyverno refuses it; what this version merely does not do
-//! passes with a warning, and so does an object that is wrong already and changes in something else:
-//! its labels can be changed, and what is broken can be deleted. [`judge`] is the decision, pure.
+//! Nothing is refused: what cannot be compiled, and what this version does not do, is stored with a
+//! warning, and its status says the same to whoever comes later. [`judge`] is the decision, pure.
 //!
 //! It is registered so that it fails open, for creations and updates only: a policy that was stored
 //! while nobody looked shows its problems in its status, and nothing here is in the way of deleting
@@ -19,12 +18,12 @@ use axum::routing::post;
 use axum::{Json, Router};
 use kube::api::DynamicObject;
 use pharos_instruments::PolicyKind;
-use pharos_policy::{Evaluation, Request, StatusReason};
+use pharos_policy::{Evaluation, Request};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::enforce::{Decision, Verdict, bounded};
+use crate::enforce::{Verdict, bounded};
 use crate::policies::{Defect, Kind, Outcome};
 use crate::policy_status::PolicyStatus;
 use crate::record::{Facts, record};
@@ -121,25 +120,10 @@ fn judge(request: &Request<'_>, whose: PolicyStatus) -> Verdict {
     let Some(Outcome::Broken(defect)) = outcome else {
         return passed(Vec::new());
     };
-    let is_old = request.old_object.get("spec").is_some_and(|old| *old == request.object["spec"]);
-    let is_ours = whose == PolicyStatus::Pharos;
     match &defect {
         // Kyverno evaluates them, or another engine; that this one does not is in their status.
-        Defect::Unsupported(_) if !is_ours => passed(Vec::new()),
-        _ if is_old || !is_ours || !is_wrong(&defect) => passed(vec![defect.to_string()]),
-        _ => Verdict {
-            decision: Decision::Deny { message: defect.to_string(), reason: StatusReason::Invalid },
-            ..Verdict::default()
-        },
-    }
-}
-
-/// Whether no engine can use it, as far as this one can tell.
-fn is_wrong(defect: &Defect) -> bool {
-    match defect {
-        Defect::Unsupported(_) => false,
-        Defect::Undecodable(_) => true,
-        Defect::Uncompilable(errors) => errors.iter().any(|error| error.reason() != "Unsupported"),
+        Defect::Unsupported(_) if whose == PolicyStatus::Kyverno => passed(Vec::new()),
+        _ => passed(vec![defect.to_string()]),
     }
 }
 

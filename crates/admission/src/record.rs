@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pharos_api::policy::ValidationAction;
 use pharos_instruments::{
     AdmissionReviewFacts, Answer, BackgroundMode, Because, ChangeType, Instruments, Operation,
     PolicyFacts, PolicyInfo, PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts,
@@ -35,6 +34,8 @@ pub(crate) trait Facts: Send + Sync {
     fn policy_changed(&self, _policy: &PolicyFacts<'_>, _change: ChangeType) {}
     /// Which policies there are now.
     fn policies(&self, _policies: Vec<PolicyInfo>) {}
+    /// A step of what keeps something as it should be, by Kyverno's name for it.
+    fn reconciled(&self, _controller: &'static str) {}
     /// A policy of a deprecated kind that is to be stored, in this version.
     fn deprecated(&self, _version: &'static str, _kind: PolicyKind) {}
     /// An Event that was not published; the reason is from a closed set.
@@ -73,6 +74,10 @@ impl Facts for Instruments {
 
     fn policies(&self, policies: Vec<PolicyInfo>) {
         self.set_policies(policies);
+    }
+
+    fn reconciled(&self, controller: &'static str) {
+        self.record_reconcile(controller);
     }
 
     fn deprecated(&self, version: &'static str, kind: PolicyKind) {
@@ -122,7 +127,7 @@ pub(crate) fn policy_facts(policy: &CompiledPolicy) -> PolicyFacts<'_> {
         },
         namespace: policy.namespace().map(|namespace| &**namespace),
         name: policy.name(),
-        validation_mode: if policy.actions().contains(ValidationAction::Deny) {
+        validation_mode: if policy.enforces() {
             ValidationMode::Deny
         } else {
             ValidationMode::Audit

@@ -181,7 +181,8 @@ impl Webhook {
         let called = snapshot.called(endpoint);
         let asked = configuration.needs_roles() || called.needs_roles(request.resource);
         let roles = if asked { subject.within(self.roles(&request)).await } else { None };
-        let filtered = configuration.filters(&request, roles.as_ref().unwrap_or(&Roles::default()));
+        let nobody = Roles::default();
+        let filtered = configuration.filters(&request, roles.as_ref().unwrap_or(&nobody));
         let policies = if filtered { PolicySet::default() } else { called };
         let namespace = subject.within(self.namespace(&policies, &request)).await;
         let user_roles = roles.as_ref().map(Roles::borrowed);

@@ -297,6 +297,11 @@ impl Admission {
         };
         let keep = inventory::keep(policies.clone(), self.facts.clone());
         tasks.spawn("tells of policies", keep);
+        let count =
+            inventory::count(policies.clone(), "policycache-controller", self.facts.clone());
+        tasks.spawn("counts sets of policies", count);
+        let count = inventory::count(newest.clone(), "certmanager-controller", self.facts.clone());
+        tasks.spawn("counts certificates", count);
         tasks.spawn(
             "judges readiness",
             readiness::keep(sources, self.readiness.clone(), leaving.clone()),

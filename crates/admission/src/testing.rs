@@ -66,6 +66,7 @@ pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
         "kind": "ValidatingPolicy",
         "metadata": {"name": name, "uid": name, "generation": 1},
         "spec": {
+            "failurePolicy": "Ignore",
             "matchConstraints": {"resourceRules": [{
                 "apiGroups": [""], "apiVersions": ["v1"],
                 "resources": ["pods"], "operations": ["CREATE"],

@@ -19,9 +19,9 @@ use pharos_instruments::catalogue::metrics::{
     BOUNDARIES, VALIDATING_POLICY_DURATION, VALIDATING_POLICY_RESULTS,
 };
 use pharos_instruments::{
-    AdmissionReviewFacts, Answer, BackgroundMode, CallFacts, ExecutionCause, Instruments,
-    Operation, PolicyResult, RequestDetails, Running, Spans, Subject, Target,
-    ValidatingPolicyFacts, ValidationMode, Webhook,
+    AdmissionReviewFacts, Answer, BackgroundMode, CallFacts, Instruments, Operation, PolicyFacts,
+    PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts, Running, Spans, Subject,
+    Target, ValidationMode, Webhook,
 };
 use pharos_telemetry::{Catalogue, Identity, Pipeline};
 use pharos_testkit::bench::{Section, compare, measure};
@@ -107,17 +107,23 @@ fn attributes(kind: &Arc<str>, namespace: &Arc<str>, policy: &Arc<str>) -> [KeyV
     ]
 }
 
-fn policy(policy_name: &Arc<str>) -> ValidatingPolicyFacts<'_> {
-    ValidatingPolicyFacts {
-        policy_name,
-        policy_namespace: None,
+fn policy(name: &str) -> PolicyFacts<'_> {
+    PolicyFacts {
+        kind: PolicyKind::ValidatingPolicy,
+        namespace: None,
+        name,
         validation_mode: ValidationMode::Deny,
         background_mode: BackgroundMode::Enabled,
-        result: PolicyResult::Pass,
-        because: None,
-        started: Instant::now(),
-        duration: Duration::from_micros(40),
     }
+}
+
+/// A policy that was passed.
+fn tell(instruments: &Instruments, subject: &Subject, policy: PolicyFacts<'_>) {
+    let (started, duration) = (Instant::now(), Duration::from_micros(40));
+    let (rule, result) = ("", PolicyResult::Pass);
+    let rule = RuleFacts { policy, rule, result, because: None, started, duration };
+    let run = PolicyRun { policy, started, duration };
+    instruments.record_policy(subject, &run, &mut std::iter::once(rule));
 }
 
 fn spans(sampler: Sampler) -> (Spans, SdkTracerProvider) {
@@ -166,7 +172,7 @@ impl Review {
     }
 
     fn tell(&self, policies: usize) {
-        let call = self.instruments.spans().start_call(&CallFacts {
+        let call = self.instruments.begin_call(&CallFacts {
             method: &Method::POST,
             uri: &self.uri,
             version: Version::HTTP_2,
@@ -176,9 +182,10 @@ impl Review {
         });
         let review = || {
             let (operation, namespace) = (Operation::Create, Some("shop"));
-            let subject = self.instruments.begin_review(operation, "Pod", namespace, &details);
+            let subject =
+                self.instruments.begin_review(operation, false, "Pod", namespace, &details);
             for name in &self.names[..policies] {
-                self.instruments.record_policy(&subject, &policy(name));
+                tell(&self.instruments, &subject, policy(name));
             }
             self.instruments.record_review(
                 &subject,
@@ -190,13 +197,8 @@ impl Review {
                 },
             );
         };
-        match call {
-            None => review(),
-            Some(call) => {
-                call.inside(review);
-                call.end(StatusCode::OK, Some(2438));
-            }
-        }
+        call.inside(review);
+        call.end(StatusCode::OK, Some(2438));
     }
 
     fn allocations(&self, policies: usize) -> AllocationInfo {
@@ -250,20 +252,16 @@ fn instruments_against_the_sdk(section: &mut Section, bare: &Bare, declared: &De
 fn facts_against_the_sdk(section: &mut Section, bare: &Bare, review: &Review) {
     let texts: [Arc<str>; 3] = ["Pod".into(), "shop".into(), "policy-0".into()];
     let made = || attributes(&texts[0], &texts[1], &texts[2]);
-    let subject = Subject::new(
-        ExecutionCause::AdmissionRequest(Operation::Create),
-        &texts[0],
-        Some(&texts[1]),
-    );
-    let facts = policy(&texts[2]);
+    let subject =
+        review.instruments.begin_review(Operation::Create, false, "Pod", Some("shop"), &details);
     let both = compare(
         TIMES,
         || {
             let attributes = made();
             bare.results.add(1, &attributes);
-            bare.duration.record(facts.duration.as_secs_f64(), &attributes);
+            bare.duration.record(4e-5, &attributes);
         },
-        || review.instruments.record_policy(&subject, black_box(&facts)),
+        || tell(&review.instruments, &subject, black_box(policy(&texts[2]))),
     );
     section.figure("one policy, both instruments of the SDK", nanos(both.first), "");
     section.figure("one policy, facts to ours", nanos(both.second), "");

@@ -53,7 +53,6 @@ fn applied(arguments: &ApplyArguments) -> anyhow::Result<ExitCode> {
         user: user.map_or(Ok(UserInfo::default()), UserInfo::parse)?,
         values: values.map_or(Ok(Values::default()), Values::parse)?,
         namespaces: objects.namespaces(),
-        kinds,
     };
     let audited = if arguments.audit_warn { Audited::Warn } else { Audited::Fail };
     let mut outcome = Outcome::new(&policies);

@@ -34,8 +34,6 @@ pub(crate) struct Circumstances {
     pub(crate) user: UserInfo,
     /// What is done, and in which namespaces.
     pub(crate) values: Values,
-    /// How kinds are served.
-    pub(crate) kinds: Kinds,
     /// The Namespaces among the objects.
     pub(crate) namespaces: Vec<Value>,
 }

@@ -45,7 +45,9 @@ pub(crate) fn start(
     let ansi = std::io::stderr().is_terminal();
     tracing_subscriber::registry()
         .with(console(format, std::io::stderr, ansi).with_filter(filter))
-        .with(pipeline.layers())
+        // Not its layer for spans: ours are started where they are declared, and what `tracing`
+        // knows besides are spans of whatever crate we use, with whatever is in them.
+        .with(pipeline.log_layer())
         .try_init()
         .context("cannot start logging")?;
     // The level of the moment decides about records of the crate `log`, too; not that of the start.

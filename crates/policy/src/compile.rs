@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use pharos_api::policy::cluster_policy::ApplyRules;
 use pharos_api::policy::{
-    AutogenStatus, Evaluation, EvaluationMode, NamespacedValidatingPolicy, PolicyException, Toggle,
-    ValidatingPolicy, ValidatingPolicySpec, ValidationAction, WebhookConfiguration,
+    AutogenStatus, Evaluation, EvaluationMode, FailurePolicy, NamespacedValidatingPolicy,
+    PolicyException, Toggle, ValidatingPolicy, ValidatingPolicySpec, ValidationAction,
+    WebhookConfiguration,
 };
 
 use crate::actions::Actions;
@@ -92,7 +93,7 @@ fn compile(
     let configs = autogen.generated.into_iter().map(|(of, it)| (of.as_str().to_owned(), it));
     compilation.finish(CompiledPolicy {
         key: key(name),
-        failure_policy: spec.failure_policy.unwrap_or_default(),
+        failure_policy: failure_policy(spec),
         origins,
         timeout,
         match_policy: spec
@@ -106,6 +107,11 @@ fn compile(
         rules,
         autogen: AutogenStatus { configs: configs.collect() },
     })
+}
+
+/// A policy that says nothing fails closed, as with Kyverno.
+fn failure_policy(spec: &ValidatingPolicySpec) -> FailurePolicy {
+    spec.failure_policy.unwrap_or(FailurePolicy::Fail)
 }
 
 fn actions(actions: &[ValidationAction]) -> Actions {
@@ -146,7 +152,7 @@ impl Compilation {
             validations,
             audit_annotations,
             validation_actions,
-            failure_policy,
+            failure_policy: _,
             evaluation: _,
             autogen: _,
             webhook_configuration: _,
@@ -167,7 +173,7 @@ impl Compilation {
             source,
             actions: actions(validation_actions),
             overrides: Vec::new(),
-            failure_policy: failure_policy.unwrap_or_default(),
+            failure_policy: failure_policy(spec),
             on_error: OnError::Error,
             matcher,
             registration: Registration::Resources(constraints.resource_rules),

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pharos_api::policy::cluster_policy::ApplyRules;
-use pharos_api::policy::{AutogenStatus, FailurePolicy, MatchCondition, MatchPolicy};
+use pharos_api::policy::{
+    AutogenStatus, FailurePolicy, MatchCondition, MatchPolicy, ValidationAction,
+};
 
 use crate::actions::Actions;
 use crate::kind::{PolicyKey, PolicyKind};
@@ -83,6 +85,12 @@ impl CompiledPolicy {
     /// request, see [`Rule::actions_for`].
     pub fn actions(&self) -> Actions {
         self.actions
+    }
+
+    /// Whether a false validation of any rule denies a request, where nothing is overridden.
+    pub fn enforces(&self) -> bool {
+        let denies = |actions: Actions| actions.contains(ValidationAction::Deny);
+        denies(self.actions) || self.rules.iter().any(|rule| denies(rule.actions))
     }
 
     /// What happens when the policy cannot be evaluated.

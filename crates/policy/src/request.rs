@@ -119,7 +119,7 @@ impl<'a> Request<'a> {
             resource,
             request_resource: resource_of(raw, "/requestResource"),
             sub_resource,
-            resource_kind: sub_resource.and(owner(resource)).unwrap_or(kind),
+            resource_kind: sub_resource.and_then(|_| owner(resource)).unwrap_or(kind),
             user_roles: None,
             name: string(raw, "/name").unwrap_or_default(),
             namespace: non_empty("/namespace"),

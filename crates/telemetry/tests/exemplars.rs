@@ -4,9 +4,11 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use opentelemetry_proto::tonic::metrics::v1::Exemplar;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use pharos_telemetry::config::{Parent, RootSampler, Sampler};
@@ -80,11 +82,20 @@ async fn the_trace_of_a_sampled_span_stands_beside_its_bucket_wherever_metrics_g
     assert!(line.contains("le=\"1.0\"") && line.contains(&trace), "{line}");
     assert_eq!(lines.next(), None);
 
+    // A series is told which span, whichever is current.
+    let kind: Arc<[KeyValue]> = [KeyValue::new("kind", "Pod")].into();
+    let series = histogram.series(&kind);
+    let (other, span) = (TraceId::from(7), SpanId::from(8));
+    let span_of = |flags| SpanContext::new(other, span, flags, false, TraceState::default());
+    series.record(0.05, Some(&span_of(TraceFlags::default())));
+    series.record(5.0, Some(&span_of(TraceFlags::SAMPLED)));
+    let other = other.to_string();
+
     reloader.shutdown(PATIENCE).await;
     let exemplars = exemplars(&receiver.exports().pop().unwrap());
     let traces: Vec<String> = exemplars
         .iter()
         .map(|it| it.trace_id.iter().map(|byte| format!("{byte:02x}")).collect())
         .collect();
-    assert_eq!(traces, [trace]);
+    assert_eq!(traces, [trace, other]);
 }

@@ -119,16 +119,29 @@ async fn two_hundred_rebuilds_lose_nothing_and_double_nothing() {
     let first = pipeline.debug().generations.current;
 
     let (stop, recorded) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let threads: Vec<_> = (0..2)
+    let known = Arc::new([false, true].map(|odd| {
+        let attributes: Arc<[KeyValue]> = attributes(1, odd).into();
+        (counter.series(&attributes), histogram.series(&attributes))
+    }));
+    // The first looks its attributes up at every measurement, the others share their series.
+    let threads: Vec<_> = (0..3)
         .map(|number| {
             let (counter, histogram) = (counter.clone(), histogram.clone());
+            let known = (number > 0).then(|| Arc::clone(&known));
             let (stop, recorded) = (Arc::clone(&stop), Arc::clone(&recorded));
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let round = recorded.fetch_add(1, Ordering::Relaxed);
-                    let attributes = attributes(number, round % 2 == 1);
-                    counter.add(1, &attributes);
-                    histogram.record(round as f64, &attributes);
+                    let odd = round % 2 == 1;
+                    if let Some(known) = &known {
+                        let (counter, histogram) = &known[usize::from(odd)];
+                        counter.add(1, None);
+                        histogram.record(round as f64, None);
+                    } else {
+                        let attributes = attributes(number, odd);
+                        counter.add(1, &attributes);
+                        histogram.record(round as f64, &attributes);
+                    }
                     thread::yield_now();
                 }
             })

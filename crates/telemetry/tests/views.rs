@@ -60,10 +60,14 @@ impl Program {
         commit(&mut self.reloader, config).await.drain(PATIENCE).await;
     }
 
+    /// Twice, and both ways.
     fn record(&self, method: &'static str, namespace: &'static str) {
         let attributes = [KeyValue::new("method", method), KeyValue::new("namespace", namespace)];
         self.requests.add(1, &attributes);
         self.seconds.record(0.5, &attributes);
+        let attributes = attributes.into();
+        self.requests.series(&attributes).add(1, None);
+        self.seconds.series(&attributes).record(0.5, None);
     }
 
     fn page(&self) -> String {
@@ -96,10 +100,10 @@ async fn a_view_finds_a_metric_by_the_name_that_the_page_shows() {
     program.reload(by_name(&shown)).await;
     program.record("GET", "a");
     assert!(!program.page().contains("http"), "{}", program.page());
-    assert_eq!(scraped(&program.page(), "seconds_count"), 2.0);
+    assert_eq!(scraped(&program.page(), "seconds_count"), 4.0);
     program.reload(by_name("seconds")).await;
     program.record("GET", "a");
-    assert_eq!(scraped(&program.page(), "http_requests_total"), 1.0, "it starts again");
+    assert_eq!(scraped(&program.page(), "http_requests_total"), 2.0, "it starts again");
     assert!(!program.page().contains("seconds"));
 }
 
@@ -114,8 +118,8 @@ async fn attributes_that_a_view_leaves_out_are_added_up() {
     program.reload(excluded("method")).await;
     ["a", "b"].into_iter().for_each(|namespace| program.record("GET", namespace));
     assert_eq!(program.values("http_requests_total", "namespace"), set(&["a", "b"]));
-    assert_eq!(scraped(&program.page(), "http_requests_total"), 5.0);
-    assert_eq!(scraped(&program.page(), "seconds_count"), 5.0);
+    assert_eq!(scraped(&program.page(), "http_requests_total"), 10.0);
+    assert_eq!(scraped(&program.page(), "seconds_count"), 10.0);
 }
 
 #[tokio::test]
@@ -132,11 +136,11 @@ async fn measurements_of_values_that_are_filtered_out_do_not_count() {
     let record = |program: &Program| ["a", "b", "c", ""].map(|it| program.record("GET", it));
     record(&program);
     assert_eq!(program.values("http_requests_total", "namespace"), set(&["", "a"]));
-    assert_eq!(scraped(&program.page(), "seconds_count"), 2.0);
+    assert_eq!(scraped(&program.page(), "seconds_count"), 4.0);
     program.reload(filter(&[], &["a"])).await;
     record(&program);
     assert_eq!(program.values("http_requests_total", "namespace"), set(&["", "b", "c"]));
-    assert_eq!(scraped(&program.page(), "http_requests_total"), 4.0, "one of them from before");
+    assert_eq!(scraped(&program.page(), "http_requests_total"), 8.0, "two of them from before");
 }
 
 #[tokio::test]
@@ -157,7 +161,7 @@ async fn series_beyond_the_limit_are_counted_together_and_it_is_told() {
     let page = program.page();
     assert_eq!(program.values("http_requests_total", "namespace"), set(&["a", "b"]));
     assert_eq!(program.values("http_requests_total", "otel_metric_overflow"), set(&["true"]));
-    assert_eq!(scraped(&page, "http_requests_total"), 5.0);
+    assert_eq!(scraped(&page, "http_requests_total"), 10.0);
     assert_eq!(program.pipeline.debug().generations.overflowing, set(&["http.requests"]));
     assert_eq!(program.values("seconds_count", "namespace").len(), 5);
 }

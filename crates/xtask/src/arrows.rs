@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pharos-cluster",
             "pharos-instruments",
             "pharos-operator",
+            "pharos-policy",
             "pharos-telemetry",
         ],
     ),

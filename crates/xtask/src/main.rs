@@ -13,6 +13,7 @@ mod arrows;
 mod bench;
 mod chart;
 mod check;
+mod conformance;
 mod crds;
 mod docs;
 mod generated;
@@ -46,6 +47,12 @@ enum Verb {
         /// Only the benches of this name.
         only: Option<String>,
     },
+    /// Run Kyverno's own tests, where they lie beside the project, and write docs/conformance.md.
+    Conformance {
+        /// Write nothing; fail if the page is not what came out.
+        #[arg(long)]
+        check: bool,
+    },
     /// Check that crates depend on each other only as drawn.
     Arrows,
     /// Check generated files, arrows, file sizes, formatting and lints.
@@ -64,6 +71,12 @@ fn main() -> anyhow::Result<ExitCode> {
         Verb::Chart { check: false } => chart::folder()?.write(&workspace)?,
         Verb::Chart { check: true } => chart::check(&workspace)?,
         Verb::Bench { only } => bench::run(&workspace, only.as_deref())?,
+        Verb::Conformance { check: false } => {
+            conformance::run(&workspace, conformance::Mode::Write)?
+        }
+        Verb::Conformance { check: true } => {
+            conformance::run(&workspace, conformance::Mode::Check)?
+        }
         Verb::Arrows => arrows::check(&workspace)?,
         Verb::Check => check::check(&workspace)?,
         Verb::Parts => parts::build()?,

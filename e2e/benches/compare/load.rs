@@ -32,7 +32,10 @@ pub(crate) struct Sample {
 // === impl Caller ===
 
 impl Caller {
-    pub(crate) fn new(webhooks: &[ValidatingWebhook], connections: Connections) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        webhooks: &[ValidatingWebhook],
+        connections: Connections,
+    ) -> anyhow::Result<Self> {
         let mut client = Client::builder().http1_only().no_proxy();
         let mut urls = Vec::new();
         for webhook in webhooks {

@@ -12,6 +12,7 @@ mod definitions;
 mod installing;
 mod policies;
 mod release;
+mod replica;
 mod rights;
 mod walk;
 

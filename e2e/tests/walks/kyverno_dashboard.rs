@@ -12,6 +12,7 @@ apiVersion: policies.kyverno.io/v1
 kind: NamespacedValidatingPolicy
 metadata: {name: short-names, namespace: shop}
 spec:
+  failurePolicy: Ignore
   validationActions: [Audit]
   matchConstraints:
     resourceRules:

@@ -10,9 +10,15 @@ use pharos_testkit::{Span, eventually, golden};
 use serde_json::Value;
 
 /// The metrics that Pharos has of Kyverno's.
-const METRICS: [&str; 4] = [
+const METRICS: [&str; 10] = [
     "kyverno_admission_requests",
     "kyverno_admission_review_duration_seconds",
+    "kyverno_client_queries",
+    "kyverno_controller_reconcile",
+    "kyverno_http_requests",
+    "kyverno_http_requests_duration_seconds",
+    "kyverno_info",
+    "kyverno_policy_rule_info_total",
     "kyverno_validating_policy_execution_duration_seconds",
     "kyverno_validating_policy_results",
 ];

@@ -11,6 +11,7 @@ apiVersion: policies.kyverno.io/v1
 kind: ValidatingPolicy
 metadata: {name: broken}
 spec:
+  failurePolicy: Ignore
   validationActions: [Deny]
   matchConstraints:
     resourceRules:
@@ -24,14 +25,14 @@ apiVersion: policies.kyverno.io/v1
 kind: ValidatingPolicy
 metadata: {name: unsupported}
 spec:
+  failurePolicy: Ignore
   validationActions: [Deny]
   matchConstraints:
     resourceRules:
     - {apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: [CREATE]}
   validations:
   - expression: 'true'
-  auditAnnotations:
-  - {key: k, valueExpression: \"'v'\"}
+  evaluation: {mode: JSON}
 ";
 
 const DENY_EVERYTHING: &str = "
@@ -78,7 +79,7 @@ async fn a_policy_that_does_not_compile_says_so_and_the_others_keep_working() ->
     stage.cluster.apply(BROKEN).await?;
     stage.cluster.apply(UNSUPPORTED).await?;
     said(&stage, "broken", false, &["CompileError", "spec.validations[0].expression"]).await?;
-    said(&stage, "unsupported", false, &["spec.auditAnnotations"]).await?;
+    said(&stage, "unsupported", false, &["spec.evaluation.mode"]).await?;
     said(&stage, "require-team", true, &[]).await?;
     stage.webhook_in_force().await?;
     let admitted = stage.create("good", 5).await?;

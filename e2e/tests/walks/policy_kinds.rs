@@ -13,6 +13,7 @@ apiVersion: policies.kyverno.io/v1
 kind: ValidatingPolicy
 metadata: {name: broken}
 spec:
+  failurePolicy: Ignore
   matchConstraints:
     resourceRules:
     - {apiGroups: [''], apiVersions: [v1], resources: [secrets], operations: [CREATE]}
@@ -46,6 +47,7 @@ apiVersion: policies.kyverno.io/v1
 kind: NamespacedValidatingPolicy
 metadata: {name: pods, namespace: shop}
 spec:
+  failurePolicy: Ignore
   validationActions: [Warn]
   matchConstraints:
     resourceRules:

@@ -48,7 +48,8 @@ fn policies_share_a_webhook_where_that_is_sound() {
     let any = || constraints(about("*", "*", "*/*"));
     let mut exact = about("autoscaling", "v1", "hpas");
     exact["matchPolicy"] = json!("Exact");
-    let cases: [(&str, Vec<(&str, Value)>, &[&str]); 8] = [
+    type Named = Vec<(&'static str, Value)>;
+    let cases: [(&str, Named, &[&str]); 8] = [
         ("one", vec![("a", json!({}))], &["/validate/ignore: a"]),
         (
             "failure policies",

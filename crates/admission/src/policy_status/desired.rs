@@ -114,6 +114,11 @@ impl Said {
                 "RefusedByAPIServer",
                 format!("Pharos evaluates the match conditions, the API server refuses them: {error}"),
             ),
+            MatchConditionsPlace::AsksAboutNamespace => (
+                "AsksAboutNamespace",
+                "Pharos evaluates the match conditions: the API server knows no namespaceObject there"
+                    .to_owned(),
+            ),
             MatchConditionsPlace::TooMany => (
                 "TooManyWebhooks",
                 "Pharos evaluates the match conditions: enough policies have a webhook of their own"

@@ -5,6 +5,8 @@
 //! kept as they were written, each under its own name, so that whoever compiles a policy can say
 //! what it is that will not be done.
 
+#![expect(clippy::duplicated_attributes, reason = "one for each column that kubectl prints")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,7 @@ pub use status::{ClusterPolicyStatus, GeneratedAdmissionPolicy, GeneratedRules, 
 pub const AUTOGEN_CONTROLLERS: &str = "pod-policies.kyverno.io/autogen-controllers";
 
 /// Rules about resources.
+#[expect(clippy::duplicated_attributes, reason = "clippy takes the columns for one list")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "kyverno.io",

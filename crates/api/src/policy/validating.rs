@@ -1,5 +1,7 @@
 //! ValidatingPolicy, and NamespacedValidatingPolicy, which is the same for one namespace.
 
+#![expect(clippy::duplicated_attributes, reason = "one for each column that kubectl prints")]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,7 @@ use super::{
 };
 
 /// What a ValidatingPolicy asks of which resources.
+#[expect(clippy::duplicated_attributes, reason = "clippy takes the columns for one list")]
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "policies.kyverno.io",
@@ -75,7 +78,7 @@ pub struct ValidatingPolicySpec {
     pub validation_actions: Vec<ValidationAction>,
 
     /// What happens when the policy cannot be evaluated or Pharos does not answer: Fail refuses the
-    /// request, Ignore lets it pass. Unset means Ignore.
+    /// request, Ignore lets it pass. Unset means Fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "FailurePolicy")]
     pub failure_policy: Option<FailurePolicy>,

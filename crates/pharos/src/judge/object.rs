@@ -154,11 +154,11 @@ mod tests {
     fn objects_live_in_the_default_namespace_unless_they_live_in_none() {
         let read = objects(
             "{apiVersion: v1, kind: Pod, metadata: {name: a}}\n---\n\
-             {apiVersion: v1, kind: Pod, metadata: {name: a, namespace: n}}\n---\n\
-             {apiVersion: v1, kind: Namespace, metadata: {name: n}}\n",
+             {apiVersion: v1, kind: Pod, metadata: {name: a, namespace: ns}}\n---\n\
+             {apiVersion: v1, kind: Namespace, metadata: {name: ns}}\n",
         )
         .unwrap();
-        assert_eq!(ids(&read), ["v1/Pod/default/a", "v1/Pod/n/a", "v1/Namespace//n"]);
+        assert_eq!(ids(&read), ["v1/Pod/default/a", "v1/Pod/ns/a", "v1/Namespace//ns"]);
         assert_eq!(read.objects[0].value["metadata"]["namespace"], "default");
         assert_eq!(read.namespaces().len(), 1);
     }

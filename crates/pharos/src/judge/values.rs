@@ -122,8 +122,8 @@ impl Values {
     pub(crate) fn operation_for(&self, policy: &str, object: &str) -> Option<Operation> {
         let policies = self.policies.iter().filter(|it| it.name == policy);
         let resources = policies.flat_map(|it| &it.resources).filter(|it| it.name == object);
-        let values = resources.filter_map(|it| it.values.get(OPERATION));
-        values.last().and_then(|value| stated(value).ok())
+        let mut values = resources.filter_map(|it| it.values.get(OPERATION));
+        values.next_back().and_then(|value| stated(value).ok())
     }
 
     /// The Namespace of that name, where the file has one.

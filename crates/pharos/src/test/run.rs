@@ -26,7 +26,7 @@ pub(super) fn run(file: &Path) -> Vec<SuiteReport> {
     };
     let run = |document: Document| match Suite::parse(document.value) {
         Ok(suite) => {
-            let tested = suite.run(file.parent().unwrap_or(Path::new("")));
+            let tested = suite.run(file.parent().unwrap_or_else(|| Path::new("")));
             report(suite.name(), tested.unwrap_or_else(|error| broken(&error)))
         }
         Err(error) => report("", broken(&error)),
@@ -50,7 +50,6 @@ impl Suite {
                 .map_or(Ok(UserInfo::default()), UserInfo::parse)?,
             values: self.values(folder)?,
             namespaces: objects.namespaces(),
-            kinds,
         };
         let asked_for = self.operations().into_iter().map(Some);
         let runs = [None].into_iter().chain(asked_for).map(|operation| Run {

@@ -217,12 +217,12 @@ mod tests {
     #[test]
     fn the_old_form_names_one_resource_and_a_status() {
         let suite = parse(
-            "{name: old, results: [{policy: p, rule: r, resource: a, namespace: n, kind: Pod, \
+            "{name: old, results: [{policy: p, rule: r, resource: a, namespace: ns, kind: Pod, \
              status: pass}, {policy: p, rule: r, resource: b, kind: Pod, result: fail}]}",
         )
         .unwrap();
         assert_eq!(suite.name(), "old");
-        assert_eq!(suite.results[0].resources, ["n/a"]);
+        assert_eq!(suite.results[0].resources, ["ns/a"]);
         assert_eq!(suite.results[0].result, RuleResult::Pass);
         assert_eq!(suite.results[1].resources, ["b"]);
     }

@@ -22,7 +22,7 @@ mod loops;
 /// The names that macros have bound, innermost first.
 pub(super) struct Locals<'l, 'e> {
     value: Value<'e>,
-    outer: Option<&'l Locals<'l, 'e>>,
+    outer: Option<&'l Self>,
 }
 
 type Evaluated<'e> = Result<Value<'e>, Fault>;

@@ -13,10 +13,6 @@ pub(crate) enum Input {
     OldObject,
     Request,
     NamespaceObject,
-    /// The object that a policy's parameters are in.
-    Params,
-    /// The images of the object, by where they stand: `map(string, list(string))`.
-    Images,
     /// What a policy's exceptions allow.
     Exceptions,
 }
@@ -47,8 +43,6 @@ impl Input {
             Self::OldObject => "oldObject",
             Self::Request => "request",
             Self::NamespaceObject => "namespaceObject",
-            Self::Params => "params",
-            Self::Images => "images",
             Self::Exceptions => "exceptions",
         }
     }
@@ -56,10 +50,9 @@ impl Input {
     /// Its type: what Kubernetes knows of its own objects, dyn for everybody's.
     pub(super) fn type_of(self) -> Type {
         match self {
-            Self::Object | Self::OldObject | Self::Params => Type::Dyn,
+            Self::Object | Self::OldObject => Type::Dyn,
             Self::Request => Type::Object(&objects::REQUEST),
             Self::NamespaceObject => Type::Object(&objects::NAMESPACE),
-            Self::Images => Type::map(Type::String, Type::list(Type::String)),
             Self::Exceptions => Type::Object(&objects::EXCEPTIONS),
         }
     }
@@ -71,7 +64,7 @@ impl Expected {
     /// Whether a value of that type may be what is expected.
     pub(super) fn admits(self, type_: &Type) -> bool {
         match (self, type_) {
-            (Self::Anything, _) | (_, Type::Dyn) => true,
+            (Self::Anything, _) => true,
             (Self::Bool, type_) => *type_ == Type::Bool,
             (Self::String, type_) => *type_ == Type::String,
             (Self::StringOrNull, type_) => matches!(type_, Type::String | Type::Null),

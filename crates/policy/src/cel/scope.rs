@@ -74,14 +74,12 @@ impl<'r> Inputs<'r> {
     }
 
     /// Adds another input.
-    #[allow(dead_code, reason = "what comes with params and exceptions is bound next")]
     pub(crate) fn with(mut self, input: Input, value: &'r Json) -> Self {
         self.values.push((input, Some(Value::of_json(value))));
         self
     }
 
     /// Tells the time by another clock than the system's.
-    #[allow(dead_code, reason = "functions that ask for the time come next")]
     pub(crate) fn at(mut self, now: &'r dyn Fn() -> Timestamp) -> Self {
         self.now = now;
         self
@@ -126,7 +124,6 @@ impl<'q, 'r> Scope<'q, 'r> {
     }
 
     /// Evaluates an expression that gives a text, or null for none.
-    #[allow(dead_code, reason = "audit annotations come next")]
     pub(crate) fn value(&self, expression: &Expression) -> Result<Option<String>, EvaluationError> {
         match self.root(expression)? {
             Value::Null => Ok(None),
@@ -136,7 +133,6 @@ impl<'q, 'r> Scope<'q, 'r> {
     }
 
     /// How many steps were taken so far.
-    #[allow(dead_code, reason = "outcomes carry it next")]
     pub(crate) fn steps(&self) -> u64 {
         self.meter().steps()
     }

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod budget;
 mod hostile;
+mod semantics;
+mod types;
 
 /// Compiles one expression and evaluates it over an object.
 fn evaluate(source: &str, object: &Value) -> Result<bool, String> {
@@ -191,7 +194,7 @@ fn what_is_wrong_with_an_expression_is_found_before_it_is_evaluated() {
         ("params.x == 1", Reason::Unsupported, Some((1, 1)), "no params"),
         (
             "authorizer.group('').check('x')",
-            Reason::UnknownFunction,
+            Reason::Unsupported,
             None,
             "no function authorizer.group",
         ),

@@ -28,14 +28,14 @@ pub(super) enum Node {
     OptionalSelect(Box<Field>),
     List(Box<[Element]>),
     Map(Box<[Entry]>),
-    And(Box<[Node; 2]>),
-    Or(Box<[Node; 2]>),
+    And(Box<[Self; 2]>),
+    Or(Box<[Self; 2]>),
     /// Condition, what if it is true, what if not.
-    Conditional(Box<[Node; 3]>),
+    Conditional(Box<[Self; 3]>),
     Call(Box<Call>),
     Loop(Box<Loop>),
     /// A value, and an expression with a name for it.
-    Bind(Box<[Node; 2]>),
+    Bind(Box<[Self; 2]>),
     /// What becomes of an optional's value.
     OptionalMap(Box<OptionalMap>),
 }

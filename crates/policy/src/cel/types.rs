@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 /// A type. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::enum_variant_names, reason = "the type of a type is a type")]
 pub(crate) enum Type {
     /// Anything: decided when the expression is evaluated.
     Dyn,
@@ -17,11 +18,11 @@ pub(crate) enum Type {
     Bytes,
     Duration,
     Timestamp,
-    List(Arc<Type>),
-    Map(Arc<Type>, Arc<Type>),
-    Optional(Arc<Type>),
+    List(Arc<Self>),
+    Map(Arc<Self>, Arc<Self>),
+    Optional(Arc<Self>),
     /// The type of a type.
-    Type(Arc<Type>),
+    Type(Arc<Self>),
     /// A type that a library brings, such as `kubernetes.Quantity`.
     Opaque(&'static str),
     /// An object with known fields, such as `request`. At run time it is a map.
@@ -40,15 +41,15 @@ pub(crate) struct ObjectType {
 // === impl Type ===
 
 impl Type {
-    pub(crate) fn list(element: Type) -> Self {
+    pub(crate) fn list(element: Self) -> Self {
         Self::List(Arc::new(element))
     }
 
-    pub(crate) fn map(key: Type, value: Type) -> Self {
+    pub(crate) fn map(key: Self, value: Self) -> Self {
         Self::Map(Arc::new(key), Arc::new(value))
     }
 
-    pub(crate) fn optional(value: Type) -> Self {
+    pub(crate) fn optional(value: Self) -> Self {
         Self::Optional(Arc::new(value))
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum Value<'a> {
     Map(Map<'a>),
     Duration(SignedDuration),
     Timestamp(Timestamp),
-    Optional(Option<Rc<Value<'a>>>),
+    Optional(Option<Rc<Self>>),
     Type(Type),
     /// A value of a library's own type.
     Opaque(Rc<dyn Opaque>),
@@ -114,16 +114,16 @@ impl<'a> Value<'a> {
     }
 
     /// A list that an expression made. Charge the meter for its length.
-    pub(crate) fn list(elements: Vec<Value<'a>>) -> Self {
+    pub(crate) fn list(elements: Vec<Self>) -> Self {
         Self::List(List::Shared(Rc::new(elements)))
     }
 
     /// A map that an expression made. Charge the meter for its size.
-    pub(crate) fn map(entries: BTreeMap<Key<'a>, Value<'a>>) -> Self {
+    pub(crate) fn map(entries: BTreeMap<Key<'a>, Self>) -> Self {
         Self::Map(Map::Shared(Rc::new(entries)))
     }
 
-    pub(crate) fn some(value: Value<'a>) -> Self {
+    pub(crate) fn some(value: Self) -> Self {
         Self::Optional(Some(Rc::new(value)))
     }
 

@@ -42,9 +42,9 @@ pub(super) fn compile(exception: &PolicyException) -> Result<CompiledException, 
     };
     let labels = exception.metadata.labels.as_ref();
     let priority = labels.and_then(|labels| labels.get(PRIORITY)?.parse().ok());
-    compilation.finish(()).and_then(|()| {
+    compilation.finish(()).map(|()| {
         let conditions = conditions.expect("conditions without a program have left their problems");
-        Ok(CompiledException {
+        CompiledException {
             namespace: exception.metadata.namespace.as_deref().unwrap_or_default().into(),
             name: name.into(),
             policies,
@@ -53,7 +53,7 @@ pub(super) fn compile(exception: &PolicyException) -> Result<CompiledException, 
             scope,
             report_result: report_result.unwrap_or_default(),
             priority: priority.unwrap_or_default(),
-        })
+        }
     })
 }
 

@@ -66,12 +66,12 @@ pub(crate) async fn evaluate(
     group.cases.iter().map(|case| case.kind).enumerate().map(outcome).collect()
 }
 
-/// Why an expression is refused, if it is.
+/// Why a validation is refused, if it is.
 pub(crate) async fn refusal(
     cluster: &ControlPlane,
-    expression: &str,
+    validation: &Value,
 ) -> anyhow::Result<Option<String>> {
-    let policy = policy("refusal", vec![json!({ "expression": expression })]);
+    let policy = policy("refusal", vec![validation.clone()]);
     let (status, body) = cluster.create(&format!("{POLICIES}?dryRun=All"), &policy).await?;
     match status.as_u16() {
         201 => Ok(None),
@@ -79,7 +79,7 @@ pub(crate) async fn refusal(
             let answer: Value = serde_json::from_str(&body)?;
             Ok(Some(answer["message"].as_str().unwrap_or_default().to_owned()))
         }
-        _ => anyhow::bail!("{expression}: {status} {body}"),
+        _ => anyhow::bail!("{validation}: {status} {body}"),
     }
 }
 

@@ -68,7 +68,10 @@ impl From<&'static Written> for Group {
         let mut random = fastrand::Rng::with_seed(6);
         for _ in 0..GENERATED {
             let from = &written.inputs[random.usize(..written.inputs.len())];
-            inputs.push(changed(from, written.alphabet, &mut random));
+            let changed = changed(from, written.alphabet, &mut random);
+            if !inputs.contains(&changed) {
+                inputs.push(changed);
+            }
         }
         Self {
             name: written.name,

@@ -1,13 +1,15 @@
 //! The same expressions, evaluated by a real API server as ValidatingAdmissionPolicies and by us:
 //! over hand-picked and generated objects they say the same, and when a policy is created the same
 //! are refused. What differs is listed in [`differences`], with the reason, and must differ.
+#![expect(clippy::panic, clippy::print_stdout, reason = "a test that says what it compared")]
 
 use std::collections::BTreeSet;
 use std::time::Instant;
 
 use pharos_testkit::ControlPlane;
+use serde_json::json;
 
-use cases::{Case, Group};
+use cases::Case;
 
 mod api_server;
 mod cases;
@@ -22,6 +24,7 @@ async fn expressions_say_what_they_say_in_the_api_server() -> anyhow::Result<()>
     let cluster = ControlPlane::start(dir.path()).await?;
     let started = Instant::now();
     let mut faults = creation_differs(&cluster).await?;
+    println!("{}", faults.join("\n"));
     faults.extend(evaluation_differs(&cluster).await?);
     println!("compared in {:?}", started.elapsed());
     assert!(faults.is_empty(), "{} differences:\n{}", faults.len(), faults.join("\n"));
@@ -30,20 +33,25 @@ async fn expressions_say_what_they_say_in_the_api_server() -> anyhow::Result<()>
 
 /// What one side refuses when a policy is created and the other accepts, beside what is listed.
 async fn creation_differs(cluster: &ControlPlane) -> anyhow::Result<Vec<String>> {
+    let expressions = creation::EXPRESSIONS.iter();
+    let messages = creation::MESSAGES.iter();
+    let validations = expressions
+        .map(|of| (*of, json!({ "expression": of })))
+        .chain(messages.map(|of| (*of, json!({ "expression": "false", "messageExpression": of }))));
     let mut faults = Vec::new();
     let mut met = BTreeSet::new();
-    for expression in creation::EXPRESSIONS {
-        let theirs = api_server::refusal(cluster, expression).await?;
-        let ours = ours::refusal(expression);
+    for (expression, validation) in validations {
+        let theirs = api_server::refusal(cluster, &validation).await?;
+        let ours = ours::refusal(&validation);
         if theirs.is_some() == ours.is_some() {
             continue;
         }
-        if differences::CREATION.iter().any(|(listed, _)| listed == expression) {
-            met.insert(*expression);
+        if differences::CREATION.iter().any(|(listed, _)| *listed == expression) {
+            met.insert(expression);
             continue;
         }
         faults.push(format!(
-            "creation: {expression}\n    API server: {theirs:?}\n    ours: {ours:?}"
+            "creation: {validation}\n    API server: {theirs:?}\n    ours: {ours:?}"
         ));
     }
     for (expression, _) in differences::CREATION {
@@ -74,8 +82,8 @@ async fn evaluation_differs(cluster: &ControlPlane) -> anyhow::Result<Vec<String
                 if ours == theirs {
                     continue;
                 }
-                if let Some((listed, _)) = listed(case) {
-                    met.insert(*listed);
+                if let Some(listed) = listed(case, input) {
+                    met.insert(listed);
                     continue;
                 }
                 faults.push(format!(
@@ -86,14 +94,17 @@ async fn evaluation_differs(cluster: &ControlPlane) -> anyhow::Result<Vec<String
         }
     }
     println!("{compared} outcomes compared");
-    for (expression, _) in differences::EVALUATION {
-        if !met.contains(expression) {
-            faults.push(format!("{expression} is listed and does not differ"));
+    for (index, (expression, input, _)) in differences::EVALUATION.iter().enumerate() {
+        if !met.contains(&index) {
+            faults.push(format!("{expression} of {input:?} is listed and does not differ"));
         }
     }
     Ok(faults)
 }
 
-fn listed(case: &Case) -> Option<&'static (&'static str, &'static str)> {
-    differences::EVALUATION.iter().find(|(expression, _)| *expression == case.expression)
+/// The place in the list of what differs.
+fn listed(case: &Case, input: &str) -> Option<usize> {
+    let is_listed =
+        |(expression, of, _): &(&str, &str, &str)| *expression == case.expression && *of == input;
+    differences::EVALUATION.iter().position(is_listed)
 }

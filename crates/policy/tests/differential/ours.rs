@@ -23,9 +23,9 @@ pub(crate) fn compile(group: &Group) -> anyhow::Result<Vec<(Kind, PolicySet)>> {
     group.cases.iter().map(compile).collect()
 }
 
-/// Why an expression is refused, if it is.
-pub(crate) fn refusal(expression: &str) -> Option<String> {
-    let policy = policy(json!({ "expression": expression }));
+/// Why a validation is refused, if it is.
+pub(crate) fn refusal(validation: &Value) -> Option<String> {
+    let policy = policy(validation.clone());
     compile_validating_policy(&policy).err().map(|errors| errors.to_string())
 }
 

@@ -29,7 +29,10 @@ impl Class {
         let classes: [(&[&str], Self); 4] = [
             (&["no such key"], Self::NoSuchKey),
             (&["no such overload", "no matching overload"], Self::NoSuchOverload),
-            (&["out of range", "out of bounds", "overflow"], Self::OutOfRange),
+            (
+                &["out of range", "out of bounds", "overflow", "exceeds", "too large"],
+                Self::OutOfRange,
+            ),
             (&["division by zero", "divide by zero", "modulus by zero"], Self::DivisionByZero),
         ];
         let found =

@@ -156,14 +156,14 @@ fn a_problem_says_which_expression_where_in_it_and_why() {
 fn what_is_not_said_has_a_default() {
     let plain = compiled("plain", json!({}));
     assert_eq!(plain.actions(), Actions::from_iter([ValidationAction::Deny]));
-    assert_eq!(plain.failure_policy(), FailurePolicy::Ignore);
+    assert_eq!(plain.failure_policy(), FailurePolicy::Fail);
     assert_eq!(plain.webhook_timeout(), None);
     assert!(!plain.needs_namespace());
     let full = compiled(
         "full",
         json!({
             "validationActions": ["Audit", "Warn"],
-            "failurePolicy": "Fail",
+            "failurePolicy": "Ignore",
             "webhookConfiguration": {"timeoutSeconds": 5},
             "validations": [{"expression": "true", "messageExpression": "namespaceObject.metadata.name"}],
         }),
@@ -172,7 +172,7 @@ fn what_is_not_said_has_a_default() {
         full.actions(),
         Actions::from_iter([ValidationAction::Audit, ValidationAction::Warn])
     );
-    assert_eq!(full.failure_policy(), FailurePolicy::Fail);
+    assert_eq!(full.failure_policy(), FailurePolicy::Ignore);
     assert_eq!(full.webhook_timeout(), Some(Duration::from_secs(5)));
     assert!(full.needs_namespace());
 }

@@ -31,7 +31,7 @@ fn the_first_validation_that_is_not_true_decides() {
     else {
         panic!("an error comes before a failure after it");
     };
-    assert_eq!(message, "spec.validations[1].expression: No such key: spec");
+    assert_eq!(message, "spec.validations[1].expression: no such key: spec");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_set_holds_what_its_origin_evaluates_and_the_latest_of_each_name() {
         compiled("both", json!({})),
         compiled("scan", disabled("admission")),
         compiled("admission", disabled("background")),
-        compiled("both", json!({"failurePolicy": "Fail"})),
+        compiled("both", json!({"failurePolicy": "Ignore"})),
     ];
     let names = |origin| {
         let set = PolicySet::new(origin, policies.iter().map(Arc::clone), []);
@@ -251,7 +251,7 @@ fn a_set_holds_what_its_origin_evaluates_and_the_latest_of_each_name() {
     assert_eq!(names(Origin::BackgroundScan), ["both", "scan"]);
     let set = PolicySet::new(Origin::Admission, policies, []);
     let rule = set.rules().last().expect("there are two");
-    assert_eq!(rule.failure_policy, FailurePolicy::Fail);
+    assert_eq!(rule.failure_policy, FailurePolicy::Ignore);
     assert_eq!(rule.rule.resources, ["cronjobs"]);
     assert_eq!(&**rule.needed_by.name(), "autogen-cronjobs");
     assert_eq!(rule.policy.actions(), Actions::from_iter([ValidationAction::Deny]));

@@ -83,6 +83,6 @@ fn other_documents_are_no_policies() {
 fn a_namespaced_policy_is_in_the_default_namespace_unless_it_says() {
     let id = |yaml: &str| PolicyId::of(&documents(yaml)[0].value).to_string();
     assert_eq!(id("{kind: Policy, metadata: {name: p}}"), "Policy default/p");
-    assert_eq!(id("{kind: Policy, metadata: {name: p, namespace: n}}"), "Policy n/p");
+    assert_eq!(id("{kind: Policy, metadata: {name: p, namespace: ns}}"), "Policy ns/p");
     assert_eq!(id("{kind: ClusterPolicy, metadata: {name: p}}"), "ClusterPolicy p");
 }

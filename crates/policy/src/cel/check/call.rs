@@ -3,6 +3,7 @@
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::assign::{Bindings, join};
+use super::name::is_missing;
 use super::{Checker, Typed};
 use crate::cel::Reason;
 use crate::cel::library::{self, Overload, Style};
@@ -12,9 +13,6 @@ use crate::cel::types::Type;
 
 /// How much deeper than its arguments the value of a function is at most.
 const WRAPPING: usize = 2;
-
-/// Functions that Kyverno has and this version has not.
-const MISSING: &[&str] = &["GetMetadata", "verifyAttestationSignatures", "verifyImageSignatures"];
 
 // === impl Checker ===
 
@@ -84,7 +82,7 @@ impl Checker<'_> {
             .collect();
         if known.is_empty() {
             let message = format!("there is no function {name} in this version");
-            let reason = match MISSING.contains(&name) {
+            let reason = match is_missing(name) {
                 true => Reason::Unsupported,
                 false => Reason::UnknownFunction,
             };

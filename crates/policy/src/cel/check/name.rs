@@ -21,6 +21,12 @@ const MISSING: &[&str] = &[
     "resource",
 ];
 
+/// Whether a function belongs to one of them, as `resource.Get` does.
+pub(super) fn is_missing(function: &str) -> bool {
+    let (of, _) = function.split_once('.').unwrap_or_default();
+    MISSING.contains(&of)
+}
+
 // === impl Checker ===
 
 impl Checker<'_> {

@@ -12,7 +12,9 @@ pub(super) fn field<'e>(operand: Value<'e>, name: &str) -> Result<Value<'e>, Fau
     match &operand {
         Value::Map(map) => map.field(name).ok_or_else(|| EvaluationError::no_such_key(name).into()),
         Value::Optional(_) => optional_field(operand, name),
-        _ => Err(no_overload("select", &[operand, Value::string(name)])),
+        Value::List(_) => Err(no_overload("select", &[operand, Value::string(name)])),
+        // What has no fields at all does not have this one.
+        _ => Err(EvaluationError::no_such_key(name).into()),
     }
 }
 
@@ -22,7 +24,8 @@ pub(super) fn optional_field<'e>(operand: Value<'e>, name: &str) -> Result<Value
         Value::Map(map) => Ok(Value::Optional(map.field(name).map(Rc::new))),
         Value::Optional(None) => Ok(operand),
         Value::Optional(Some(value)) => optional_field((**value).clone(), name),
-        _ => Err(no_overload("optional select", &[operand, Value::string(name)])),
+        Value::List(_) => Err(no_overload("optional select", &[operand, Value::string(name)])),
+        _ => Ok(Value::none()),
     }
 }
 
@@ -32,7 +35,8 @@ pub(super) fn has(operand: &Value<'_>, name: &str) -> Result<bool, Fault> {
         Value::Map(map) => Ok(map.field(name).is_some()),
         Value::Optional(None) => Ok(false),
         Value::Optional(Some(value)) => has(value, name),
-        other => Err(no_overload("has", &[other.clone(), Value::string(name)])),
+        Value::List(_) => Err(no_overload("has", &[operand.clone(), Value::string(name)])),
+        _ => Ok(false),
     }
 }
 
@@ -47,7 +51,7 @@ pub(in crate::cel) fn element<'e>(
             Ok(key) => Ok(map.get(&key)),
             Err(_) => Err(no_overload("_[_]", &[operand.clone(), index.clone()])),
         },
-        _ => Err(no_overload("_[_]", &[operand.clone(), index.clone()])),
+        _ => Ok(None),
     }
 }
 

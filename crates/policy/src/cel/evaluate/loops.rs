@@ -25,6 +25,9 @@ struct Decision {
     error: Option<Fault>,
 }
 
+/// One round of a loop: the element, and the names around it.
+type Visit<'l, 'e> = dyn FnMut(&Value<'e>, &Locals<'_, 'e>) -> Result<ControlFlow<()>, Fault> + 'l;
+
 // === impl Scope ===
 
 impl<'q> Scope<'q, '_> {
@@ -53,7 +56,7 @@ impl<'q> Scope<'q, '_> {
         a_loop: &'e Loop,
         range: &Value<'e>,
         locals: Option<&Locals<'_, 'e>>,
-        visit: &mut dyn FnMut(&Value<'e>, &Locals<'_, 'e>) -> Result<ControlFlow<()>, Fault>,
+        visit: &mut Visit<'_, 'e>,
     ) -> Result<(), Fault>
     where
         'q: 'e,
@@ -109,7 +112,7 @@ impl<'q> Scope<'q, '_> {
         a_loop: &'e Loop,
         first: &Value<'e>,
         locals: &Locals<'_, 'e>,
-        visit: &mut dyn FnMut(&Value<'e>, &Locals<'_, 'e>) -> Result<ControlFlow<()>, Fault>,
+        visit: &mut Visit<'_, 'e>,
     ) -> Result<ControlFlow<()>, Fault>
     where
         'q: 'e,

@@ -3,8 +3,6 @@
 //! Source: the specification's language definition and list of standard definitions.
 
 use super::Library;
-use crate::cel::EvaluationError;
-use crate::cel::meter::Fault;
 use crate::cel::types::Type;
 
 mod access;
@@ -16,6 +14,7 @@ mod order;
 mod text;
 mod time;
 
+pub(super) use super::arguments::{error, no_such_overload as mismatch};
 pub(crate) use access::{AT, OPTIONAL_AT};
 pub(crate) use conversion::double_text;
 pub(crate) use equality::equal;
@@ -50,14 +49,4 @@ pub(super) fn declare(library: &mut Library) {
     order::declare(library);
     text::declare(library);
     time::declare(library);
-}
-
-/// An error of a function.
-pub(super) fn error(message: impl Into<String>) -> Fault {
-    EvaluationError::new(message.into()).into()
-}
-
-/// The arguments are not what the overload declares.
-pub(super) fn mismatch() -> Fault {
-    error("no such overload")
 }

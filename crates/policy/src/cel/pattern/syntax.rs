@@ -5,6 +5,12 @@
 /// The most that a repetition may count to in Go.
 const MAX_REPEAT: u32 = 1000;
 
+/// The names that stand in `[:...:]`.
+const CLASSES: &[&str] = &[
+    "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct",
+    "space", "upper", "word", "xdigit",
+];
+
 /// A walk over a pattern.
 struct Translation<'p> {
     rest: &'p str,
@@ -23,17 +29,36 @@ pub(super) fn translate(pattern: &str) -> Result<String, &'static str> {
 
 impl Translation<'_> {
     fn run(&mut self) -> Result<(), &'static str> {
+        // Whether what comes next would repeat a repetition.
+        let mut repeats = false;
         while let Some(char) = self.next() {
+            let is_repetition = match char {
+                '*' | '+' | '?' => {
+                    self.out.push(char);
+                    true
+                }
+                '{' => self.repetition()?,
+                _ => false,
+            };
             match char {
+                '*' | '+' | '?' | '{' => {}
                 '\\' => self.escape()?,
                 '[' => self.class()?,
                 '(' => {
                     self.out.push('(');
                     self.flags()?;
                 }
-                '{' => self.repetition()?,
                 char => self.out.push(char),
             }
+            if is_repetition {
+                if repeats {
+                    return Err("a repetition of a repetition");
+                }
+                if self.take('?') {
+                    self.out.push('?');
+                }
+            }
+            repeats = is_repetition;
         }
         Ok(())
     }
@@ -83,6 +108,12 @@ impl Translation<'_> {
                 return Err("an escape that does not exist");
             }
             '0'..='7' => self.octal(char),
+            'p' | 'P' | 'x' if self.rest.starts_with('{') => {
+                let end = self.rest.find('}').ok_or("a brace without an end")? + 1;
+                self.out.extend(['\\', char]);
+                self.out.push_str(&self.rest[..end]);
+                self.rest = &self.rest[end..];
+            }
             char => self.out.extend(['\\', char]),
         }
         Ok(())
@@ -115,7 +146,9 @@ impl Translation<'_> {
                     self.out.push(']');
                     return Ok(());
                 }
-                '[' if self.rest.starts_with(':') && self.rest.contains(":]") => self.out.push('['),
+                '[' if self.rest.starts_with(':') && self.rest[1..].contains(":]") => {
+                    self.named_class()?;
+                }
                 '[' => self.out.push_str(r"\["),
                 '&' | '~' => self.out.extend(['\\', char]),
                 '-' if self.rest.starts_with('-') => self.out.push_str(r"\-"),
@@ -130,14 +163,19 @@ impl Translation<'_> {
                 },
                 char => self.out.push(char),
             }
-            // The name of a class is copied whole.
-            if self.out.ends_with('[') && self.rest.starts_with(':') {
-                let end = self.rest.find(":]").map_or(0, |end| end + 2);
-                self.out.push_str(&self.rest[..end]);
-                self.rest = &self.rest[end..];
-            }
         }
         Err("a class without an end")
+    }
+
+    /// `[:name:]`, of which the first bracket is taken.
+    fn named_class(&mut self) -> Result<(), &'static str> {
+        let (name, rest) = self.rest[1..].split_once(":]").ok_or("a class without an end")?;
+        if !CLASSES.contains(&name.strip_prefix('^').unwrap_or(name)) {
+            return Err("a class that does not exist");
+        }
+        self.out.push_str(&format!("[:{name}:]"));
+        self.rest = rest;
+        Ok(())
     }
 
     fn take(&mut self, char: char) -> bool {
@@ -155,18 +193,23 @@ impl Translation<'_> {
         };
         let flags: String = flags.chars().take_while(|char| !":)<P".contains(*char)).collect();
         if flags.chars().all(|char| "imsU-".contains(char)) {
+            self.take('?');
+            self.out.push('?');
             Ok(())
         } else {
             Err("a flag that does not exist")
         }
     }
 
-    /// A brace that counts nothing is a brace.
-    fn repetition(&mut self) -> Result<(), &'static str> {
-        let Some((least, most)) = self.rest.split_once('}').and_then(|(inside, _)| counts(inside))
-        else {
+    /// Whether a brace starts a repetition, which is copied. One that counts nothing is a brace.
+    fn repetition(&mut self) -> Result<bool, &'static str> {
+        let counted = self.rest.split_once('}').and_then(|(inside, rest)| {
+            let (least, most) = counts(inside)?;
+            Some((inside, rest, least, most))
+        });
+        let Some((inside, rest, least, most)) = counted else {
             self.out.push_str(r"\{");
-            return Ok(());
+            return Ok(false);
         };
         let too_many = |count: &str| {
             !count.is_empty() && count.parse::<u32>().map_or(true, |count| count > MAX_REPEAT)
@@ -174,8 +217,9 @@ impl Translation<'_> {
         if too_many(least) || too_many(most) {
             return Err("a repetition of more than 1000");
         }
-        self.out.push('{');
-        Ok(())
+        self.out.push_str(&format!("{{{inside}}}"));
+        self.rest = rest;
+        Ok(true)
     }
 }
 

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::net::IpAddr;
 
 use super::super::Library;
-use super::super::arguments::{error, opaque, text};
+use super::super::arguments::{error, no_such_overload, opaque, text};
 use super::ip::{self, Address};
 use crate::cel::meter::Fault;
 use crate::cel::types::Type;
@@ -43,7 +43,8 @@ pub(super) fn declare(library: &mut Library) {
         Ok(Value::opaque(receiver(arguments)?.masked()))
     });
     library.member("containsIP", [TYPE, Type::String], Type::Bool, |_, arguments| {
-        let address = ip::parse(text(arguments, 1)?)?;
+        // That is the API server's error for a string that is no address.
+        let address = ip::parse(text(arguments, 1)?).map_err(|_| no_such_overload())?;
         Ok(Value::Bool(receiver(arguments)?.contains(address)))
     });
     library.member("containsIP", [TYPE, ip::TYPE], Type::Bool, |_, arguments| {
@@ -75,11 +76,13 @@ impl Cidr {
         let (address, length) = written.rsplit_once('/').ok_or_else(malformed)?;
         let address = ip::parse(address)?;
         let canonical = length == "0" || !length.starts_with(['0', '+']);
-        let prefix = length.parse().ok().filter(|_| canonical).ok_or_else(malformed)?;
-        if prefix > if address.is_ipv4() { 32 } else { 128 } {
+        if !canonical || length.is_empty() || !length.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(malformed());
         }
-        Ok(Self { address, prefix })
+        let max = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = length.parse().ok().filter(|prefix| *prefix <= max);
+        let too_long = || error(format!("{written:?}: prefix length out of range"));
+        Ok(Self { address, prefix: prefix.ok_or_else(too_long)? })
     }
 
     fn masked(self) -> Self {

@@ -54,7 +54,7 @@ fn append(host: &Host<'_>, pattern: &Hir, to: &mut String) -> Result<(), Fault> 
             Ok(())
         }
         HirKind::Repetition(repetition) => {
-            let most = repetition.max.unwrap_or(repetition.min.max(MAX_REPETITIONS));
+            let most = repetition.max.unwrap_or_else(|| repetition.min.max(MAX_REPETITIONS));
             for _ in 0..fastrand::u32(repetition.min..=most) {
                 append(host, &repetition.sub, to)?;
             }

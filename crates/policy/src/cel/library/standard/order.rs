@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use cel::common::ast::operators;
 
-use super::mismatch;
+use super::{error, mismatch};
 use crate::cel::library::{Call, Library};
 use crate::cel::meter::{Fault, Host, Meter};
 use crate::cel::types::Type;
@@ -55,8 +55,8 @@ fn holds<'a>(
     let [left, right] = arguments else {
         return Err(mismatch());
     };
-    // Nothing is less or greater than what is not a number.
-    Ok(Value::Bool(compare(host.meter, left, right)?.is_some_and(is)))
+    let order = compare(host.meter, left, right)?;
+    order.map(|order| Value::Bool(is(order))).ok_or_else(|| error("NaN values cannot be ordered"))
 }
 
 /// How two values are ordered; none for what is not a number. An error if their types have no order.

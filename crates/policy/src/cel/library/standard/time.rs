@@ -1,8 +1,9 @@
 //! Timestamps and durations: how they are read and written, and what they are made of.
 //!
 //! Durations are those of Go: nanoseconds in 64 bits. Timestamps are those of protobuf: the years 1
-//! to 9999.
+//! to 9999, of which the last day and a bit, which the crate cannot hold in every zone, is one moment.
 
+use jiff::civil::{DateTime, date};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
@@ -170,7 +171,11 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     if !fits || !zoned || &start[17..19] == b"60" {
         return None;
     }
-    text.parse().ok().filter(is_in_range)
+    let ends_all = || {
+        let civil = text[..shape.len()].parse::<DateTime>();
+        civil.is_ok_and(|civil| civil.date() >= date(9999, 12, 30)).then_some(Timestamp::MAX)
+    };
+    text.parse().ok().or_else(ends_all).filter(is_in_range)
 }
 
 /// Reads a duration as Go does, such as `1h30m` or `-1.5s`.

@@ -21,7 +21,7 @@ const MAX_SUBDOMAIN: usize = 253;
 
 /// A label of RFC 1123, lower-case.
 pub(super) fn dns_label(text: &str) -> Vec<String> {
-    let mut faults = too_long(text, MAX_LABEL);
+    let mut faults = too_long(text, MAX_LABEL, "characters");
     if !is_label(text) {
         faults.push(if is_subdomain(text) {
             "must not contain dots".to_owned()
@@ -36,7 +36,11 @@ pub(super) fn dns_label(text: &str) -> Vec<String> {
 
 /// Labels with dots between them.
 pub(super) fn dns_subdomain(text: &str) -> Vec<String> {
-    let mut faults = too_long(text, MAX_SUBDOMAIN);
+    subdomain(text, "characters")
+}
+
+fn subdomain(text: &str, unit: &str) -> Vec<String> {
+    let mut faults = too_long(text, MAX_SUBDOMAIN, unit);
     if !is_subdomain(text) {
         let what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
                     characters, '-' or '.', and must start and end with an alphanumeric character";
@@ -47,7 +51,7 @@ pub(super) fn dns_subdomain(text: &str) -> Vec<String> {
 
 /// A label of RFC 1035, which starts with a letter.
 pub(super) fn dns1035_label(text: &str) -> Vec<String> {
-    let mut faults = too_long(text, MAX_LABEL);
+    let mut faults = too_long(text, MAX_LABEL, "characters");
     if !is_label(text) || !text.starts_with(|first: char| first.is_ascii_lowercase()) {
         let what = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', \
                     start with an alphabetic character, and end with an alphanumeric character";
@@ -74,7 +78,7 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
             name
         }
         Some((prefix, name)) => {
-            let of_prefix = dns_subdomain(prefix).into_iter();
+            let of_prefix = subdomain(prefix, "bytes").into_iter();
             faults.extend(of_prefix.map(|fault| format!("prefix part {fault}")));
             name
         }
@@ -82,7 +86,7 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
     if name.is_empty() {
         faults.push("name part must be non-empty".to_owned());
     }
-    let of_name = too_long(name, MAX_LABEL).into_iter();
+    let of_name = too_long(name, MAX_LABEL, "bytes").into_iter();
     faults.extend(of_name.map(|fault| format!("name part {fault}")));
     if !is_name(name) {
         faults.push(format!("name part {}", wrong()));
@@ -92,7 +96,7 @@ pub(super) fn qualified_name(text: &str) -> Vec<String> {
 
 /// The value of a label.
 pub(super) fn label_value(text: &str) -> Vec<String> {
-    let mut faults = too_long(text, MAX_LABEL);
+    let mut faults = too_long(text, MAX_LABEL, "bytes");
     if !text.is_empty() && !is_name(text) {
         let what = "a valid label must be an empty string or consist of alphanumeric characters, \
                     '-', '_' or '.', and must start and end with an alphanumeric character";
@@ -185,8 +189,9 @@ fn is_bounded(text: &str, end: impl Fn(u8) -> bool, any: impl Fn(u8) -> bool) ->
         && bytes.iter().all(|byte| any(*byte))
 }
 
-fn too_long(text: &str, max: usize) -> Vec<String> {
-    let fault = || format!("must be no more than {max} bytes");
+/// The API server counts bytes, whatever it calls them.
+fn too_long(text: &str, max: usize, unit: &str) -> Vec<String> {
+    let fault = || format!("must be no more than {max} {unit}");
     (text.len() > max).then(fault).into_iter().collect()
 }
 
