@@ -3,11 +3,12 @@
 //!
 //! What Kyverno has, too, has its names, value types and label values, so that its dashboards and
 //! alert rules read on; what only Pharos has is named `pharos_*`. [`catalogue`] declares them;
-//! [`Instruments`] records metrics and the spans of reviews, [`Spans`] those of calls. No other
-//! crate names an instrument, a span or an attribute, and recording never fails and never waits.
+//! [`Instruments`] records them. No other crate names an instrument, a span or an attribute, and
+//! recording never fails and never waits.
 //!
-//! A [`Subject`] is made once for each review: its texts are shared by every record, and so is its
-//! span, if it has one. While metrics are recorded, the span that they belong to is current.
+//! A [`Subject`] is made once for each review. It knows the series that reviews like it were
+//! recorded in, so that a record neither allocates nor looks attributes up, and the span of the
+//! review, if that has one; what is measured inside a sampled span leads there as an exemplar.
 
 mod attributes;
 mod calls;
