@@ -114,7 +114,9 @@ impl Documents {
     /// Adds what a text holds.
     pub(crate) fn take(&mut self, file: &str, text: &[u8]) {
         let mut text = text;
-        for parsed in serde_saphyr::read::<_, Value>(&mut text) {
+        // Kubernetes reads YAML 1.1: the mode 0644 is 420.
+        let options = serde_saphyr::options! { legacy_octal_numbers: true };
+        for parsed in serde_saphyr::read_with_options::<_, Value>(&mut text, options) {
             match parsed {
                 Ok(value) => self.add(file, value),
                 Err(error) => self.broken.push(Broken {
@@ -164,6 +166,14 @@ mod tests {
         );
         let values: Vec<_> = read.documents.iter().map(|it| it.value.to_string()).collect();
         assert_eq!(values, [r#"{"kind":"A"}"#, r#"{"kind":"B"}"#, r#"{"items":[1]}"#]);
+    }
+
+    #[test]
+    fn scalars_are_what_kubernetes_reads() {
+        let read = documents("{mode: 0644, flag: yes, quoted: '0644', name: a}");
+        let expected =
+            serde_json::json!({"mode": 420, "flag": true, "quoted": "0644", "name": "a"});
+        assert_eq!(read.documents[0].value, expected);
     }
 
     #[test]

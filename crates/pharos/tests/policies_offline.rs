@@ -127,7 +127,7 @@ spec:
     resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: ['*'], resources: [configmaps]}]
   validations:
   - expression: >-
-      request.operation == 'DELETE' && object == null && oldObject.metadata.name == 'good'
+      request.operation == 'DELETE' && !has(object.metadata) && oldObject.metadata.name == 'good'
       && request.userInfo.username == 'jane' && namespaceObject.metadata.labels.env == 'values'
 ";
     let test = "
