@@ -3,8 +3,7 @@
 use super::*;
 
 fn compile(source: &str, expected: Expected) -> Vec<Problem> {
-    let inputs = [Input::ADMISSION, &[Input::Params, Input::Images]].concat();
-    let mut compiler = Compiler::new(&inputs);
+    let mut compiler = Compiler::new(Input::ADMISSION);
     let variables = [
         ("number", "1 + 1"),
         ("text", "object.metadata.name + ''"),
