@@ -3,7 +3,8 @@
 use super::*;
 
 fn compile(source: &str, expected: Expected) -> Vec<Problem> {
-    let mut compiler = Compiler::new(Input::ADMISSION);
+    let inputs = Input::ADMISSION;
+    let mut compiler = Compiler::new(inputs);
     let variables = [
         ("number", "1 + 1"),
         ("text", "object.metadata.name + ''"),
@@ -130,15 +131,15 @@ fn what_is_wrong_with_types_is_found_with_its_position() {
 }
 
 #[test]
-fn an_expression_is_of_the_type_that_is_expected_or_dyn() {
+fn an_expression_is_of_the_type_that_is_expected_and_dyn_is_none() {
     for (expected, right, wrong) in [
         (Expected::Bool, "true", "'a'"),
-        (Expected::Bool, "object.x", "1"),
+        (Expected::Bool, "object.x == 1", "object.x"),
         (Expected::String, "'a'", "1"),
-        (Expected::String, "object.x", "null"),
+        (Expected::String, "string(object.x)", "object.x"),
         (Expected::StringOrNull, "null", "1"),
         (Expected::StringOrNull, "'a'", "true"),
-        (Expected::StringOrNull, "object.x", "[1]"),
+        (Expected::StringOrNull, "string(object.x)", "object.x"),
     ] {
         assert!(compile(right, expected).is_empty(), "{right}");
         let found = compile(wrong, expected);
