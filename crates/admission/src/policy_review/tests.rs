@@ -107,7 +107,7 @@ async fn it_answers_reviews_and_counts_them() {
     let events = Events::untold(noted.clone());
     let webhook = Webhook::new(Knowledge::of(serving), namespaces, noted.clone(), events);
     let router = router(webhook, noted.clone(), PolicyStatus::Pharos);
-    for (object, allowed) in [(policy_with(json!({})), true), (broken(), true)] {
+    for (object, warnings) in [(policy_with(json!({})), 0), (broken(), 1)] {
         let review = json!({
             "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
             "request": request(&object, &Value::Null),
@@ -117,8 +117,10 @@ async fn it_answers_reviews_and_counts_them() {
         let answer = router.clone().oneshot(http).await.unwrap();
         let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
         let body: BTreeMap<String, Value> = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["response"]["allowed"], allowed);
+        assert_eq!(body["response"]["allowed"], true);
+        let told = body["response"]["warnings"].as_array().map_or(0, Vec::len);
+        assert_eq!(told, warnings, "{body:?}");
         assert_eq!(body["response"]["uid"], "1");
     }
-    assert_eq!(*noted.0.lock().unwrap(), [true, false]);
+    assert_eq!(*noted.0.lock().unwrap(), [true, true]);
 }

@@ -67,7 +67,7 @@ fn what_is_generated_for_controllers_of_pods_is_shown_and_goes_with_its_policy()
     assert_eq!(without.get("autogen"), None);
     assert!(!stands(&without, &status), "it is to be taken away");
     let mut defaulted = status.clone();
-    defaulted["autogen"]["configs"]["defaults"]["spec"]["failurePolicy"] = json!("Fail");
+    defaulted["autogen"]["configs"]["defaults"]["spec"]["unheardOf"] = json!("Fail");
     assert!(stands(&status, &defaulted), "what the definition adds is not fought over");
 }
 
