@@ -6,7 +6,6 @@
 //! registered: no policy stands in the way of another's registration.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -27,7 +26,6 @@ use crate::webhook::Endpoint;
 const MAX_APART: usize = 16;
 /// A variable that webhooks' conditions may name, and that is always null there.
 const NAMESPACE_OBJECT: &str = "namespaceObject";
-const HERE: &str = "Pharos evaluates matchConditions:";
 const FIELD_MANAGER: &str = "pharos-admission-dry-run";
 
 /// Where the match conditions of each policy that has any are evaluated.
@@ -65,25 +63,6 @@ pub(super) struct Laboratory<'a> {
     pub(super) resources: &'a Resources,
     pub(super) bundle: &'a CaBundle,
     pub(super) own_user: Option<&'a OwnUser>,
-}
-
-// === impl MatchConditionsPlace ===
-
-impl fmt::Display for MatchConditionsPlace {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let because = match self {
-            Self::ApiServer => return f.write_str("the API server evaluates matchConditions"),
-            Self::Refused(message) => {
-                return write!(f, "{HERE} the API server refuses them: {message}");
-            }
-            Self::AsksAboutNamespace => {
-                "they ask about the namespace, which the API server does not know"
-            }
-            Self::TooMany => "enough policies have webhooks of their own",
-            Self::NotAsked => "the API server could not be asked",
-        };
-        write!(f, "{HERE} {because}")
-    }
 }
 
 // === impl Trials ===

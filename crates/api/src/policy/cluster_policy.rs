@@ -5,8 +5,6 @@
 //! kept as they were written, each under its own name, so that whoever compiles a policy can say
 //! what it is that will not be done.
 
-#![expect(clippy::duplicated_attributes, reason = "one for each column that kubectl prints")]
-
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

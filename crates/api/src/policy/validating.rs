@@ -1,7 +1,5 @@
 //! ValidatingPolicy, and NamespacedValidatingPolicy, which is the same for one namespace.
 
-#![expect(clippy::duplicated_attributes, reason = "one for each column that kubectl prints")]
-
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -43,7 +43,7 @@ fn the_message_is_the_expressions_or_the_messages_or_the_expression() {
         (Some("  "), None, "failed expression: object.metadata.name == 'x'"),
         (Some("plain"), Some("object.metadata.name + ' is wrong'"), "web is wrong"),
         (None, Some("' trimmed '"), "trimmed"),
-        (Some("plain"), Some("object.nope"), "plain"),
+        (Some("plain"), Some("string(object.nope)"), "plain"),
         (Some("plain"), Some("dyn(1)"), "plain"),
         (Some("plain"), Some("' '"), "plain"),
         (Some("plain"), Some("'two\\nlines'"), "plain"),
@@ -91,7 +91,7 @@ fn a_false_match_condition_skips_the_policy_whatever_the_others_say() {
         assert_eq!(of(&["true", "request.operation == 'CREATE'"]).as_str(), "fail");
         let unmet = RuleResult::Skip { because: Skipped::MatchCondition };
         assert_eq!(of(&["true", "false"]), unmet);
-        assert_eq!(of(&["object.nope", "false"]), unmet);
+        assert_eq!(of(&["object.nope == 1", "false"]), unmet);
     }
     let unknown = ["object.nope == 1", "true"];
     assert_eq!(of("Ignore", &unknown), RuleResult::Skip { because: Skipped::Unjudged });

@@ -260,7 +260,7 @@ impl Walk<'_> {
             let all = "jsonpath={.items[*].webhooks[*].name}";
             let get = ["get", "validatingwebhookconfigurations", "-o", all];
             let names = self.cluster.kubectl(&get).await.map_err(|error| error.to_string())?;
-            let mut found = names.split(' ').filter(|it| *it != "ignore.validate.pharos.dev");
+            let mut found = names.split(' ').filter(|it| *it != "fail.validate.pharos.dev");
             if found.next() == Some(name) { Ok(()) } else { Err(names) }
         })
         .await
@@ -336,7 +336,7 @@ async fn pharos_runs_with_exactly_the_rights_of_the_chart() -> anyhow::Result<()
     walk.policy_in_force().await?;
     // Match conditions are tried out before they are registered.
     cluster.apply(CONDITIONAL).await?;
-    walk.webhook("conditional.validatingpolicies.ignore.validate.pharos.dev").await?;
+    walk.webhook("conditional.validatingpolicies.fail.validate.pharos.dev").await?;
     for policies in ["validatingpolicies", "clusterpolicies"] {
         cluster.kubectl(&["delete", policies, "--all"]).await?;
     }

@@ -173,7 +173,7 @@ mod tests {
         assert_equal(&value("sum", &[ints(&[])]), &Value::Int(0));
         assert_eq!(error_of("sum", &[ints(&[i64::MAX, 1])]), "the sum overflows");
         let mixed = Value::list(vec![Value::Int(1), Value::Double(1.0)]);
-        error_of("sum", &[mixed.clone()]);
+        error_of("sum", std::slice::from_ref(&mixed));
         assert_equal(&value("min", &[ints(&[3, 1, 2])]), &Value::Int(1));
         assert_equal(&value("max", &[strings(&["a", "c", "b"])]), &Value::string("c"));
         assert_equal(&value("max", &[mixed]), &Value::Int(1));

@@ -125,7 +125,7 @@ fn sums_are_exact() {
     assert!(equal(&minus("50k", Value::Int(20_000)), &quantity("30k")));
     assert!(equal(&minus("1", quantity("1Gi")), &quantity("-1073741823")));
     let zero = minus("9999999999999999999999", quantity("9999999999999999999999"));
-    assert_eq!(int_of("sign", &[zero.clone()]), 0);
+    assert_eq!(int_of("sign", std::slice::from_ref(&zero)), 0);
     assert!(!bool_of("isInteger", &[zero]));
     assert_eq!(["-1m", "0", "1m"].map(|of| int_of("sign", &[quantity(of)])), [-1, 0, 1]);
 }
