@@ -44,7 +44,6 @@ fn the_message_is_the_expressions_or_the_messages_or_the_expression() {
         (Some("plain"), Some("object.metadata.name + ' is wrong'"), "web is wrong"),
         (None, Some("' trimmed '"), "trimmed"),
         (Some("plain"), Some("string(object.nope)"), "plain"),
-        (Some("plain"), Some("dyn(1)"), "plain"),
         (Some("plain"), Some("' '"), "plain"),
         (Some("plain"), Some("'two\\nlines'"), "plain"),
         (Some("plain"), Some(long.as_str()), "plain"),
