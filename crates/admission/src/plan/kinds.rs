@@ -8,6 +8,9 @@ use pharos_policy::{KindPattern, Operation, RegisteredKind};
 
 use pharos_policy::wildcard::matches;
 
+/// The part of a Pod by which `kubectl debug` adds containers.
+const MORE_CONTAINERS: &str = "ephemeralcontainers";
+
 /// Rules for the resources that these kinds name, as far as they are served now.
 pub(super) fn resolved(
     kinds: &[RegisteredKind],
@@ -63,11 +66,16 @@ fn names_everything(KindPattern { group, version, kind, .. }: &KindPattern) -> b
     [group, version, kind].into_iter().all(|part| part == "*")
 }
 
-/// The resource or those of its parts that a pattern names.
+/// The resource or those of its parts that a pattern names. Who names Pods names what makes their
+/// containers more, too: such a rule is about both.
 fn named_by(pattern: &KindPattern, plural: &str, resource: &Resource) -> Vec<String> {
     if pattern.sub_resource.is_empty() {
-        let whole = matches(&pattern.kind, &resource.kind).then(|| plural.to_owned());
-        return whole.into_iter().collect();
+        if !matches(&pattern.kind, &resource.kind) {
+            return Vec::new();
+        }
+        let has_more = plural == "pods" && resource.subresources.contains_key(MORE_CONTAINERS);
+        let more = has_more.then(|| format!("{plural}/{MORE_CONTAINERS}"));
+        return std::iter::once(plural.to_owned()).chain(more).collect();
     }
     // A part may be named by the kind of what it is a part of, or by the kind that is written to it.
     let parts = resource.subresources.iter().filter(|(part, written)| {
@@ -105,7 +113,9 @@ mod tests {
             let parts: Vec<_> = parts.collect();
             json!({"resource": plural, "responseKind": {"kind": kind}, "subresources": parts})
         };
-        let pods = of("pods", "Pod", &[("exec", "PodExecOptions"), ("status", "Pod")]);
+        let parts =
+            [("ephemeralcontainers", "Pod"), ("exec", "PodExecOptions"), ("status", "Pod")];
+        let pods = of("pods", "Pod", &parts);
         let deployments = of("deployments", "Deployment", &[("scale", "Scale")]);
         let groups = json!([
             {"metadata": {}, "versions": [{"version": "v1", "resources": [pods]}]},
@@ -133,8 +143,8 @@ mod tests {
     #[test]
     fn kinds_are_resolved_to_what_is_served() {
         let cases: [([&str; 4], &[&str]); 9] = [
-            (["*", "*", "Pod", ""], &["/v1/pods"]),
-            (["", "v1", "Pod", ""], &["/v1/pods"]),
+            (["*", "*", "Pod", ""], &["/v1/pods,pods/ephemeralcontainers"]),
+            (["", "v1", "P?d", ""], &["/v1/pods,pods/ephemeralcontainers"]),
             (["apps", "*", "Deployment", ""], &["apps/v1/deployments", "apps/v1beta1/deployments"]),
             (["apps", "v1", "D*", ""], &["apps/v1/daemonsets,deployments"]),
             (["*", "*", "Pod", "exec"], &["/v1/pods/exec"]),
