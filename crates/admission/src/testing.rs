@@ -12,7 +12,9 @@ use pharos_cluster::view::{Observed, Uid};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{
+    ClientConfig, DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -97,24 +99,42 @@ pub(crate) fn object(object: Value) -> (Uid, Observed<DynamicObject>) {
     (observed.uid().to_owned(), observed)
 }
 
+/// A client that trusts these CAs.
+pub(crate) fn client(
+    trusted: &CaBundle,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    for ca in CertificateDer::pem_slice_iter(trusted.pem()) {
+        roots.add(ca.unwrap()).unwrap();
+    }
+    ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+/// A connection by that client.
+pub(crate) async fn stream(
+    address: SocketAddr,
+    client: ClientConfig,
+) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from(NAME).unwrap();
+    TlsConnector::from(Arc::new(client)).connect(name, stream).await
+}
+
 /// One HTTP/1.1 connection over TLS.
 pub(crate) struct Connection(BufReader<TlsStream<TcpStream>>);
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr, trusted: &CaBundle) -> io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        for ca in CertificateDer::pem_slice_iter(trusted.pem()) {
-            roots.add(ca.unwrap()).unwrap();
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let stream = TcpStream::connect(address).await?;
-        let name = ServerName::try_from(NAME).unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
-        Ok(Self(BufReader::new(stream)))
+        Ok(Self::over(stream(address, client(trusted, DEFAULT_VERSIONS)).await?))
+    }
+
+    pub(crate) fn over(stream: TlsStream<TcpStream>) -> Self {
+        Self(BufReader::new(stream))
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {

@@ -1,13 +1,15 @@
 use std::time::Duration;
 
 use axum::routing::get;
-use tokio::io::AsyncReadExt;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::version::{TLS12, TLS13};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::*;
 use crate::certificate::Material;
-use crate::testing::{Connection, material, serving};
+use crate::testing::{Connection, client, material, serving, stream};
 
 const SHORT: Duration = Duration::from_millis(50);
 
@@ -123,6 +125,53 @@ async fn a_connection_kept_alive_in_silence_is_cut_off() {
         }
     };
     idle.response().await.unwrap_err();
+    server.end(async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn either_version_of_http_is_answered_over_either_version_of_tls() {
+    let (server, address, material) = start(quick(), Patience::DEFAULT);
+    for version in [&TLS12, &TLS13] {
+        let mut config = client(material.bundle(), &[version]);
+        let one = stream(address, config.clone()).await.unwrap();
+        assert_eq!(one.get_ref().1.protocol_version(), Some(version.version));
+        assert_eq!(Connection::over(one).get("/quick").await.unwrap().0, 200);
+
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let two = stream(address, config).await.unwrap();
+        assert_eq!(two.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        let (mut requests, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(two))
+                .await
+                .unwrap();
+        let connection = tokio::spawn(connection);
+        let uri = format!("https://{address}/quick");
+        let asked = || http::Request::get(&uri).body(String::new()).unwrap();
+        let answers = [requests.send_request(asked()), requests.send_request(asked())];
+        for answer in futures::future::join_all(answers).await {
+            assert_eq!(answer.unwrap().status(), 200, "two at once");
+        }
+        drop(requests);
+        connection.await.unwrap().unwrap();
+    }
+    server.end(async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_knows_no_version_of_tls_but_older_ones_is_told_so() {
+    let (server, address, _) = start(quick(), Patience::DEFAULT);
+    // A ClientHello of TLS 1.1, with one cipher suite and one algorithm for signatures.
+    let mut hello = vec![1, 0, 0, 51, 3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0, 0x2f, 1, 0, 0, 8, 0, 13, 0, 4, 0, 2, 4, 3]);
+    let mut record = vec![22, 3, 1, 0, 55];
+    record.append(&mut hello);
+    let mut old = TcpStream::connect(address).await.unwrap();
+    old.write_all(&record).await.unwrap();
+    let mut answer = Vec::new();
+    old.read_to_end(&mut answer).await.unwrap();
+    let [21, 3, _, 0, 2, 2, alert] = answer[..] else { panic!("no fatal alert: {answer:?}") };
+    assert_eq!(alert, 70, "protocol_version");
     server.end(async {}).await.unwrap();
 }
 
