@@ -177,6 +177,7 @@ impl Webhook {
         let request = review::request(&document)?;
         let subject = self.facts.begin(&request);
         let snapshot = subject.within(self.serving()).await?;
+        let request = snapshot.of_the_whole(request);
         let configuration = subject.within(self.configuration()).await;
         let called = snapshot.called(endpoint);
         let asked = configuration.needs_roles() || called.needs_roles(request.resource);

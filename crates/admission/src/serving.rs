@@ -14,7 +14,7 @@ use std::time::Duration;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use pharos_cluster::discovery::Resources;
 use pharos_cluster::view::View;
-use pharos_policy::{PolicyKey, PolicySet};
+use pharos_policy::{GroupVersionKind, GroupVersionResource, PolicyKey, PolicySet, Request};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -35,6 +35,7 @@ pub(crate) struct Serving {
     sets: HashMap<Endpoint, PolicySet>,
     /// For a call that nothing is known of.
     everything: PolicySet,
+    resources: Arc<Resources>,
 }
 
 /// What is known of the past of the registration.
@@ -76,7 +77,7 @@ impl Serving {
     /// Without any past: every call is for every policy of its failure policy that it could be for.
     pub(crate) fn of(policies: Arc<Policies>) -> Self {
         let everything = policies.set(|_| true);
-        Self { policies, sets: HashMap::new(), everything }
+        Self { policies, sets: HashMap::new(), everything, resources: Arc::default() }
     }
 
     /// As if what these policies ask for had always stood.
@@ -113,6 +114,15 @@ impl Serving {
             return self.policies.set(|key| key == policy);
         }
         self.sets.get(endpoint).unwrap_or(&self.everything).clone()
+    }
+
+    /// The request, with the kind of the whole where it is about a part: that of a custom resource
+    /// only discovery knows.
+    pub(crate) fn of_the_whole<'a>(&'a self, request: Request<'a>) -> Request<'a> {
+        let GroupVersionResource { group, version, resource } = request.resource;
+        let kind = request.sub_resource.and_then(|_| self.resources.kind(group, version, resource));
+        let known = kind.map(|kind| GroupVersionKind { group, version, kind });
+        Request { resource_kind: known.unwrap_or(request.resource_kind), ..request }
     }
 
     /// Every policy, whatever became of it.
@@ -221,7 +231,8 @@ impl Sources {
             _ => Seen::Otherwise,
         };
         let again = ledger.step(&plan, seen, Instant::now());
-        serving.send_replace(Some(Arc::new(Serving::new(policies, &plan, ledger))));
+        let next = Serving { resources, ..Serving::new(policies, &plan, ledger) };
+        serving.send_replace(Some(Arc::new(next)));
         again
     }
 }

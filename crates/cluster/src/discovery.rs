@@ -45,6 +45,12 @@ impl Resources {
         })
     }
 
+    /// What the objects of a resource are; none if it is not served.
+    pub fn kind(&self, group: &str, version: &str, plural: &str) -> Option<&str> {
+        let resources = self.0.get(&(group.to_owned(), version.to_owned()))?;
+        resources.get(plural).map(|resource| &*resource.kind)
+    }
+
     /// The resources of which there are several versions, and those.
     pub fn of_several_versions(&self) -> BTreeMap<GroupResource, BTreeSet<String>> {
         let mut versions: BTreeMap<GroupResource, BTreeSet<String>> = BTreeMap::new();

@@ -113,3 +113,28 @@ async fn what_is_published_follows_the_registration() {
     assert_eq!(both.in_force().filter(|it| it.failure_policy() == FailurePolicy::Fail).count(), 1);
     keeping.abort();
 }
+
+#[test]
+fn a_part_of_a_resource_has_the_kind_of_the_whole_as_far_as_that_is_known() {
+    let part = |plural: &str, part: &str| {
+        json!({
+            "uid": "1", "operation": "UPDATE", "subResource": part,
+            "kind": {"group": "autoscaling", "version": "v1", "kind": "Scale"},
+            "resource": {"group": "toys.example", "version": "v1", "resource": plural},
+        })
+    };
+    let groups = json!([{"metadata": {"name": "toys.example"}, "versions": [{
+        "version": "v1", "resources": [{"resource": "toys", "responseKind": {"kind": "Toy"}}],
+    }]}]);
+    let resources = serde_json::from_value::<Vec<_>>(groups).unwrap().into_iter().collect();
+    let serving =
+        Serving { resources: Arc::new(resources), ..Serving::of(policies(&[("a", json!({}))])) };
+    for (raw, expected) in [
+        (part("toys", "scale"), "Toy"),
+        (part("dolls", "scale"), "Scale"),
+        (part("toys", ""), "Scale"),
+    ] {
+        let request = serving.of_the_whole(Request::parse(&raw).unwrap());
+        assert_eq!(request.resource_kind.kind, expected, "{raw}");
+    }
+}
