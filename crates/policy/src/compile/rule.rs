@@ -99,7 +99,14 @@ impl<'a> RuleCompilation<'a> {
     }
 
     pub(crate) fn audit_annotations(&mut self, annotations: &[AuditAnnotation], field: &str) {
+        let mut keys = BTreeSet::new();
         for (index, AuditAnnotation { key, value_expression }) in annotations.iter().enumerate() {
+            let path = format!("{}.{field}[{index}].key", self.path);
+            if key.is_empty() {
+                self.invalid(path, "must not be empty");
+            } else if !keys.insert(key) {
+                self.invalid(path, "there is another annotation of that key");
+            }
             let path = format!("{}.{field}[{index}].valueExpression", self.path);
             let compiled = self.visible(&path, value_expression, Expected::StringOrNull);
             let key = key.clone();

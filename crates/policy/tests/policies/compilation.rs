@@ -88,6 +88,15 @@ fn a_field_that_means_nothing_is_refused() {
             json!({"webhookConfiguration": {"timeoutSeconds": 0}}),
             "spec.webhookConfiguration.timeoutSeconds",
         ),
+        (
+            json!({"auditAnnotations": [{"key": "", "valueExpression": "'v'"}]}),
+            "spec.auditAnnotations[0].key",
+        ),
+        (
+            json!({"auditAnnotations": [
+                {"key": "a", "valueExpression": "'v'"}, {"key": "a", "valueExpression": "'w'"}]}),
+            "spec.auditAnnotations[1].key",
+        ),
     ] {
         assert_eq!(problems(spec), [(path.to_owned(), "Invalid")]);
     }
