@@ -1,11 +1,12 @@
 //! Every replica dies by `kill -9` while a policy for everything fails closed: the cluster lives,
 //! Pharos starts again, its policies can be edited, and there is a way out without it.
 
-use anyhow::{Context, ensure};
-use pharos_e2e::manifests::TELEMETRYCONFIG_PROMETHEUS;
+use anyhow::{Context, bail, ensure};
+use pharos_e2e::manifests::{TELEMETRYCONFIG_PROMETHEUS, repository};
 use pharos_e2e::replicas::Replicas;
 use pharos_e2e::stage::{ENGINE, PATIENCE, Stage};
 use pharos_testkit::{Pharos, eventually};
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 /// Admits everything, as long as somebody can be asked.
@@ -112,10 +113,20 @@ async fn remove(stage: &Stage, arguments: &[&str]) -> anyhow::Result<(Option<i32
     Ok((output.status.code(), String::from_utf8(told)?))
 }
 
-async fn registered(stage: &Stage) -> anyhow::Result<String> {
-    let list = ["get", "validatingwebhookconfigurations", "-o", "name"];
+async fn registered(stage: &Stage) -> anyhow::Result<Vec<Value>> {
+    let list = ["get", "validatingwebhookconfigurations", "-o", "json"];
     let list = [&list[..], &["-l", "app.kubernetes.io/managed-by=pharos"]].concat();
-    stage.cluster.kubectl(&list).await
+    let list: Value = serde_json::from_str(&stage.cluster.kubectl(&list).await?)?;
+    Ok(list["items"].as_array().cloned().unwrap_or_default())
+}
+
+/// Runs the line of the guide for whoever has nothing but kubectl.
+async fn as_the_guide_says(stage: &Stage) -> anyhow::Result<()> {
+    let guide = std::fs::read_to_string(repository().join("docs/guides/policies.md"))?;
+    let deletes = |line: &&str| line.starts_with("kubectl delete validatingwebhookconfigurations");
+    let line = guide.lines().find(deletes).context("the guide has no such line")?;
+    let words: Vec<_> = line.split_whitespace().skip(1).collect();
+    stage.cluster.kubectl(&words).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,19 +156,34 @@ async fn a_cluster_without_any_replica_left_is_not_locked() -> anyhow::Result<()
     the_cluster_lives(&stage, 2).await?;
     stage.cluster.kubectl(&["delete", "vpol", "everything"]).await.context("a deletion")?;
     nobody_answers(&stage).await?;
+    there_is_a_way_out(&stage).await
+}
 
-    // Nobody is there to take back what is registered.
-    let (code, told) = remove(&stage, &["--dry-run"]).await?;
+/// Nobody is there to take back what is registered.
+async fn there_is_a_way_out(stage: &Stage) -> anyhow::Result<()> {
+    let left = registered(stage).await?;
+    let [left] = &left[..] else { bail!("registered is {left:?}") };
+    let (code, told) = remove(stage, &["--dry-run"]).await?;
     ensure!(code == Some(0) && told.contains("would remove"), "{code:?}: {told}");
     ensure!(told.contains("pharos-validating-pharos") && told.contains("closed 1"), "{told}");
-    nobody_answers(&stage).await?;
-    let (code, told) = remove(&stage, &["--namespace", "other"]).await?;
+    nobody_answers(stage).await?;
+    let (code, told) = remove(stage, &["--namespace", "other"]).await?;
     ensure!(code == Some(0) && told.contains("nothing of Pharos"), "{code:?}: {told}");
-    let (code, told) = remove(&stage, &["--watch", "0"]).await?;
+    let (code, told) = remove(stage, &["--watch", "0"]).await?;
     ensure!(code == Some(0) && told.contains("removed"), "{code:?}: {told}");
-    ensure!(registered(&stage).await?.is_empty(), "it is still registered");
+    ensure!(registered(stage).await?.is_empty(), "it is still registered");
     stage.cluster.kubectl(&["create", "configmap", "free", "-n", "default"]).await?;
-    let (code, told) = remove(&stage, &["--kubeconfig", "/nowhere/kubeconfig"]).await?;
+
+    let (name, labels) = (&left["metadata"]["name"], &left["metadata"]["labels"]);
+    let again = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": name, "labels": labels}, "webhooks": left["webhooks"],
+    });
+    stage.cluster.apply(&again.to_string()).await?;
+    nobody_answers(stage).await?;
+    as_the_guide_says(stage).await?;
+    ensure!(registered(stage).await?.is_empty(), "it is registered again");
+    let (code, told) = remove(stage, &["--kubeconfig", "/nowhere/kubeconfig"]).await?;
     ensure!(code == Some(2), "{code:?}: {told}");
     Ok(())
 }

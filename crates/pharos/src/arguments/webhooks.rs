@@ -19,6 +19,10 @@ does not answer. A Pharos that runs registers itself again at once, so stop it f
   kubectl scale deployment -n pharos -l app.kubernetes.io/name=pharos --replicas=0
   pharos webhooks remove
 
+Without this program, with nothing but kubectl:
+
+  kubectl delete validatingwebhookconfigurations -l app.kubernetes.io/managed-by=pharos
+
 Needs the rights to list and delete validatingwebhookconfigurations, no other. Started again, Pharos \
 registers what the policies ask for.
 
