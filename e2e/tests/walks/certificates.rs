@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
+use pharos_e2e::replicas::Replicas;
 use pharos_e2e::stage::{ENGINE, PATIENCE, Stage};
-use pharos_testkit::{Pharos, eventually, prometheus};
+use pharos_e2e::traffic::Traffic;
+use pharos_testkit::{Pharos, WebhookTarget, eventually, prometheus};
 use reqwest::{Certificate, Client, StatusCode};
 
 const STARTERS: usize = 5;
@@ -64,6 +67,59 @@ async fn five_that_start_at_once_serve_one_ca() -> anyhow::Result<()> {
         let (status, body) = post(starter, &ca, "not a review").await?;
         ensure!(status == StatusCode::BAD_REQUEST, "{status} {body}");
     }
+    Ok(())
+}
+
+/// The certificates of a bundle.
+fn certificates(bundle: &[u8]) -> anyhow::Result<Vec<String>> {
+    const END: &str = "-----END CERTIFICATE-----\n";
+    Ok(std::str::from_utf8(bundle)?.split_inclusive(END).map(str::to_owned).collect())
+}
+
+/// Waits until more reviews were answered.
+async fn more_reviews(stage: &Stage) -> anyhow::Result<()> {
+    let before = stage.reviews_answered().await?;
+    eventually("more reviews to be answered", PATIENCE, async || {
+        let answered = stage.reviews_answered().await.map_err(|error| error.to_string())?;
+        if answered > before + 100.0 { Ok(()) } else { Err(format!("{answered} reviews")) }
+    })
+    .await
+}
+
+/// A replica that is to be called by another name, as in a rollout, has the certificate replaced in
+/// the way in which it is renewed ahead of its end: without waiting for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_replaced_and_no_review_fails() -> anyhow::Result<()> {
+    let stage = Arc::new(Stage::set().await?);
+    let replicas = Replicas::start(&stage, 2).await?;
+    let first = certificates(&published_ca(&stage).await?)?;
+    ensure!(first.len() == 1, "{first:?} are published");
+    let traffic = Traffic::start(&stage, "replaced");
+    more_reviews(&stage).await?;
+
+    let renamed = WebhookTarget::Service(format!("{ENGINE}/renamed"));
+    let renamed = Pharos::builder(&stage.cluster).name("renamed").target(renamed).spawn()?;
+    let second = eventually("the old CA to be published beside a new one", PATIENCE, async || {
+        let published = published_ca(&stage).await.map_err(|error| error.to_string())?;
+        let published = certificates(&published).map_err(|error| error.to_string())?;
+        match &published[..] {
+            [new, old] if *old == first[0] => Ok(new.clone()),
+            _ => Err(format!("{published:?}")),
+        }
+    })
+    .await?;
+    let all = replicas.running.iter().map(|(_, pharos)| pharos).chain([&renamed]);
+    for pharos in all {
+        eventually("the new certificate to be served", PATIENCE, async || {
+            post(pharos, second.as_bytes(), "not a review").await.map_err(|error| error.to_string())
+        })
+        .await?;
+        let old = post(pharos, first[0].as_bytes(), "not a review").await;
+        ensure!(old.is_err(), "the old certificate is served after the new one");
+    }
+    more_reviews(&stage).await?;
+    let created = traffic.stop().await?;
+    println!("{created:?}, and none that failed");
     Ok(())
 }
 
