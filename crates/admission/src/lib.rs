@@ -1,9 +1,18 @@
 //! The admission webhook: AdmissionReviews in, verdicts out, and its own registration.
 //!
-//! Enter by [`Admission`], which wires the parts and ends them in order. `routes` is the way of one
-//! review; `certificate_secret`, `policies`, `webhook_configuration`, `policy_status`, `tls` and
-//! `readiness` each own one task that keeps one thing true, reading the others through
-//! `tokio::sync::watch`. What each decides is a pure function beside it.
+//! Enter by [`Admission`], which wires the parts and ends them in order. `server` is how a request
+//! comes in, `routes` the way of one review, `policy_review` that of a policy which is to be stored.
+//! What they go by is kept true by tasks, one for each thing, which read each other through
+//! `tokio::sync::watch`:
+//!
+//! - `policies` compiles; `configuration`, `roles` and `namespaces` hold what judging takes beside;
+//! - `plan` says, purely, which webhook serves which policy; `webhook_configuration` registers that,
+//!   `serving` knows what a call is for while registrations change;
+//! - `certificate_secret` keeps a certificate, `tls` chooses the one that callers trust;
+//! - `policy_status`, `events`, `inventory`, `record` and `readiness` tell of it.
+//!
+//! What each decides is a pure function beside it. [`inspect()`] and [`registered()`] are for whoever
+//! looks from outside.
 //!
 //! It must not know telemetry beyond recording facts, nor evaluate policies by itself.
 

@@ -1,7 +1,7 @@
 //! The Kubernetes API of Pharos: the kinds that users write, and the definitions that an API server
 //! needs to store them.
 //!
-//! Enter at [`telemetryconfig::TelemetryConfig`] and [`policy::ValidatingPolicy`]; [`crds`] returns
+//! Enter at [`telemetryconfig::TelemetryConfig`] and [`policy`]; [`crds`] returns
 //! their definitions and [`yaml`] renders one as YAML.
 //!
 //! The types mirror the stored objects and mean nothing by themselves: a value that decodes is not

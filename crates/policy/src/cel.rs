@@ -9,6 +9,7 @@
 //! **Bounds.** Whoever may write a policy decides how long its evaluation takes. Every node and every
 //! round of a loop takes a step of the meter ([`meter`]), functions take more for more work, and what
 //! is made takes bytes; an evaluation that has used up its budget ends, and nothing in it can go on.
+//! The rules that judge one request have an [`Allowance`] together.
 //! What recursion needs is bounded when the policy is compiled: the length of an expression, the
 //! depth of its tree and of the values that it makes, and how many variables need each other. So are
 //! the number and size of its regular expressions.
@@ -36,6 +37,7 @@ mod types;
 mod value;
 
 pub(crate) use input::{Expected, Input};
+pub(crate) use meter::Allowance;
 pub(crate) use scope::{Bindings, Inputs, NamespaceObject, Scope};
 
 /// The longest expression, in bytes.

@@ -18,7 +18,7 @@ use crate::rule::{OnError, Rule};
 use crate::set::PolicySet;
 
 use input::Absent;
-use judge::Judge;
+use judge::{Allowances, Judge};
 
 mod exempt;
 mod input;
@@ -105,7 +105,8 @@ pub enum Skipped {
 }
 
 /// Evaluates the policies that are about a request. Where there are none, nothing is allocated and
-/// the clock is not read.
+/// the clock is not read. What all of them may use is bounded: a rule that comes when the others have
+/// used it up is an error.
 pub fn evaluate<'p>(
     policies: &'p PolicySet,
     request: &Request<'_>,
@@ -114,8 +115,9 @@ pub fn evaluate<'p>(
     let now = OnceCell::new();
     // The time of day is the same for all policies.
     let now = || *now.get_or_init(|| clock.now());
-    let of_validating_policies = Judge::new(request, clock, &now, Absent::Empty);
-    let of_cluster_policies = Judge::new(request, clock, &now, Absent::Null);
+    let allowances = Allowances::new();
+    let judge = |absent| Judge::new(request, clock, &now, &allowances, absent);
+    let (of_validating_policies, of_cluster_policies) = (judge(Absent::Empty), judge(Absent::Null));
     let outcome = |(policy, exceptions): (&'p CompiledPolicy, _)| {
         let judge = match policy.kind() {
             PolicyKind::ValidatingPolicy | PolicyKind::NamespacedValidatingPolicy => {
@@ -156,8 +158,8 @@ fn outcomes<'p>(
         let judged = match unmatched {
             Some(result) => result.into(),
             None => match rule.on_error {
-                OnError::Error => judge.judge(rule, exceptions),
-                OnError::Fail => judge.judge(rule, exceptions).without_error(),
+                OnError::Error => judge.judge(policy, rule, exceptions),
+                OnError::Fail => judge.judge(policy, rule, exceptions).without_error(),
             },
         };
         let is_applied = matches!(judged.result, RuleResult::Pass | RuleResult::Fail { .. });

@@ -1,16 +1,18 @@
 //! Policies: compiled when they change, evaluated when a request comes.
 //!
-//! Enter at [`compile_validating_policy`], which turns a policy into a [`CompiledPolicy`] or says
-//! everything that is wrong with it; at [`PolicySet`], an immutable snapshot of policies and
-//! exceptions that finds those a request is about; and at [`evaluate()`], which returns what came out
-//! of each. [`Request::parse`] reads the
-//! request of an AdmissionReview in place.
+//! Enter at [`compile_validating_policy`] and [`compile_cluster_policy`], which turn a policy into a
+//! [`CompiledPolicy`] of one or more [`Rule`]s, written and generated, or say everything that is wrong
+//! with it; at [`PolicySet`], an immutable snapshot of policies and exceptions that finds those a
+//! request is about; and at [`evaluate()`], which returns what came out of each rule.
+//! [`Request::parse`] reads the request of an AdmissionReview in place.
 //!
 //! Nothing here does I/O, knows a clock or a client, or records anything: facts go out, and what
 //! follows from them (deny, warn, count) is the caller's. What this version does not evaluate is
 //! refused by name when a policy is compiled, never ignored.
 //!
-//! How long an evaluation takes is bounded in part; see the notes in `cel.rs`.
+//! What an evaluation takes is bounded, whatever the policies and the request are: each rule by a
+//! budget of steps and of bytes, which no expression can go on beyond, and all rules that judge one
+//! request by another. The notes in `cel.rs` say how; `tests/hostile` tries to get around it.
 
 mod actions;
 mod autogen;

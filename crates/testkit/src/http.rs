@@ -6,7 +6,7 @@ use anyhow::Context;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WARNING};
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, StatusCode};
 
-const TIMEOUT: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) fn plain() -> anyhow::Result<Client> {
     Ok(builder().build()?)

@@ -15,6 +15,8 @@ use pharos_testkit::pki::Authority;
 const SILENCE: Duration = Duration::from_secs(60);
 /// How often something is reviewed meanwhile.
 const REVIEWS: Duration = Duration::from_secs(2);
+/// How many objects at a time. Each that is denied is told of in an Event.
+const REVIEWED: usize = 3;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn once_settled_nothing_is_written_but_lease_renewals() -> anyhow::Result<()> {
@@ -39,19 +41,21 @@ async fn once_settled_nothing_is_written_but_lease_renewals() -> anyhow::Result<
 
     let (before, exports) = (Writes::so_far(&stage).await?, gateway.exports().len());
     let mut turn = tokio::time::interval(REVIEWS);
-    let mut rounds = 0;
+    let (mut rounds, mut denied) = (0, 0);
     let end = Instant::now() + SILENCE;
     while Instant::now() < end {
         turn.tick().await;
-        stage.create(&format!("round-{rounds}"), 3).await?;
+        denied += REVIEWED - stage.create(&format!("round-{rounds}"), REVIEWED).await?;
         rounds += 1;
     }
     let writes = Writes::so_far(&stage).await?.since(&before);
-    let others = writes.only(|kind| !ours(kind));
+    let others = writes.only(|kind| !ours(kind) && kind.resource != "events");
     println!("{SILENCE:?} of {rounds} rounds of reviews: {writes}");
     ensure!(rounds > 2 && gateway.exports().len() > exports, "nothing went on: {rounds} rounds");
     ensure!(writes.to("leases") > 0.0, "not even Leases were renewed, or nothing was counted");
     ensure!(others == Writes::default(), "{others}");
+    let denied = f64::from(u32::try_from(denied)?);
+    ensure!(writes.to("events") <= denied, "{denied} denied, and more Events: {writes}");
     drop(replicas);
     Ok(())
 }

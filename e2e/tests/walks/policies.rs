@@ -105,7 +105,7 @@ async fn without_a_policy_there_is_no_webhook_for_resources() -> anyhow::Result<
     let names = "jsonpath={.items[*].webhooks[*].name}";
     let list = ["get", "validatingwebhookconfigurations", "-o", names];
     let names = stage.cluster.kubectl(&list).await?;
-    ensure!(names.contains("fail.validate.pharos.dev"), "with a policy: {names}");
+    ensure!(names.contains("ignore.validate.pharos.dev"), "with a policy: {names}");
 
     stage.cluster.kubectl(&["delete", "vpol", "require-team"]).await?;
     eventually("only the webhook for policies to be left", PATIENCE, async || {

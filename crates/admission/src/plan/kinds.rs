@@ -113,8 +113,7 @@ mod tests {
             let parts: Vec<_> = parts.collect();
             json!({"resource": plural, "responseKind": {"kind": kind}, "subresources": parts})
         };
-        let parts =
-            [("ephemeralcontainers", "Pod"), ("exec", "PodExecOptions"), ("status", "Pod")];
+        let parts = [("ephemeralcontainers", "Pod"), ("exec", "PodExecOptions"), ("status", "Pod")];
         let pods = of("pods", "Pod", &parts);
         let deployments = of("deployments", "Deployment", &[("scale", "Scale")]);
         let groups = json!([

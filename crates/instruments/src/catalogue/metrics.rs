@@ -242,7 +242,7 @@ pub static DROPPED_EVENTS: Declaration = counter(
 pub static REFUSED_REQUESTS: Declaration = counter(
     PHAROS,
     "pharos_admission_refused_requests",
-    "Requests to the webhook that were refused because they are no admission review.",
+    "Requests to the webhook that got no review's answer, and connections that were closed at once.",
     &[key::REASON],
 );
 

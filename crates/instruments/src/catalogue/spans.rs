@@ -177,7 +177,7 @@ pub static POLICY: SpanDeclaration = SpanDeclaration {
         AttributeDeclaration::new(
             key::SPAN_POLICY_VERSION,
             OneOf(&["v1"]),
-            "The version that it is read in.",
+            "Kyverno's newest version of the kind, whichever it was read in.",
         ),
         AttributeDeclaration::new(
             key::SPAN_POLICY_KIND,

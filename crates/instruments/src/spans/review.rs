@@ -16,7 +16,7 @@ use crate::facts::{
     RuleFacts, Target,
 };
 
-/// The version that policies are read in.
+/// The newest version of every kind of policy; what all versions say is the same.
 const POLICY_VERSION: &str = "v1";
 
 /// The span of a review that is recorded.

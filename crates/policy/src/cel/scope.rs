@@ -10,16 +10,12 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::input::Input;
-use super::meter::{Budget, Fault, Host, Meter, Resources};
+use super::meter::{Allowance, Fault, Host, Meter, Resources};
 use super::value::Value;
 use super::{EvaluationError, Expression, Program};
 
 /// Enough for [`super::MAX_DEPTH`] levels of a tree and a value of [`super::MAX_NESTING`] levels.
 const STACK: usize = if cfg!(debug_assertions) { 16 << 20 } else { 768 << 10 };
-
-/// What all expressions of one policy may use over one request. A step is a node, a round of a loop,
-/// or a bit of a function's work, some tens of nanoseconds; so this is a fraction of a second.
-const BUDGET: Budget = Budget { steps: 5_000_000, bytes: 64 << 20 };
 
 /// The variables of a request that every policy sees.
 pub(crate) struct Inputs<'r> {
@@ -97,14 +93,10 @@ impl<'q, 'r> Bindings<'q, 'r> {
 // === impl Scope ===
 
 impl<'q, 'r> Scope<'q, 'r> {
-    pub(crate) fn new(bindings: &'q Bindings<'q, 'r>) -> Self {
-        Self::within(bindings, BUDGET)
-    }
-
-    /// A scope with a budget of its own.
-    pub(crate) fn within(bindings: &'q Bindings<'q, 'r>, budget: Budget) -> Self {
+    /// A scope that uses what the allowance leaves to one rule.
+    pub(crate) fn new(bindings: &'q Bindings<'q, 'r>, allowance: &'q Allowance) -> Self {
         let variables = bindings.program.variables.iter().map(|_| OnceCell::new()).collect();
-        Self { bindings, variables, resources: Resources::new(budget, bindings.inputs.now) }
+        Self { bindings, variables, resources: Resources::new(allowance, bindings.inputs.now) }
     }
 
     /// Evaluates an expression that is either true or false.

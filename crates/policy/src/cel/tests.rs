@@ -19,7 +19,9 @@ fn evaluate(source: &str, object: &Value) -> Result<bool, String> {
     let null = Value::Null;
     let inputs = Inputs::new(object, &null, &null, NamespaceObject::None);
     let bindings = Bindings::new(&inputs, &program);
-    Scope::new(&bindings).truth(&expression).map_err(|error| error.to_string())
+    Scope::new(&bindings, &Allowance::of_request())
+        .truth(&expression)
+        .map_err(|error| error.to_string())
 }
 
 fn problems(source: &str) -> Vec<Problem> {
@@ -261,7 +263,9 @@ impl Policy {
         let null = Value::Null;
         let inputs = Inputs::new(object, &null, &null, namespace);
         let bindings = Bindings::new(&inputs, &self.program);
-        Scope::new(&bindings).truth(&self.expression).map_err(|error| error.to_string())
+        Scope::new(&bindings, &Allowance::of_request())
+            .truth(&self.expression)
+            .map_err(|error| error.to_string())
     }
 
     fn over_a_pod(variables: &[(&str, &str)], expression: &str) -> Result<bool, String> {

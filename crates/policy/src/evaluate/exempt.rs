@@ -73,7 +73,10 @@ fn allowed(applying: &[&CompiledException]) -> Value {
 
 fn applies(exception: &CompiledException, judge: &Judge<'_>) -> Conditions {
     let bindings = Bindings::new(judge.inputs(), &exception.conditions.program);
-    conditions(&exception.conditions.conditions, &Scope::new(&bindings))
+    conditions(
+        &exception.conditions.conditions,
+        &Scope::new(&bindings, &judge.allowances.of_namespaces),
+    )
 }
 
 /// What the first of the highest priority says; priorities below zero count as zero.

@@ -9,10 +9,10 @@ use pharos_api::policy::{FailurePolicy, ReportResult};
 use super::exempt::{Exemption, exempt};
 use super::input::{Absent, inputs, inputs_with};
 use super::{RuleResult, Skipped};
-use crate::cel::{Bindings, Inputs, Scope};
+use crate::cel::{Allowance, Bindings, Inputs, Scope};
 use crate::clock::Clock;
 use crate::exception::CompiledException;
-use crate::policy::StatusReason;
+use crate::policy::{CompiledPolicy, StatusReason};
 use crate::request::Request;
 use crate::rule::{Annotation, Condition, Rule, Validation};
 
@@ -26,9 +26,17 @@ pub(super) struct Judge<'j> {
     pub(super) request: &'j Request<'j>,
     pub(super) clock: &'j dyn Clock,
     pub(super) now: &'j dyn Fn() -> Timestamp,
+    pub(super) allowances: &'j Allowances,
     absent: Absent,
     /// Made for the first rule.
     inputs: OnceCell<Inputs<'j>>,
+}
+
+/// What may be used for a request. Whoever may write policies or exceptions in a namespace cannot use
+/// up what the cluster's policies need.
+pub(super) struct Allowances {
+    pub(super) of_the_cluster: Allowance,
+    pub(super) of_namespaces: Allowance,
 }
 
 /// What came out of a rule.
@@ -54,9 +62,10 @@ impl<'j> Judge<'j> {
         request: &'j Request<'j>,
         clock: &'j dyn Clock,
         now: &'j dyn Fn() -> Timestamp,
+        allowances: &'j Allowances,
         absent: Absent,
     ) -> Self {
-        Self { request, clock, now, absent, inputs: OnceCell::new() }
+        Self { request, clock, now, allowances, absent, inputs: OnceCell::new() }
     }
 
     /// What expressions see that no exception is about.
@@ -67,6 +76,7 @@ impl<'j> Judge<'j> {
     /// Exceptions come first: what is exempt is not looked at.
     pub(super) fn judge<'p>(
         &self,
+        policy: &CompiledPolicy,
         rule: &'p Rule,
         exceptions: &'p [Arc<CompiledException>],
     ) -> Judged<'p> {
@@ -79,17 +89,33 @@ impl<'j> Judge<'j> {
                 };
                 Judged { exceptions, ..Judged::from(result) }
             }
-            Ok(Exemption::None) => apply(rule, self.inputs()),
+            Ok(Exemption::None) => apply(rule, self.inputs(), self.allowances.of(policy)),
             Ok(Exemption::Allows(exceptions)) => {
-                apply(rule, &inputs_with(self.request, self.absent, &exceptions, self.now))
+                let inputs = inputs_with(self.request, self.absent, &exceptions, self.now);
+                apply(rule, &inputs, self.allowances.of(policy))
             }
         }
     }
 }
 
-fn apply<'p>(rule: &'p Rule, inputs: &Inputs<'_>) -> Judged<'p> {
+// === impl Allowances ===
+
+impl Allowances {
+    pub(super) fn new() -> Self {
+        Self { of_the_cluster: Allowance::of_request(), of_namespaces: Allowance::of_request() }
+    }
+
+    fn of(&self, policy: &CompiledPolicy) -> &Allowance {
+        match policy.namespace() {
+            None => &self.of_the_cluster,
+            Some(_) => &self.of_namespaces,
+        }
+    }
+}
+
+fn apply<'p>(rule: &'p Rule, inputs: &Inputs<'_>, allowance: &Allowance) -> Judged<'p> {
     let bindings = Bindings::new(inputs, &rule.body.program);
-    let scope = Scope::new(&bindings);
+    let scope = Scope::new(&bindings, allowance);
     let judged = validated(rule, &scope);
     Judged { steps: scope.steps(), ..judged }
 }

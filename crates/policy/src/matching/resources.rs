@@ -1,10 +1,9 @@
 //! `matchConstraints`: operations on resources, decided as Kubernetes decides them.
 //!
-//! A request is compared in the version in which it comes. The webhook is registered with
-//! `matchPolicy: Equivalent` for the rules of all policies together, so the API server converts a
-//! request only if no rule of any policy names its version. So an Equivalent policy whose rules name
-//! one version of several should name them all; and to an Exact policy, a request that was converted
-//! is none that it names.
+//! A request is compared in the version in which it comes. Whoever registers webhooks sees to it that
+//! the API server converts requests to a version that the policy names: policies that name different
+//! versions of one resource cannot share a webhook. To a policy of `matchPolicy: Exact`, a request that
+//! was converted is none that it names.
 
 use pharos_api::policy::{MatchPolicy, MatchResources};
 

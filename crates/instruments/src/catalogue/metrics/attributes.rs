@@ -102,7 +102,7 @@ pub const ATTRIBUTES: &[AttributeDeclaration] = &[
     AttributeDeclaration::new(
         key::REASON,
         Text,
-        "Why: a reason of the Kubernetes API such as `BadRequest`, or of a loss such as `queue_full`.",
+        "Why: a reason of the Kubernetes API such as `BadRequest` or `TooManyRequests`, or of a loss such as `queue_full`.",
     ),
     AttributeDeclaration::new(key::REQUEST_ALLOWED, Boolean, "Whether the answer allowed it."),
     AttributeDeclaration::new(

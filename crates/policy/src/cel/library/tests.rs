@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::meter::{Budget, Fault, Host, Resources};
+use super::super::meter::{Allowance, Budget, Fault, Host, Resources};
 use super::super::types::Type;
 use super::super::value::Value;
 use super::Library;
@@ -30,13 +30,15 @@ pub(super) fn call_within<'a>(
     };
     let overload = library.overloads(name).iter().find(|overload| takes(&overload.parameters));
     let overload = overload.unwrap_or_else(|| panic!("no overload of {name} takes {arguments:?}"));
-    let resources = Resources::new(budget, &now);
+    let allowance = Allowance::of(budget);
+    let resources = Resources::new(&allowance, &now);
     (overload.call)(&resources.host(), arguments)
 }
 
 /// Calls something that takes a host.
 pub(super) fn with_host<T>(call: impl FnOnce(&Host<'_>) -> T) -> T {
-    let resources = Resources::new(BUDGET, &now);
+    let allowance = Allowance::of(BUDGET);
+    let resources = Resources::new(&allowance, &now);
     call(&resources.host())
 }
 

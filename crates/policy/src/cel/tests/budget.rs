@@ -12,7 +12,8 @@ fn within(budget: Budget, source: &str, object: &Value) -> (Result<bool, String>
     let program = compiler.finish().expect("there are no variables");
     let inputs = Inputs::new(object, &Value::Null, &Value::Null, NamespaceObject::None);
     let bindings = Bindings::new(&inputs, &program);
-    let scope = Scope::within(&bindings, budget);
+    let allowance = Allowance::of(budget);
+    let scope = Scope::new(&bindings, &allowance);
     (scope.truth(&expression).map_err(|error| error.to_string()), scope.steps())
 }
 

@@ -60,7 +60,7 @@ fn no_expression_overflows_a_stack() {
                 let inputs = Inputs::new(&value, &value, &value, NamespaceObject::None);
                 let bindings = Bindings::new(&inputs, &program);
                 // Whatever it is, it comes out.
-                drop(Scope::new(&bindings).truth(&expression));
+                drop(Scope::new(&bindings, &Allowance::of_request()).truth(&expression));
             }
         }
     });
@@ -146,7 +146,7 @@ fn the_deepest_value_that_is_accepted_can_be_cloned_compared_and_dropped() {
         let program = compiler.finish().expect("every variable compiles");
         let inputs = Inputs::new(&object, &object, &object, NamespaceObject::None);
         let bindings = Bindings::new(&inputs, &program);
-        assert_eq!(Scope::new(&bindings).truth(&expression), Ok(true));
+        assert_eq!(Scope::new(&bindings, &Allowance::of_request()).truth(&expression), Ok(true));
     });
 }
 
@@ -289,7 +289,8 @@ fn no_value_makes_a_function_or_an_operator_panic() {
         let object = json!({"a": dice.value(3), "b": dice.value(2), "c": dice.value(1)});
         let inputs = Inputs::new(&object, &object, &object, NamespaceObject::Known(&object));
         let bindings = Bindings::new(&inputs, &program);
-        let scope = Scope::new(&bindings);
+        let allowance = Allowance::of_request();
+        let scope = Scope::new(&bindings, &allowance);
         for expression in &expressions {
             drop(scope.truth(expression));
             drop(scope.text(expression));
