@@ -48,14 +48,10 @@ struct Denials<'a> {
 
 /// Applies the actions of each rule to what came out of it.
 ///
-/// A rule that cannot be evaluated acts like one that is violated if its webhook fails closed, as
-/// if the webhook could not be called; otherwise it does nothing. Auditing shows in the metrics and
-/// in Events.
-pub(crate) fn enforce(
-    evaluation: &Evaluation<'_>,
-    request: &Request<'_>,
-    failure_policy: FailurePolicy,
-) -> Verdict {
+/// A rule that cannot be evaluated acts like one that is violated if its policy fails closed, as if
+/// the webhook could not be called; otherwise it does nothing, whichever webhook is called. Auditing
+/// shows in the metrics and in Events.
+pub(crate) fn enforce(evaluation: &Evaluation<'_>, request: &Request<'_>) -> Verdict {
     let mut denials = Denials::default();
     let mut warnings = Vec::new();
     let mut annotations = Vec::new();
@@ -66,7 +62,7 @@ pub(crate) fn enforce(
             annotations.extend(
                 told.map(|(key, value)| (full_name(policy), (*key).to_owned(), value.clone())),
             );
-            let Some(violation) = Violation::of(policy, rule, failure_policy) else { continue };
+            let Some(violation) = Violation::of(policy, rule) else { continue };
             if rule.actions.contains(ValidationAction::Deny) {
                 denials.take(&violation);
             }
@@ -109,12 +105,8 @@ fn has_named_rules(kind: PolicyKind) -> bool {
 // === impl Violation ===
 
 impl<'a> Violation<'a> {
-    fn of(
-        policy: &'a CompiledPolicy,
-        rule: &'a RuleOutcome<'_>,
-        failure_policy: FailurePolicy,
-    ) -> Option<Self> {
-        let (what, message, reason) = match (&rule.result, failure_policy) {
+    fn of(policy: &'a CompiledPolicy, rule: &'a RuleOutcome<'_>) -> Option<Self> {
+        let (what, message, reason) = match (&rule.result, policy.failure_policy()) {
             (RuleResult::Fail { message, reason, .. }, _) => ("failed", message, *reason),
             (RuleResult::Error { message, .. }, FailurePolicy::Fail) => {
                 ("error", message, StatusReason::default())
@@ -177,9 +169,17 @@ mod tests {
     use pharos_policy::{PolicyOutcome, Skipped};
     use serde_json::json;
 
+    /// A policy that fails open.
     fn compiled(name: &str, actions: &[&str]) -> CompiledPolicy {
-        let policy = policy(name, json!({"validationActions": actions}));
-        pharos_policy::compile_validating_policy(&policy).unwrap()
+        of_spec(name, json!({"validationActions": actions, "failurePolicy": "Ignore"}))
+    }
+
+    fn closed(name: &str, actions: &[&str]) -> CompiledPolicy {
+        of_spec(name, json!({"validationActions": actions, "failurePolicy": "Fail"}))
+    }
+
+    fn of_spec(name: &str, spec: serde_json::Value) -> CompiledPolicy {
+        pharos_policy::compile_validating_policy(&policy(name, spec)).unwrap()
     }
 
     fn fail(message: &str, reason: StatusReason) -> RuleResult {
@@ -200,70 +200,69 @@ mod tests {
 
     #[test]
     fn actions_and_failure_policy_decide() {
-        use FailurePolicy::{Fail, Ignore};
         use StatusReason::{Forbidden, Invalid};
         let (unset, deny) = (compiled("u", &[]), compiled("d", &["Deny"]));
         let (warn, audit) = (compiled("w", &["Warn"]), compiled("a", &["Audit"]));
         let both = compiled("b", &["Deny", "Warn"]);
+        let (closed_deny, closed_warn) = (closed("d", &["Deny"]), closed("w", &["Warn"]));
         let no = || fail("no", Invalid);
         let cases = [
-            ("nothing", vec![], Ignore, None, &[][..]),
-            ("pass", vec![(&deny, RuleResult::Pass)], Fail, None, &[]),
+            ("nothing", vec![], None, &[][..]),
+            ("pass", vec![(&deny, RuleResult::Pass)], None, &[]),
             (
                 "skip",
                 vec![(&deny, RuleResult::Skip { because: Skipped::MatchCondition })],
-                Fail,
                 None,
                 &[],
             ),
-            ("deny", vec![(&deny, no())], Ignore, Some(("Policy d failed: no", Invalid)), &[]),
+            ("deny", vec![(&deny, no())], Some(("Policy d failed: no", Invalid)), &[]),
             (
                 "deny is the default",
                 vec![(&unset, no())],
-                Ignore,
                 Some(("Policy u failed: no", Invalid)),
                 &[],
             ),
-            ("warn", vec![(&warn, no())], Fail, None, &["Policy w failed: no"]),
-            ("audit", vec![(&audit, no())], Fail, None, &[]),
+            ("warn", vec![(&warn, no())], None, &["Policy w failed: no"]),
+            ("audit", vec![(&audit, no())], None, &[]),
             (
                 "both",
                 vec![(&both, no())],
-                Ignore,
                 Some(("Policy b failed: no", Invalid)),
                 &["Policy b failed: no"],
             ),
             (
                 "the first reason, all messages",
                 vec![(&warn, no()), (&both, fail("x", Forbidden)), (&deny, no())],
-                Ignore,
                 Some(("Policy b failed: x; Policy d failed: no", Forbidden)),
                 &["Policy w failed: no", "Policy b failed: x"],
             ),
-            ("an error, open", vec![(&deny, error("e"))], Ignore, None, &[]),
+            ("an error, open", vec![(&deny, error("e"))], None, &[]),
             (
                 "an error, closed",
-                vec![(&deny, error("e"))],
-                Fail,
+                vec![(&closed_deny, error("e"))],
+                Some(("Policy d error: e", Invalid)),
+                &[],
+            ),
+            (
+                "errors of one that is open and one that is closed",
+                vec![(&both, error("open")), (&closed_deny, error("e"))],
                 Some(("Policy d error: e", Invalid)),
                 &[],
             ),
             (
                 "an error of a warning, closed",
-                vec![(&warn, error("e"))],
-                Fail,
+                vec![(&closed_warn, error("e"))],
                 None,
                 &["Policy w error: e"],
             ),
             (
                 "a warning is one line",
                 vec![(&warn, fail("a\nb", Invalid))],
-                Fail,
                 None,
                 &["Policy w failed: a b"],
             ),
         ];
-        for (what, outcomes, failure_policy, denial, warnings) in cases {
+        for (what, outcomes, denial, warnings) in cases {
             let review = review();
             let request = Request::parse(&review).unwrap();
             let outcomes = outcomes
@@ -283,7 +282,7 @@ mod tests {
                     PolicyOutcome { policy, rules: vec![rule], started, elapsed }
                 })
                 .collect();
-            let verdict = enforce(&Evaluation { outcomes }, &request, failure_policy);
+            let verdict = enforce(&Evaluation { outcomes }, &request);
             let decision = match denial {
                 None => Decision::Allow,
                 Some((message, reason)) => Decision::Deny { message: message.to_owned(), reason },

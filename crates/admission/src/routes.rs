@@ -190,7 +190,7 @@ impl Webhook {
         let request = Request { namespace_object: namespace.as_deref(), user_roles, ..request };
 
         let evaluation = pharos_policy::evaluate(&policies, &request, &SystemClock);
-        let verdict = enforce(&evaluation, &request, endpoint.failure_policy);
+        let verdict = enforce(&evaluation, &request);
         let answer = Json(review::answer(&request, &verdict)).into_response();
         let (success, known) = (&configuration.success_events, snapshot.policies());
         events::told(&self.events, success, known, &request, &evaluation, &verdict);

@@ -5,7 +5,6 @@ use axum::body::to_bytes;
 use axum::extract::Request as HttpRequest;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use pharos_api::policy::FailurePolicy;
 use pharos_instruments::{AdmissionReviewFacts, Subject};
 use pharos_policy::Request;
 use serde_json::{Value, json};
@@ -138,7 +137,7 @@ fn told_of(spec: Value, request: &Value, omitted: &[EventReason]) -> Vec<Notice>
     let request = Request::parse(request).unwrap();
     let set = &policies.set(|_| true);
     let evaluation = pharos_policy::evaluate(set, &request, &pharos_policy::SystemClock);
-    let verdict = enforce(&evaluation, &request, FailurePolicy::Ignore);
+    let verdict = enforce(&evaluation, &request);
     let (sender, mut queue) = mpsc::channel(10);
     let omitted = Arc::new(omitted.iter().copied().collect());
     let events = Events { queue: sender, omitted, facts: Arc::new(Noted::default()) };
