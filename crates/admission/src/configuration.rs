@@ -1,23 +1,20 @@
 //! What Kyverno's ConfigMap says about admission, honoured as it changes.
 //!
-//! [`Configuration::parse`] reads the keys that concern admission; what cannot be used is a
-//! [`Problem`] and leaves the rest in force. Without a ConfigMap, what Kyverno's chart would put into
+//! [`Configuration::parse`] reads the keys that concern requests and Events; what cannot be used is a
+//! [`Problem`] and leaves the rest in force. Those about webhooks are not honoured: what no policy
+//! sees is the same in every cluster. Without a ConfigMap, what Kyverno's chart would put into
 //! it holds, as far as it is not about Kyverno's own objects: [`Configuration::default`].
 //! [`keep`] follows the ConfigMap of a name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::admissionregistration::v1::MatchCondition;
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::Api;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use pharos_cluster::view::{self, View};
 use pharos_policy::Request;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 mod filter;
@@ -47,8 +44,6 @@ pub(crate) struct Configuration {
     included: Subjects,
     /// Which Events tell that a policy was obeyed.
     pub(crate) success_events: SuccessEvents,
-    /// For the webhooks that are registered.
-    pub(crate) webhooks: WebhookSettings,
     /// What could not be used, and why.
     pub(crate) problems: Vec<Problem>,
 }
@@ -63,29 +58,12 @@ pub(crate) enum SuccessEvents {
     Actions(Vec<String>),
 }
 
-/// What is added to every webhook of a policy.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct WebhookSettings {
-    pub(crate) namespace_selector: Option<LabelSelector>,
-    pub(crate) object_selector: Option<LabelSelector>,
-    pub(crate) annotations: BTreeMap<String, String>,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) match_conditions: Vec<MatchCondition>,
-}
-
 /// Something in the ConfigMap that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{key}: {message}")]
 pub(crate) struct Problem {
     pub(crate) key: &'static str,
     pub(crate) message: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Selectors {
-    namespace_selector: Option<LabelSelector>,
-    object_selector: Option<LabelSelector>,
 }
 
 /// A ConfigMap under way into a [`Configuration`].
@@ -112,16 +90,8 @@ impl Configuration {
         let filters = reading.filters();
         let (excluded, included) = reading.subjects();
         let success_events = reading.success_events();
-        let selectors: Selectors = reading.json("webhooks");
-        let webhooks = WebhookSettings {
-            namespace_selector: selectors.namespace_selector,
-            object_selector: selectors.object_selector,
-            annotations: reading.json("webhookAnnotations"),
-            labels: reading.json("webhookLabels"),
-            match_conditions: reading.json("matchConditions"),
-        };
         let problems = reading.problems;
-        Self { filters, excluded, included, success_events, webhooks, problems }
+        Self { filters, excluded, included, success_events, problems }
     }
 
     /// Whether no policy is to see this request.
@@ -221,17 +191,6 @@ impl Reading<'_> {
                 SuccessEvents::None
             }
         }
-    }
-
-    fn json<T: DeserializeOwned + Default>(&mut self, key: &'static str) -> T {
-        let text = self.text(key).trim();
-        if text.is_empty() {
-            return T::default();
-        }
-        serde_json::from_str(text).unwrap_or_else(|error| {
-            self.problem(key, error.to_string());
-            T::default()
-        })
     }
 
     fn cut<T>(&mut self, key: &'static str, entries: &mut Vec<T>) {

@@ -137,32 +137,21 @@ fn without_a_config_map_what_kyvernos_chart_filters_is_filtered() {
 }
 
 #[test]
-fn what_concerns_webhooks_and_events_is_read_and_what_cannot_be_is_said() {
-    let selector = r#"{"namespaceSelector": {"matchLabels": {"a": "b"}}}"#;
+fn what_concerns_events_is_read_and_what_cannot_be_is_said() {
     let good = configuration(&[
-        ("webhooks", selector),
-        ("webhookAnnotations", r#"{"admissions.enforcer/disabled": "true"}"#),
-        ("matchConditions", r#"[{"name": "n", "expression": "true"}]"#),
+        ("webhooks", "of no concern"),
         ("generateSuccessEvents", "true"),
         ("successEventActions", "Resource Passed, "),
         ("defaultRegistry", "docker.io"),
     ]);
     assert_eq!(good.problems, []);
-    assert_eq!(good.webhooks.annotations["admissions.enforcer/disabled"], "true");
-    assert_eq!(good.webhooks.match_conditions[0].name, "n");
-    assert!(good.webhooks.namespace_selector.is_some() && good.webhooks.object_selector.is_none());
     assert!(good.success_events.tell("Resource Passed"));
     assert!(!good.success_events.tell("Resource Blocked"));
     assert!(!Configuration::default().success_events.tell("Resource Passed"));
 
-    let bad = configuration(&[
-        ("webhooks", "["),
-        ("webhookLabels", "[]"),
-        ("generateSuccessEvents", "x"),
-    ]);
+    let bad = configuration(&[("generateSuccessEvents", "x")]);
     let keys: Vec<_> = bad.problems.iter().map(|problem| problem.key).collect();
-    assert_eq!(keys, ["generateSuccessEvents", "webhooks", "webhookLabels"]);
-    assert_eq!(bad.webhooks, WebhookSettings::default());
+    assert_eq!(keys, ["generateSuccessEvents"]);
 }
 
 #[test]
