@@ -4,6 +4,7 @@
 
 mod api_server_outage;
 mod certificates;
+mod cluster_policies;
 mod collector_guide;
 mod control_plane;
 mod custom_resource_definition;
