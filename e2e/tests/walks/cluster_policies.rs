@@ -4,7 +4,7 @@
 use anyhow::ensure;
 use pharos_e2e::stage::{PATIENCE, Stage};
 use pharos_testkit::{Pharos, eventually};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Jane and whoever is a free spirit need no label, and in the attic nobody does.
 const TEAM: &str = "
@@ -70,18 +70,24 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: joe}]
 ";
 
 fn pod(namespace: &str, image: &str) -> String {
-    format!(
-        "{{apiVersion: v1, kind: Pod, metadata: {{name: web, namespace: {namespace}}}, \
-         spec: {{containers: [{{name: web, image: {image}}}]}}}}"
-    )
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": namespace},
+        "spec": {"containers": [{"name": "web", "image": image}]},
+    })
+    .to_string()
 }
 
 fn deployment(image: &str) -> String {
-    format!(
-        "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web, namespace: yard}}, spec: {{\
-         selector: {{matchLabels: {{app: web}}}}, template: {{metadata: {{labels: {{app: web}}}}, \
-         spec: {{containers: [{{name: web, image: {image}}}]}}}}}}}}"
-    )
+    let labels = json!({"app": "web"});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "web", "namespace": "yard"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {
+            "metadata": {"labels": labels},
+            "spec": {"containers": [{"name": "web", "image": image}]},
+        }},
+    })
+    .to_string()
 }
 
 /// A stage, and what a walk asks about it.
