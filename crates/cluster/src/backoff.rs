@@ -9,7 +9,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Waits from 0.5 s, doubled up to 5 s, with jitter; starts over after a while without failures.
 #[derive(Debug, Default)]
-pub(crate) struct RetryDelay {
+pub struct RetryDelay {
     failures: u32,
     last: Option<Instant>,
 }
@@ -18,7 +18,7 @@ pub(crate) struct RetryDelay {
 
 impl RetryDelay {
     /// How long to wait after a failure that happened now.
-    pub(crate) fn next(&mut self) -> Duration {
+    pub fn next(&mut self) -> Duration {
         let now = Instant::now();
         if self.last.replace(now).is_some_and(|last| now - last > LONGEST * 3) {
             self.failures = 0;

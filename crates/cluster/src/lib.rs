@@ -26,6 +26,7 @@ mod testing;
 pub mod trouble;
 pub mod view;
 
+pub use backoff::RetryDelay;
 pub use connect::{ConnectError, Transport, connect};
 pub use in_time::in_time;
 pub use readiness::Readiness;

@@ -5,10 +5,11 @@
 //! from. A leader that wakes late gets a 409 and computes again, or finds nothing to change.
 //!
 //! What it does next is decided in [`step`], which sends nothing; this file watches, and carries out
-//! what was decided. It must not judge.
+//! what was decided. It must not judge. An object that has to be there first is made by [`create`].
 
 mod announcer;
 mod certificates;
+pub(crate) mod create;
 mod pace;
 mod step;
 mod transitions;

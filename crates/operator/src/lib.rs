@@ -13,6 +13,7 @@
 mod apply;
 pub mod judge;
 mod leader;
+mod manifest;
 mod operator;
 pub mod reconcile;
 mod replicas;
@@ -21,4 +22,5 @@ pub mod resolve;
 pub mod select;
 pub mod statistics;
 
+pub use manifest::{Manifest, ManifestError};
 pub use operator::{Error, Operator, Replica, Stopped};

@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::apply::{Applier, Revisions, Sight};
 use crate::leader::Leader;
+use crate::leader::create::Creation;
+use crate::manifest::Manifest;
 use crate::report::Report;
 use crate::statistics::Statistics;
 
@@ -48,6 +50,8 @@ pub struct Operator {
     pub defaults: Config,
     /// Whether this process writes status.
     pub leadership: watch::Receiver<Leadership>,
+    /// The TelemetryConfig to create, as the leader, if there is none of its name.
+    pub create: Option<Manifest>,
 }
 
 /// An operator that no longer reloads, and what is left of it.
@@ -74,7 +78,7 @@ pub enum Error {
 impl Operator {
     /// Runs until `shutdown`, or until one of its tasks ends that should not.
     pub async fn run(self, shutdown: CancellationToken) -> Stopped {
-        let Self { client, replica, pipeline, reloader, defaults, leadership } = self;
+        let Self { client, replica, pipeline, reloader, defaults, leadership, create } = self;
         let Replica { namespace, name, pod, components } = replica;
         let stop = shutdown.child_token();
         let mut tasks = JoinSet::new();
@@ -110,6 +114,19 @@ impl Operator {
         });
 
         let revisions = Revisions { client: client.clone(), namespace: namespace.clone() };
+        if let Some(manifest) = create {
+            let (client, replica) = (client.clone(), name.clone());
+            let (objects, leadership) = (seen.clone(), leadership.clone());
+            let namespace = namespace.clone();
+            let creation = Creation { client, namespace, replica, manifest, objects, leadership };
+            let until = stop.clone();
+            tasks.spawn(async move {
+                until.run_until_cancelled(creation.run()).await;
+                until.cancelled().await;
+                "creates a TelemetryConfig"
+            });
+        }
+
         let leader = Leader::new(client, &namespace, &name, seen.clone());
         let leading = Box::pin(leader.run(leadership, stop.clone()));
         tasks.spawn(async move {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pharos_admission::{Limits, TargetError, WebhookService, WebhookTarget, WebhookUrl};
 use pharos_api::telemetryconfig::Component;
+use pharos_operator::{Manifest, ManifestError};
 
 pub(crate) mod apply;
 pub(crate) mod policies;
@@ -92,6 +93,11 @@ pub(crate) struct ServeArguments {
     /// uninstalled, and the API server must not call it any more.
     #[arg(long, value_name = "NAME")]
     pub(crate) owner_cluster_role: Option<String>,
+
+    /// The manifest of a TelemetryConfig that the leader creates if the namespace has none of its
+    /// name, once the kind is served. One that is there is never changed.
+    #[arg(long, value_name = "JSON")]
+    create_telemetry_config: Option<Manifest>,
 
     #[command(flatten)]
     pub(crate) policies: PolicyArguments,
@@ -180,6 +186,11 @@ impl ServeArguments {
         self.exempt_namespaces.iter().filter(|it| !it.is_empty()).cloned().collect()
     }
 
+    pub(crate) fn create_telemetry_config(&self) -> Result<Option<Manifest>, ManifestError> {
+        let manifest = self.create_telemetry_config.clone();
+        manifest.map(|it| it.of_namespace(&self.namespace)).transpose()
+    }
+
     pub(crate) fn limits(&self) -> Limits {
         Limits {
             connections: self.webhook_max_connections,
@@ -219,6 +230,24 @@ mod tests {
         let arguments = Arguments::parse_from(["pharos", "serve", "--exempt-namespaces="]);
         let Command::Serve(arguments) = arguments.command else { panic!("serve was asked for") };
         assert!(arguments.exempt_namespaces().is_empty());
+    }
+
+    #[test]
+    fn what_is_no_manifest_of_this_namespace_is_refused_at_the_start() {
+        let serve = |json: &str| {
+            let flag = format!("--create-telemetry-config={json}");
+            Arguments::try_parse_from(["pharos", "serve", "--namespace", "engine", &flag])
+        };
+        let refused = serve(r#"{"kind": "Secret"}"#).unwrap_err().to_string();
+        assert!(refused.contains("--create-telemetry-config"), "{refused}");
+        assert!(refused.contains("and not a telemetry.pharos.dev/v1alpha1"), "{refused}");
+        let taken = r#"{"apiVersion": "telemetry.pharos.dev/v1alpha1", "kind": "TelemetryConfig",
+            "metadata": {"name": "a", "namespace": "other"}}"#;
+        let Command::Serve(arguments) = serve(taken).unwrap().command else {
+            panic!("serve was asked for")
+        };
+        let refused = arguments.create_telemetry_config().unwrap_err().to_string();
+        assert!(refused.contains("\"other\"") && refused.contains("\"engine\""), "{refused}");
     }
 
     #[test]

@@ -133,6 +133,9 @@ impl Process {
         let environment = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let candidate = candidate(&identity, &environment);
         let replica = replica(arguments, &identity, &environment);
+        let create = arguments
+            .create_telemetry_config()
+            .context("--create-telemetry-config cannot be used")?;
         let options = Options {
             listen: arguments.webhook_listen,
             target: arguments
@@ -179,6 +182,7 @@ impl Process {
             reloader,
             defaults: Config::prometheus(),
             leadership: telemetry_leadership,
+            create,
         };
         let ending = self.ending.clone().cancelled_owned();
         let scrapes = pharos_telemetry::serve_scrapes(metrics, pipeline, NOT_SCRAPED, ending);

@@ -4,13 +4,14 @@
 //! a bench that is run by itself prints its section.
 
 use std::env;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::ClockId;
+use nix::unistd::Pid;
 
 /// The variable that names the folder for sections.
 pub const SECTIONS: &str = "PHAROS_BENCH_SECTIONS";
@@ -18,13 +19,22 @@ pub const SECTIONS: &str = "PHAROS_BENCH_SECTIONS";
 /// Rounds of a comparison: enough for a median that a busy neighbour does not move.
 const ROUNDS: usize = 31;
 
-/// A part of `docs/benchmarks.md`: a title, a sentence, and figures.
+/// A part of `docs/benchmarks.md`: a title, a sentence, figures, and tables of more than one figure
+/// in a row.
 #[derive(Debug)]
 pub struct Section {
     name: &'static str,
     title: &'static str,
     about: &'static str,
     figures: Vec<[String; 3]>,
+    tables: Vec<(String, Table)>,
+}
+
+/// Rows of figures under columns of their own.
+#[derive(Debug)]
+pub struct Table {
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
 }
 
 /// CPU times of two pieces of work, measured in turns.
@@ -41,24 +51,19 @@ pub struct Comparison {
 /// The CPU time that this thread has used.
 #[must_use]
 pub fn cpu_time() -> Duration {
-    let used = clock_gettime(ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(used.tv_sec).unwrap_or_default();
-    Duration::from_secs(seconds) + Duration::from_nanos(used.tv_nsec.unsigned_abs())
+    // Only a kernel without that clock would fail.
+    ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from).unwrap_or_default()
 }
 
-/// The CPU time that another process has used, over its threads that still live.
+/// The CPU time that another process has used, over all threads that it has and had, and in the kernel
+/// for them.
 ///
 /// # Errors
-/// If there is no such process, or the kernel keeps no such times.
+/// If there is no such process, or its clock may not be read.
 pub fn cpu_time_of(pid: u32) -> io::Result<Duration> {
-    let mut nanoseconds = 0;
-    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
-        // A thread may end meanwhile.
-        let Ok(times) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
-        let on_cpu = times.split(' ').next().and_then(|time| time.parse::<u64>().ok());
-        nanoseconds += on_cpu.ok_or(io::ErrorKind::InvalidData)?;
-    }
-    Ok(Duration::from_nanos(nanoseconds))
+    let pid = i32::try_from(pid).map_err(io::Error::other)?;
+    let used = ClockId::pid_cpu_clock_id(Pid::from_raw(pid))?.now()?;
+    Ok(used.into())
 }
 
 /// The memory of another process that is resident, in bytes.
@@ -109,12 +114,17 @@ impl Section {
     /// A section without figures yet. The name is that of its file.
     #[must_use]
     pub fn new(name: &'static str, title: &'static str, about: &'static str) -> Self {
-        Self { name, title, about, figures: Vec::new() }
+        Self { name, title, about, figures: Vec::new(), tables: Vec::new() }
     }
 
     /// Adds a figure, with the goal that it should meet, if there is one.
     pub fn figure(&mut self, what: &str, value: impl fmt::Display, goal: &str) {
         self.figures.push([what.to_owned(), value.to_string(), goal.to_owned()]);
+    }
+
+    /// Adds a table under a title of its own.
+    pub fn table(&mut self, title: &str, table: Table) {
+        self.tables.push((title.to_owned(), table));
     }
 
     /// Leaves it where `make bench` looks for it, or prints it.
@@ -134,12 +144,34 @@ impl Section {
 
 impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name: _, title, about, figures } = self;
-        let mut rows = String::new();
-        for [what, value, goal] in figures {
-            writeln!(rows, "| {what} | {value} | {goal} |")?;
-        }
-        write!(f, "## {title}\n\n{about}\n\n| what | figure | goal |\n|---|---|---|\n{rows}")
+        let Self { name: _, title, about, figures, tables } = self;
+        let mut summary = Table::new(["what", "figure", "goal"]);
+        figures.iter().for_each(|figure| summary.row(figure.clone()));
+        write!(f, "## {title}\n\n{about}\n\n{summary}")?;
+        tables.iter().try_for_each(|(title, table)| write!(f, "\n{title}:\n\n{table}"))
+    }
+}
+
+// === impl Table ===
+
+impl Table {
+    /// A table without rows yet.
+    #[must_use]
+    pub fn new(columns: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { columns: columns.into_iter().collect(), rows: Vec::new() }
+    }
+
+    /// Adds a row: a cell for each column.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { columns, rows } = self;
+        writeln!(f, "| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()))?;
+        rows.iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))
     }
 }
 
@@ -156,6 +188,20 @@ mod tests {
             "## Recording\n\nCPU time.\n\n| what | figure | goal |\n|---|---|---|\n\
              | a counter | 12 ns | at most 20 ns |\n"
         );
+        let mut table = Table::new(["engine", "p50"]);
+        table.row(["pharos", "1 ms"].map(str::to_owned));
+        section.table("By engine", table);
+        let text = section.to_string();
+        let end = "\n\nBy engine:\n\n| engine | p50 |\n|---|---|\n| pharos | 1 ms |\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn a_process_has_used_what_its_threads_have() {
+        let used = cpu_time();
+        let pid = std::process::id();
+        assert!(cpu_time_of(pid).unwrap() >= used);
+        assert!(resident_memory_of(pid).unwrap() > 0);
     }
 
     #[test]

@@ -39,13 +39,18 @@ data:
   namespaces: '{"exclude": [], "include": []}'
 "#;
 
-/// Whether it tells what it does.
+/// How much it tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KyvernoMetrics {
-    /// For Prometheus to scrape, as it does unless told otherwise.
-    Scraped,
-    /// Not at all.
-    Disabled,
+pub enum KyvernoTelemetry {
+    /// Nothing.
+    Off,
+    /// Metrics, and so many traces of a hundred, by OTLP/gRPC to this port of this machine.
+    Pushed {
+        /// The Collector's.
+        port: u16,
+        /// Of traces that nobody before it has decided on.
+        traces_percent: u32,
+    },
 }
 
 /// A running Kyverno admission controller, ended on drop.
@@ -61,7 +66,7 @@ impl Kyverno {
     pub async fn start(
         cluster: &ControlPlane,
         dir: &Path,
-        metrics: KyvernoMetrics,
+        telemetry: KyvernoTelemetry,
     ) -> anyhow::Result<Self> {
         let parts = parts::ensure(&[Part::Kyverno]).await?;
         private_directory(dir)?;
@@ -70,19 +75,19 @@ impl Kyverno {
             cluster.install_crds(&definitions.join(group)).await?;
         }
         cluster.apply(NEEDS).await?;
-        let [webhook, scraped] = ports::free()?;
+        let [webhook] = ports::free()?;
         let mut command = Command::new(parts.path(Part::Kyverno));
         keep_to_this_machine(&mut command);
         command
             .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))
             .arg(format!("--serverIP={}", loopback(webhook)))
             .args(["--webhookServerHost=127.0.0.1", &format!("--webhookServerPort={webhook}")])
-            .args(["--metricsHost=127.0.0.1", &format!("--metricsPort={scraped}")])
             .arg("--controllerRuntimeMetricsAddress=0")
             .args(["--caSecretName=kyverno-ca", "--tlsSecretName=kyverno-pair"])
             // As its chart has it.
             .arg("--omitEvents=PolicyApplied,PolicySkipped")
-            .arg(format!("--disableMetrics={}", metrics == KyvernoMetrics::Disabled))
+            .args(telemetry.arguments())
+            .envs(telemetry.environment())
             .env("KYVERNO_NAMESPACE", NAMESPACE)
             .env("KYVERNO_POD_NAME", "kyverno-0")
             .env("KYVERNO_SVC", "kyverno-svc")
@@ -110,6 +115,39 @@ impl Kyverno {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+}
+
+// === impl KyvernoTelemetry ===
+
+impl KyvernoTelemetry {
+    fn arguments(self) -> Vec<String> {
+        match self {
+            // Without metrics its server of metrics is not of use either.
+            Self::Off => vec!["--disableMetrics=true".to_owned(), "--otelConfig=none".to_owned()],
+            Self::Pushed { port, traces_percent } => {
+                let metrics = ["--otelConfig=grpc", "--otelCollector=127.0.0.1"];
+                let mut arguments: Vec<_> = metrics.map(str::to_owned).into();
+                arguments.push(format!("--metricsPort={port}"));
+                if traces_percent > 0 {
+                    let traces = ["--enableTracing=true", "--tracingAddress=127.0.0.1"];
+                    arguments.extend(traces.map(str::to_owned));
+                    arguments.push(format!("--tracingPort={port}"));
+                }
+                arguments
+            }
+        }
+    }
+
+    /// Its SDK reads the sampler from here; it has no flag.
+    fn environment(self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Off => Vec::new(),
+            Self::Pushed { traces_percent, .. } => vec![
+                ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned()),
+                ("OTEL_TRACES_SAMPLER_ARG", (f64::from(traces_percent) / 100.0).to_string()),
+            ],
+        }
     }
 }
 

@@ -1,20 +1,42 @@
 //! The caller: what an API server does with a review, over and over.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhook;
-use reqwest::{Certificate, Client};
+use bytes::Bytes;
+use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, WebhookClientConfig};
+use reqwest::Client;
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
+use tokio::time::{MissedTickBehavior, interval_at};
+
+/// Callers of a load without pauses: as many as cores, so that percentiles tell more of the engine
+/// than of waiting for one.
+const CALLERS: u32 = 2;
+/// Callers of a paced load, so that a slow answer does not keep the next review waiting.
+const PACED_CALLERS: u32 = 8;
 
 /// Whether a connection serves more than one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Connections {
     KeptAlive,
     Churning,
+}
+
+/// How reviews follow each other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pace {
+    /// Each caller sends the next one once it has its answer.
+    Unpaced,
+    /// So many in a second.
+    PerSecond(u32),
 }
 
 /// Calls every webhook of an engine for each review, one after the other.
@@ -36,41 +58,61 @@ impl Caller {
         webhooks: &[ValidatingWebhook],
         connections: Connections,
     ) -> anyhow::Result<Self> {
-        let mut client = Client::builder().http1_only().no_proxy();
+        let mut roots = RootCertStore::empty();
+        let mut client = Client::builder().no_proxy();
         let mut urls = Vec::new();
         for webhook in webhooks {
             let config = &webhook.client_config;
             let bundle = config.ca_bundle.as_ref().context("a webhook without a caBundle")?;
-            for authority in Certificate::from_pem_bundle(&bundle.0)? {
-                client = client.add_root_certificate(authority);
+            for authority in CertificateDer::pem_slice_iter(&bundle.0) {
+                roots.add(authority?)?;
             }
-            urls.push(config.url.clone().context("a webhook without a URL")?);
+            let (url, host) = url(config)?;
+            if let Some((host, address)) = host {
+                client = client.resolve(&host, address);
+            }
+            urls.push(url);
         }
         if connections == Connections::Churning {
             client = client.pool_max_idle_per_host(0);
         }
-        Ok(Self { client: client.build()?, urls: urls.into() })
+        let client = client.tls_backend_preconfigured(tls(roots)?).build()?;
+        Ok(Self { client, urls: urls.into() })
     }
 
-    /// Sends the review that often.
+    /// Sends the review for that long. Whatever is not allowed is an error.
     pub(crate) async fn call(
         &self,
-        review: &[u8],
-        times: usize,
-        workers: usize,
+        review: &Bytes,
+        pace: Pace,
+        lasting: Duration,
     ) -> anyhow::Result<Sample> {
-        let left = Arc::new(AtomicUsize::new(times));
         let started = Instant::now();
-        let workers: Vec<_> = (0..workers)
-            .map(|_| {
+        let callers = match pace {
+            Pace::Unpaced => CALLERS,
+            Pace::PerSecond(_) => PACED_CALLERS,
+        };
+        let callers: Vec<_> = (0..callers)
+            .map(|index| {
                 let (client, urls) = (self.client.clone(), self.urls.clone());
-                let (left, review) = (left.clone(), review.to_vec());
+                let review = review.clone();
+                let first = match pace {
+                    Pace::Unpaced => Duration::ZERO,
+                    Pace::PerSecond(rate) => Duration::from_secs(1) * index / rate,
+                };
+                let period = match pace {
+                    // As good as none.
+                    Pace::Unpaced => Duration::from_nanos(1),
+                    Pace::PerSecond(rate) => Duration::from_secs(1) * callers / rate,
+                };
                 tokio::spawn(async move {
+                    let mut turns = interval_at((started + first).into(), period);
+                    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
                     let mut latencies = Vec::new();
-                    while left
-                        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |it| it.checked_sub(1))
-                        .is_ok()
-                    {
+                    while started.elapsed() < lasting {
+                        if let Pace::PerSecond(_) = pace {
+                            turns.tick().await;
+                        }
                         let sent = Instant::now();
                         for url in &*urls {
                             let answer = answer(&client, url, &review).await?;
@@ -82,28 +124,52 @@ impl Caller {
                 })
             })
             .collect();
-        let mut latencies = Vec::with_capacity(times);
-        for worker in workers {
-            latencies.extend(worker.await??);
+        let mut latencies = Vec::new();
+        for caller in callers {
+            latencies.extend(caller.await??);
         }
         Ok(Sample { latencies, elapsed: started.elapsed() })
     }
 
-    /// How many policies refuse the review.
-    pub(crate) async fn refused(&self, review: &[u8]) -> anyhow::Result<usize> {
-        let mut refusals = 0;
+    /// What the webhooks say to whoever made the request.
+    pub(crate) async fn messages(&self, review: &Bytes) -> anyhow::Result<String> {
+        let mut messages = String::new();
         for url in &*self.urls {
             let answer = answer(&self.client, url, review).await?;
-            let message = answer["response"]["status"]["message"].as_str().unwrap_or_default();
-            refusals += message.matches("olicy ").count();
+            messages += answer["response"]["status"]["message"].as_str().unwrap_or_default();
         }
-        Ok(refusals)
+        Ok(messages)
     }
 }
 
-async fn answer(client: &Client, url: &str, review: &[u8]) -> anyhow::Result<Value> {
+/// What an API server would call, and where that is if it asked its Service: every engine is on this
+/// machine.
+fn url(config: &WebhookClientConfig) -> anyhow::Result<(String, Option<(String, SocketAddr)>)> {
+    if let Some(url) = &config.url {
+        return Ok((url.clone(), None));
+    }
+    let service = config.service.as_ref().context("a webhook with neither a URL nor a Service")?;
+    let port = u16::try_from(service.port.unwrap_or(443))?;
+    let host = format!("{}.{}.svc", service.name, service.namespace);
+    let url = format!("https://{host}:{port}{}", service.path.as_deref().unwrap_or_default());
+    Ok((url, Some((host, SocketAddr::from(([127, 0, 0, 1], port))))))
+}
+
+/// HTTP/1.1 and no resumption: what an API server does with the Service of a webhook.
+fn tls(roots: RootCertStore) -> anyhow::Result<ClientConfig> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let mut config = builder
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+async fn answer(client: &Client, url: &str, review: &Bytes) -> anyhow::Result<Value> {
     let request = client.post(url).header("content-type", "application/json");
-    let response = request.body(review.to_vec()).send().await?.error_for_status()?;
+    let response = request.body(review.clone()).send().await?.error_for_status()?;
     Ok(response.json().await?)
 }
 
@@ -116,8 +182,8 @@ fn allowed(answer: &Value) -> bool {
 impl fmt::Display for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::KeptAlive => "kept-alive",
-            Self::Churning => "a connection each",
+            Self::KeptAlive => "kept alive",
+            Self::Churning => "one each",
         })
     }
 }

@@ -1,37 +1,87 @@
 //! What is sent: reviews of Pods, and the policies that judge them.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// Every policy of the suites, made to deny: name, file, YAML.
-pub(crate) fn policies(suites: &Path) -> anyhow::Result<Vec<(String, PathBuf, String)>> {
-    let mut found = Vec::new();
+/// Those of the Pod Security Standards in Kyverno's library that there are as ValidatingPolicies.
+const SUITES: &str = "../../shared/conformance/validating-policy/pod-security-vpol";
+/// What that lacks of the Pod Security Standards.
+const OTHERS: [(&str, &str); 2] = [
+    (
+        "disallow-host-ports",
+        "variables.containers.all(c, c.?ports.orValue([]).all(p, p.?hostPort.orValue(0) == 0))",
+    ),
+    (
+        "disallow-proc-mount",
+        "variables.containers.all(c, c.?securityContext.?procMount.orValue('Default') == 'Default')",
+    ),
+];
+const ONE: &str = "disallow-privileged-containers";
+const COUNT: usize = 16;
+
+/// A ValidatingPolicy that denies.
+#[derive(Clone)]
+pub(crate) struct Policy {
+    pub(crate) name: String,
+    pub(crate) yaml: String,
+}
+
+/// One of the Pod Security Standards, and all 16.
+pub(crate) fn policies() -> anyhow::Result<[Vec<Policy>; 2]> {
+    let suites = Path::new(env!("CARGO_MANIFEST_DIR")).join(SUITES);
+    let mut all: Vec<Policy> =
+        OTHERS.iter().map(|(name, expression)| other(name, expression)).collect();
     for level in ["baseline", "restricted"] {
-        for entry in fs::read_dir(suites.join(level))? {
+        let folders = fs::read_dir(suites.join(level)).with_context(|| format!("no {SUITES}"))?;
+        for entry in folders {
             let folder = entry?.path();
-            let name =
-                folder.file_name().context("a folder has a name")?.to_string_lossy().into_owned();
+            let name = folder.file_name().context("a folder has a name")?;
+            let name = name.to_string_lossy().into_owned();
             let file = folder.join(&name).with_extension("yaml");
             let yaml =
                 fs::read_to_string(&file).with_context(|| format!("no {}", file.display()))?;
-            let yaml = yaml.replace("- Audit", "- Deny").replace("[Audit]", "[Deny]");
-            found.push((name, file, yaml));
+            all.push(Policy { name, yaml: yaml.replace("- Audit", "- Deny") });
         }
     }
-    found.sort();
-    Ok(found)
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    ensure!(all.len() == COUNT, "there are {} policies", all.len());
+    let one: Vec<_> = all.iter().filter(|policy| policy.name == ONE).cloned().collect();
+    ensure!(one.len() == 1, "there is no {ONE} among the policies");
+    Ok([one, all])
+}
+
+fn other(name: &str, expression: &str) -> Policy {
+    let policy = json!({
+        "apiVersion": "policies.kyverno.io/v1alpha1", "kind": "ValidatingPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "validationActions": ["Deny"],
+            "matchConstraints": {"resourceRules": [{
+                "apiGroups": [""], "apiVersions": ["v1"],
+                "operations": ["CREATE", "UPDATE"], "resources": ["pods"],
+            }]},
+            "variables": [{
+                "name": "containers",
+                "expression": "object.spec.containers + object.spec.?initContainers.orValue([]) + \
+                               object.spec.?ephemeralContainers.orValue([])",
+            }],
+            "validations": [{"expression": expression, "message": "Not allowed."}],
+        },
+    });
+    Policy { name: name.to_owned(), yaml: policy.to_string() }
 }
 
 /// A Pod of about 2.4 KB that passes the Pod Security Standards.
-pub(crate) fn small() -> Vec<u8> {
+pub(crate) fn small() -> Bytes {
     review(pod(5, json!({})))
 }
 
 /// The same with so much managed by others that the review has about 60 KB.
-pub(crate) fn large() -> Vec<u8> {
+pub(crate) fn large() -> Bytes {
     let field =
         |index: usize| (format!("f:field-{index}"), json!({".": {}, "f:name": {}, "f:value": {}}));
     let fields: serde_json::Map<_, _> = (0..1000).map(field).collect();
@@ -43,7 +93,7 @@ pub(crate) fn large() -> Vec<u8> {
 }
 
 /// A Pod that every policy refuses.
-pub(crate) fn violating() -> Vec<u8> {
+pub(crate) fn violating() -> Bytes {
     review(json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"},
         "spec": {
@@ -95,7 +145,7 @@ fn pod(containers: usize, managed: Value) -> Value {
     })
 }
 
-fn review(pod: Value) -> Vec<u8> {
+fn review(pod: Value) -> Bytes {
     let gvk = json!({"group": "", "version": "v1", "kind": "Pod"});
     let gvr = json!({"group": "", "version": "v1", "resource": "pods"});
     let review = json!({
@@ -108,5 +158,5 @@ fn review(pod: Value) -> Vec<u8> {
             "object": pod, "oldObject": null, "options": {"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
         },
     });
-    review.to_string().into_bytes()
+    review.to_string().into()
 }

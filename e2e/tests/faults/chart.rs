@@ -50,6 +50,7 @@ telemetry:
   config:
     exporters: [{name: gateway, type: OTLP, otlp: {protocol: GRPC, endpoint: 'http://a.example:4317'}}]
     metrics: {exporters: [gateway]}
+    resource: {attributes: [{name: a, value: $(POD_NAME)}]}
 ";
 
 fn folder() -> PathBuf {
@@ -76,10 +77,14 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "--policy-status=Pharos\n",
         "--omit-events=PolicyApplied,PolicySkipped\n",
         "resources: [clusterpolicies/status, policies/status]",
+        "- \"--create-telemetry-config={\\\"apiVersion\\\":",
+        "verbs: [list, watch, create]\n",
     ] {
         ensure!(plain.contains(part), "not rendered by default: {part}");
     }
-    for part in ["kind: NetworkPolicy", "kind: ServiceMonitor", "resourceNames: [\"ca\"]"] {
+    for part in
+        ["kind: NetworkPolicy", "kind: ServiceMonitor", "resourceNames: [\"ca\"]", "watch, get]"]
+    {
         ensure!(!plain.contains(part), "rendered by default: {part}");
     }
     let rich = helm.template("first", &chart, "there", RICH_VALUES).await?;
@@ -88,7 +93,8 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "kind: ServiceMonitor",
         "image: \"registry.example/pharos@sha256:0123",
         "terminationGracePeriodSeconds: 45",
-        "resourceNames: [\"token\"]",
+        "resourceNames: [\"token\"]\n  verbs: [list, watch, get]",
+        "\\\"value\\\":\\\"\\\\u0024(POD_NAME)\\\"",
         "resourceNames: [\"ca\"]",
         "system:serviceaccount:there:engine'",
         "maxUnavailable: 50%",
@@ -102,7 +108,13 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
     ensure!(!rich.contains("policies/status"), "status is written that is Kyverno's");
     let without = "crds: {enabled: false}\ntelemetry: {createDefault: false, admissionPolicies: {enabled: false}}";
     let without = helm.template("first", &chart, "there", without).await?;
-    for part in ["CustomResourceDefinition", "ValidatingAdmissionPolicy", "kind: TelemetryConfig"] {
+    for part in [
+        "CustomResourceDefinition",
+        "ValidatingAdmissionPolicy",
+        "kind: TelemetryConfig",
+        "--create-telemetry-config",
+        "verbs: [list, watch, create]\n",
+    ] {
         ensure!(!without.contains(part), "rendered where it is switched off: {part}");
     }
     let with_kyverno =
@@ -126,6 +138,10 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         let error = refused.err().with_context(|| format!("{values} is taken"))?.to_string();
         ensure!(error.contains("schema") && error.contains(complaint), "{values}: {error}");
     }
+    let long = format!("telemetry: {{config: {{components: [{}]}}}}", "a".repeat(100_000));
+    let refused = helm.template("first", &chart, "there", &long).await;
+    let error = refused.err().context("no process takes such an argument")?.to_string();
+    ensure!(error.contains("install the definitions first"), "{error}");
     let renamed = helm.template("first", &chart, "there", "crds: {policies: false}").await;
     let error = renamed.err().context("the old name is taken")?.to_string();
     ensure!(error.contains("for false write Never"), "{error}");

@@ -155,7 +155,7 @@ fn regarding(subject: &Subject, namespace: &str) -> ObjectReference {
         kind: Some(TelemetryConfig::kind(&()).into_owned()),
         name: Some(subject.name.clone()),
         namespace: Some(namespace.to_owned()),
-        uid: Some(subject.uid.clone()),
+        uid: Some(subject.uid.clone()).filter(|uid| !uid.is_empty()),
         ..ObjectReference::default()
     }
 }

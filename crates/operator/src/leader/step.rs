@@ -56,6 +56,7 @@ pub(super) enum Action {
 /// The object that an action is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Subject {
+    /// Empty where it does not exist yet.
     pub(super) uid: Uid,
     pub(super) name: String,
 }

@@ -32,6 +32,7 @@ pub(super) enum Topic {
     CertificateExpiringSoon,
     ExportFailing,
     ExportRecovered,
+    NotCreated,
 }
 
 /// A status, and what its conditions are.
@@ -52,6 +53,7 @@ impl Topic {
             Self::CertificateExpiringSoon => "CertificateExpiringSoon",
             Self::ExportFailing => "ExportFailing",
             Self::ExportRecovered => "ExportRecovered",
+            Self::NotCreated => "NotCreated",
         }
     }
 
@@ -62,6 +64,7 @@ impl Topic {
             Self::Programmed | Self::ReloadFailed => "Reload",
             Self::CertificateRotated(_) | Self::CertificateExpiringSoon => "ResolveReferences",
             Self::ExportFailing | Self::ExportRecovered => "Export",
+            Self::NotCreated => "Create",
         }
     }
 
@@ -75,7 +78,8 @@ impl Topic {
             Self::Conflicted
             | Self::ReloadFailed
             | Self::CertificateExpiringSoon
-            | Self::ExportFailing => EventType::Warning,
+            | Self::ExportFailing
+            | Self::NotCreated => EventType::Warning,
         }
     }
 }
@@ -92,6 +96,11 @@ impl Announcement {
     pub(super) fn rotated(secret: String) -> Self {
         let note = format!("every live replica runs the renewed certificate of Secret {secret:?}");
         Self::new(Topic::CertificateRotated(secret), &note)
+    }
+
+    /// An object that is to be created is refused.
+    pub(super) fn not_created(note: &str) -> Self {
+        Self::new(Topic::NotCreated, note)
     }
 }
 

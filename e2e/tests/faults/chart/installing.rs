@@ -1,5 +1,5 @@
-//! Installing, upgrading and uninstalling: the definitions stay, and the default TelemetryConfig
-//! follows the values from the first upgrade on.
+//! Installing, upgrading and uninstalling: the definitions stay, and the default TelemetryConfig,
+//! which a replica makes, follows the values from the first upgrade on.
 
 use std::time::Duration;
 
@@ -8,6 +8,10 @@ use pharos_testkit::{ControlPlane, Helm, eventually};
 use serde_json::{Value, json};
 
 use super::folder;
+use super::release::Release;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const MARK: &str = "telemetry.pharos.dev/created-by-replica";
 
 async fn default_config(cluster: &ControlPlane) -> anyhow::Result<Value> {
     let get = ["get", "telcfg", "default", "-n", "pharos", "-o", "json"];
@@ -19,13 +23,14 @@ fn every(seconds: u32) -> String {
 }
 
 /// The default of a release that was uninstalled without any upgrade before.
-fn left_by_a_hook(spec: &Value) -> Value {
-    let hook = json!({"helm.sh/hook": "post-install,post-upgrade,post-rollback"});
+fn left_over(made: &Value) -> String {
+    let annotations = &made["metadata"]["annotations"];
     json!({
         "apiVersion": "telemetry.pharos.dev/v1alpha1", "kind": "TelemetryConfig",
-        "metadata": {"name": "default", "namespace": "pharos", "annotations": hook},
-        "spec": spec,
+        "metadata": {"name": "default", "namespace": "pharos", "annotations": annotations},
+        "spec": made["spec"],
     })
+    .to_string()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,14 +43,28 @@ async fn the_default_telemetryconfig_follows_the_values_and_the_definitions_stay
 
     // With the definition in the same release: an object of a kind that is not served yet.
     helm.upgrade(&cluster, "first", &chart, "pharos", &every(10)).await?;
-    ensure!(period(&default_config(&cluster).await?) == 10, "not as installed");
+    let mut release = Release::of(&cluster, "pharos").await?;
+    release.start().await?;
+    let made = eventually("a replica to make the default", PATIENCE, async || {
+        default_config(&cluster).await.map_err(|error| error.to_string())
+    })
+    .await?;
+    ensure!(period(&made) == 10, "not as installed: {made}");
+    ensure!(made["metadata"]["annotations"][MARK] == "true", "not marked: {made}");
     helm.upgrade(&cluster, "first", &chart, "pharos", &every(20)).await?;
     let second = default_config(&cluster).await?;
     ensure!(period(&second) == 20, "the first upgrade changed nothing");
+    ensure!(second["metadata"]["annotations"][MARK].is_null(), "it is a replica's: {second}");
+    // The old replica saw it go; the new one has nothing to make.
+    release.stop(PATIENCE).await?;
+    let mut release = Release::of(&cluster, "pharos").await?;
+    ensure!(!release.creates_a_telemetryconfig()?, "the argument outlives its purpose");
+    release.start().await?;
     helm.upgrade(&cluster, "first", &chart, "pharos", &every(30)).await?;
     let third = default_config(&cluster).await?;
     ensure!(period(&third) == 30, "the second upgrade changed nothing");
     ensure!(third["metadata"]["uid"] == second["metadata"]["uid"], "an upgrade made it anew");
+    release.stop(PATIENCE).await?;
 
     // Another release in the namespace would share its Leases, another one in the cluster its CRDs.
     let another = helm.upgrade(&cluster, "another", &chart, "pharos", "crds: {enabled: false}");
@@ -58,7 +77,7 @@ async fn the_default_telemetryconfig_follows_the_values_and_the_definitions_stay
     helm.uninstall(&cluster, "first", "pharos").await?;
     let kinds =
         "telcfg,deployments,services,roles,rolebindings,serviceaccounts,poddisruptionbudgets";
-    eventually("what was installed to be gone", Duration::from_secs(60), async || {
+    eventually("what was installed to be gone", PATIENCE, async || {
         let left = ["get", kinds, "-n", "pharos", "-o", "name"];
         let left = cluster.kubectl(&left).await.map_err(|error| error.to_string())?;
         if left.is_empty() { Ok(()) } else { Err(left) }
@@ -75,7 +94,7 @@ async fn the_default_telemetryconfig_follows_the_values_and_the_definitions_stay
         "uninstalled, and left: {ours:?}"
     );
 
-    cluster.apply(&left_by_a_hook(&third["spec"]).to_string()).await?;
+    cluster.apply(&left_over(&made)).await?;
     let none = "telemetry: {createDefault: false}";
     helm.upgrade(&cluster, "first", &chart, "pharos", none).await?;
     let left = cluster.kubectl(&["get", "telcfg", "-n", "pharos", "-o", "name"]).await?;

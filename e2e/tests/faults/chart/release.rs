@@ -54,7 +54,15 @@ impl<'a> Release<'a> {
         let name = "first-pharos";
         cluster.kubectl(&["delete", "service", name, "-n", namespace]).await?;
         cluster.apply(&external_name_service(namespace, name)).await?;
-        let deployment = ["get", "deployment", name, "-n", namespace, "-o", "json"];
+        Self::of(cluster, namespace).await
+    }
+
+    /// The release `first` of this namespace as it is installed now. Its Service leads nowhere.
+    pub(super) async fn of(
+        cluster: &'a ControlPlane,
+        namespace: &'static str,
+    ) -> anyhow::Result<Self> {
+        let deployment = ["get", "deployment", "first-pharos", "-n", namespace, "-o", "json"];
         let deployment = serde_json::from_str(&cluster.kubectl(&deployment).await?)?;
         let balancer = Balancer::start(Vec::new()).await?;
         Ok(Self { cluster, namespace, deployment, balancer, replicas: Vec::new(), started: 0 })
@@ -139,6 +147,11 @@ impl<'a> Release<'a> {
             ["serve", "--webhook-", "--metrics-listen", "--admin-listen", "--shutdown-delay"];
         let arguments = arguments.iter().filter_map(Value::as_str);
         Ok(arguments.filter(|it| !local.iter().any(|local| it.starts_with(local))).collect())
+    }
+
+    /// Whether its replicas are given a TelemetryConfig to make.
+    pub(super) fn creates_a_telemetryconfig(&self) -> anyhow::Result<bool> {
+        Ok(self.arguments()?.iter().any(|it| it.starts_with("--create-telemetry-config")))
     }
 
     fn balance(&self) {

@@ -81,6 +81,13 @@ pub(super) fn unused(granted: &BTreeSet<Right>, requests: &[AuditRecord]) -> Vec
 // === impl Right ===
 
 impl Right {
+    /// Whether it is there for the policy on Secrets: it lets a replica make a TelemetryConfig that
+    /// names one of these, and no request needs it.
+    pub(super) fn lets_name(&self, secrets: &[&str]) -> bool {
+        let named = self.name.as_deref().is_some_and(|name| secrets.contains(&name));
+        named && self.verb == "get" && self.group.is_empty() && self.resource == "secrets"
+    }
+
     fn allows(&self, request: &AuditRecord) -> bool {
         let resource = match request.subresource.as_str() {
             "" => request.resource.clone(),
