@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::admissionregistration::v1::RuleWithOperations;
-use pharos_api::policy::{MatchPolicy, NamedRuleWithOperations};
+use pharos_api::policy::{MatchPolicy, NamedRuleWithOperations, ResourceScope};
 use pharos_cluster::discovery::Resources;
 use pharos_policy::{CompiledPolicy, PolicyKey, Registration};
 
@@ -106,13 +106,18 @@ pub(crate) fn ordered(policies: &Policies) -> Vec<&Arc<CompiledPolicy>> {
     ordered
 }
 
-/// What a policy has to be asked about.
+/// What a policy has to be asked about. One that is in a namespace is about nothing that is in none.
 fn asks(policy: &CompiledPolicy, resources: &Resources) -> Vec<NamedRuleWithOperations> {
     let asks = policy.rules().iter().flat_map(|rule| match rule.registration() {
         Registration::Resources(rules) => rules.clone(),
         Registration::Kinds(kinds) => kinds::resolved(kinds, resources),
     });
-    asks.collect()
+    if policy.namespace().is_none() {
+        return asks.collect();
+    }
+    asks.filter(|rule| rule.scope != Some(ResourceScope::Cluster))
+        .map(|rule| NamedRuleWithOperations { scope: Some(ResourceScope::Namespaced), ..rule })
+        .collect()
 }
 
 #[cfg(test)]

@@ -136,6 +136,10 @@ impl Registration {
         own_user: Option<&OwnUser>,
     ) -> ValidatingWebhook {
         let mut match_conditions = exempt::match_conditions(own_user);
+        let namespace = match &endpoint.serves {
+            Serves::One(policy) => policy.namespace.as_deref(),
+            Serves::Equivalent(_) | Serves::Exact => None,
+        };
         if let (Serves::One(_), [policy]) = (&endpoint.serves, &*planned.policies) {
             match_conditions.extend(conditions(policy));
         }
@@ -149,6 +153,7 @@ impl Registration {
             namespace_selector: Some(exempt::namespace_selector(
                 &self.namespace,
                 &self.exempt_namespaces,
+                namespace,
             )),
             object_selector: Some(LabelSelector::default()),
             rules: Some(planned.rules.clone()),

@@ -70,6 +70,15 @@ impl Matcher {
         }
     }
 
+    /// Whether it is about less than its rules say, as the rules of a webhook have them. Filters
+    /// always may be; what is a condition beside them is said of the webhook.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        match self {
+            Self::Resources(resources) => resources.is_narrowed(),
+            Self::Filters(_) => false,
+        }
+    }
+
     /// Whether the labels of the request's namespace decide.
     pub(crate) fn needs_namespace(&self) -> bool {
         match self {

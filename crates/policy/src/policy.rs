@@ -118,6 +118,15 @@ impl CompiledPolicy {
         &self.match_conditions
     }
 
+    /// Whether the conditions of every rule are those, and are to be asked about all that the rules
+    /// for a webhook match: then whoever calls the webhook may ask them first. What was generated may
+    /// have conditions of its own, and a condition may have no value for what a policy is not about.
+    pub fn conditions_are_of_the_webhook(&self) -> bool {
+        let generated = self.autogen.configs.values();
+        self.rules.iter().all(|rule| !rule.matcher.is_narrowed())
+            && generated.map(|it| &it.spec).all(|it| it.match_conditions == self.match_conditions)
+    }
+
     /// Whether the request is about something in the policy's namespace, if it is in one.
     pub(crate) fn sees(&self, request: &Request<'_>) -> bool {
         let in_namespace =

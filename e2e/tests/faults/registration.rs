@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use pharos_e2e::replicas::Replicas;
-use pharos_e2e::stage::{PATIENCE, Stage};
+use pharos_e2e::stage::{PATIENCE, SHOP, Stage};
 use pharos_e2e::traffic::Traffic;
 use pharos_testkit::eventually;
 use serde_json::{Value, json};
@@ -133,6 +133,45 @@ async fn versions(stage: &Stage) -> anyhow::Result<()> {
     let told = told(stage, &toy("v2")).await?;
     ensure!(!told.contains("exact saw it"), "it is about v1 only: {told}");
     stage.cluster.kubectl(&["delete", "vpol", "first", "second", "exact"]).await.map(drop)
+}
+
+/// A condition about Pods, of a policy that is about what makes them, too; and conditions that have
+/// no value for what the policy is not about. None of them fails a request.
+async fn conditions_of_some(stage: &Stage) -> anyhow::Result<()> {
+    let mut pods = conditional("pods", "object.spec.containers[0].image == 'bad'");
+    pods["spec"]["matchConstraints"]["resourceRules"][0]["resources"] = json!(["pods"]);
+    pods["spec"]["validations"][0]["expression"] = json!("false");
+    let mut selecting = conditional("selecting", "object.data.a == 'b'");
+    selecting["spec"]["matchConstraints"]["objectSelector"] = json!({"matchLabels": {"c": "d"}});
+    let mut elsewhere = conditional("elsewhere", "object.data.a == 'b'");
+    elsewhere["kind"] = json!("NamespacedValidatingPolicy");
+    elsewhere["metadata"]["namespace"] = json!(SHOP);
+    for policy in [&mut pods, &mut selecting, &mut elsewhere] {
+        policy["spec"]["failurePolicy"] = json!("Fail");
+        stage.cluster.apply(&policy.to_string()).await?;
+    }
+    let registered = settled(stage, 4).await?;
+    let found = registered[0].as_array().context("webhooks")?;
+    let names: Vec<_> = found.iter().filter_map(|webhook| webhook["name"].as_str()).collect();
+    let own = "elsewhere.shop.namespacedvalidatingpolicies.fail.validate.pharos.dev";
+    ensure!(names.contains(&own), "{names:?}");
+    says(stage, &config_map("other"), &["created"]).await?;
+    says(stage, &deployment("bad"), &["pods says no"]).await?;
+    says(stage, &deployment("good"), &["created"]).await?;
+    let all = ["vpol", "pods", "selecting"];
+    stage.cluster.kubectl(&[&["delete"][..], &all].concat()).await?;
+    stage.cluster.kubectl(&["delete", "nvpol", "elsewhere", "-n", SHOP]).await.map(drop)
+}
+
+fn deployment(image: &str) -> Value {
+    let labels = json!({"app": "a"});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "a", "namespace": "default"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {
+            "metadata": {"labels": labels}, "spec": {"containers": [{"name": "a", "image": image}]},
+        }},
+    })
 }
 
 /// Conditions that the API server refuses are evaluated by Pharos, and stop nobody.
@@ -265,6 +304,7 @@ async fn nothing_makes_a_policy_miss_a_request() -> anyhow::Result<()> {
     let _replicas = Replicas::start(&stage, 2).await?;
     edits(&stage).await?;
     conditions(&stage).await?;
+    conditions_of_some(&stage).await?;
     flips(&stage).await?;
     versions(&stage).await
 }

@@ -119,6 +119,12 @@ impl Said {
                 "Pharos evaluates the match conditions: the API server knows no namespaceObject there"
                     .to_owned(),
             ),
+            MatchConditionsPlace::NotOfAll => (
+                "NotOfAllRequests",
+                "Pharos evaluates the match conditions: the policy is about less than a webhook \
+                 matches, or rules for controllers of Pods have other conditions"
+                    .to_owned(),
+            ),
             MatchConditionsPlace::TooMany => (
                 "TooManyWebhooks",
                 "Pharos evaluates the match conditions: enough policies have a webhook of their own"

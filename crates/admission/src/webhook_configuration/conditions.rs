@@ -40,6 +40,9 @@ pub(crate) enum MatchConditionsPlace {
     Refused(String),
     /// Pharos does, because they ask about the namespace: the API server takes that and knows none.
     AsksAboutNamespace,
+    /// Pharos does, because they are not to be asked about all that a webhook would match: the API
+    /// server may refuse a request for which they have no value.
+    NotOfAll,
     /// Pharos does, because enough policies have webhooks of their own.
     TooMany,
     /// Pharos does, because the API server could not be asked.
@@ -101,6 +104,9 @@ impl Trials {
         let conditions = listed(policy);
         if conditions.iter().any(|(_, expression)| expression.contains(NAMESPACE_OBJECT)) {
             return MatchConditionsPlace::AsksAboutNamespace;
+        }
+        if !policy.conditions_are_of_the_webhook() {
+            return MatchConditionsPlace::NotOfAll;
         }
         let answer = match self.answers.get(&conditions) {
             Some(answer) => answer.clone(),

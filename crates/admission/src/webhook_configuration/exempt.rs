@@ -59,16 +59,23 @@ pub(super) fn not_our_own(own_user: Option<&OwnUser>) -> MatchCondition {
     }
 }
 
-/// All namespaces but the engine's own, which comes first, and these.
-pub(super) fn namespace_selector(own: &str, others: &BTreeSet<String>) -> LabelSelector {
+/// All namespaces but the engine's own, which comes first, and these; of those only one, where a
+/// webhook is for a policy that is in one.
+pub(super) fn namespace_selector(
+    own: &str,
+    others: &BTreeSet<String>,
+    only: Option<&str>,
+) -> LabelSelector {
+    let requirement = |operator: &str, values: Vec<String>| LabelSelectorRequirement {
+        key: "kubernetes.io/metadata.name".to_owned(),
+        operator: operator.to_owned(),
+        values: Some(values),
+    };
     let others = others.iter().map(String::as_str).filter(|it| *it != own);
     let unseen = std::iter::once(own).chain(others).map(str::to_owned).collect();
+    let seen = only.map(|namespace| requirement("In", vec![namespace.to_owned()]));
     LabelSelector {
-        match_expressions: Some(vec![LabelSelectorRequirement {
-            key: "kubernetes.io/metadata.name".to_owned(),
-            operator: "NotIn".to_owned(),
-            values: Some(unseen),
-        }]),
+        match_expressions: Some([requirement("NotIn", unseen)].into_iter().chain(seen).collect()),
         match_labels: None,
     }
 }

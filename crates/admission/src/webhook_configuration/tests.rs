@@ -148,6 +148,33 @@ fn what_keeps_the_cluster_alive_is_never_matched() {
 }
 
 #[test]
+fn a_policy_of_one_namespace_is_called_for_in_that_one_alone() {
+    let conditions = json!([{"name": "c", "expression": "true"}]);
+    let spec = json!({"matchConditions": conditions, "matchConstraints": {"resourceRules": [
+        {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["*"]},
+        {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["nodes"], "operations": ["*"],
+            "scope": "Cluster"},
+    ]}});
+    let mut namespaced = serde_json::to_value(policy("p", spec)).unwrap();
+    namespaced["kind"] = json!("NamespacedValidatingPolicy");
+    namespaced["metadata"]["namespace"] = json!("shop");
+    let objects = Arc::new([crate::testing::object(namespaced)].into());
+    let objects = BTreeMap::from([(Kind::NamespacedValidatingPolicy, objects)]);
+    let policies = Policies::default().succeed(&objects);
+    let plan = Plan::of(&policies, &Resources::default(), &|_| true);
+    let desired = registration().desired(&plan, material().bundle(), None);
+    let webhook = &desired.webhooks.as_ref().unwrap()[0];
+    let selector = serde_json::to_value(&webhook.namespace_selector).unwrap();
+    assert_eq!(
+        selector["matchExpressions"][1],
+        json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["shop"]})
+    );
+    let rules = webhook.rules.as_ref().unwrap();
+    let scopes: Vec<_> = rules.iter().map(|rule| rule.scope.as_deref()).collect();
+    assert_eq!(scopes, [Some("Namespaced")], "and not for nodes");
+}
+
+#[test]
 fn a_policy_for_everything_does_not_see_what_the_control_plane_lives_on() {
     let registered = for_resources(&[json!({})]);
     let conditions = serde_json::to_value(&registered[0].match_conditions).unwrap();

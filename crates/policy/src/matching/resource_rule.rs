@@ -84,6 +84,11 @@ impl ResourceRule {
         self.groups.len().saturating_mul(self.resources.len())
     }
 
+    /// Whether it is about some objects of its resources only.
+    pub(super) fn names_objects(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     pub(super) fn matches(&self, request: &Request<'_>) -> bool {
         self.operations.iter().any(|operation| is(*operation, request.operation))
             && self.groups.iter().any(|group| group.matches(request.resource.group))

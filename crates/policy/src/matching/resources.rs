@@ -93,6 +93,14 @@ impl Resources {
         }
     }
 
+    /// Whether it is about less than its rules say, as the rules of a webhook have them.
+    pub(super) fn is_narrowed(&self) -> bool {
+        !self.excluded.is_empty()
+            || self.namespaces.is_some()
+            || self.objects.is_some()
+            || self.rules.iter().any(ResourceRule::names_objects)
+    }
+
     /// Whether the labels of the request's namespace decide.
     pub(super) fn needs_namespace(&self) -> bool {
         self.namespaces.is_some()

@@ -154,3 +154,30 @@ fn a_namespace_stays_the_controllers_own() {
     deployment["object"]["metadata"]["namespace"] = json!("shop");
     assert_eq!(judge(&set, &deployment), Some(RuleResult::Pass));
 }
+
+#[test]
+fn conditions_are_of_the_webhook_where_they_are_for_all_that_it_matches() {
+    let pods = json!([{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["pods"]}]);
+    let about = |field: &str, value: Value| json!({"resourceRules": pods, field: value});
+    let selector = json!({"matchLabels": {"a": "b"}});
+    let named = json!([{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"],
+        "resources": ["pods"], "resourceNames": ["a"]}]);
+    for (constraints, condition, expected) in [
+        (about("matchPolicy", json!("Equivalent")), "request.operation == 'CREATE'", true),
+        (about("objectSelector", json!({})), "true", true),
+        (about("matchPolicy", json!("Equivalent")), "object.spec.x == 1", false),
+        (about("objectSelector", selector.clone()), "true", false),
+        (about("namespaceSelector", selector), "true", false),
+        (about("excludeResourceRules", pods.clone()), "true", false),
+        (json!({"resourceRules": named}), "true", false),
+    ] {
+        let policy = compiled(
+            "p",
+            json!({
+                "matchConstraints": constraints,
+                "matchConditions": [{"name": "c", "expression": condition}],
+            }),
+        );
+        assert_eq!(policy.conditions_are_of_the_webhook(), expected, "{constraints} {condition}");
+    }
+}
