@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What is left of a rate: so many at once, and then one per period.
+/// A token bucket: so many at once, and then one per period.
 #[derive(Clone, Debug)]
-pub(crate) struct Tokens {
+pub(crate) struct TokenBucket {
     burst: u32,
     period: Duration,
     /// When all of the burst is available again; `None` if it always was.
     restored: Option<Instant>,
 }
 
-// === impl Tokens ===
+// === impl TokenBucket ===
 
-impl Tokens {
+impl TokenBucket {
     pub(crate) fn new(burst: u32, period: Duration) -> Self {
         Self { burst, period, restored: None }
     }
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_burst_goes_at_once_and_the_rest_at_the_rate() {
-        let mut tokens = Tokens::new(3, Duration::from_millis(100));
+        let mut tokens = TokenBucket::new(3, Duration::from_millis(100));
         let start = Instant::now();
         let mut waits = |at: u64| {
             let now = start + Duration::from_millis(at);

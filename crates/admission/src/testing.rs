@@ -61,7 +61,7 @@ pub(crate) fn serving(material: &Arc<Material>) -> ServerConfig {
     tls::server_config(served, Arc::new(default_provider())).unwrap()
 }
 
-/// A policy that matches the creation of Pods, with what `spec` changes about it.
+/// A policy that matches the creation of Pods and fails open, with what `spec` changes about it.
 pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
     let mut whole = json!({
         "apiVersion": "policies.kyverno.io/v1",

@@ -8,6 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::ValidatingWebhook;
 use pharos_api::policy::FailurePolicy;
 use pharos_policy::{CompiledPolicy, PolicyKey, PolicyKind};
 
+use crate::policies::Kind;
 use crate::policy_review;
 
 /// What one webhook is for.
@@ -37,12 +38,6 @@ const EXACT: &str = "exact";
 const DOMAIN: &str = "validate.pharos.dev";
 /// The webhook that looks at policies.
 pub(crate) const FOR_POLICIES: &str = "policies.validate.pharos.dev";
-const KINDS: [PolicyKind; 4] = [
-    PolicyKind::ValidatingPolicy,
-    PolicyKind::NamespacedValidatingPolicy,
-    PolicyKind::ClusterPolicy,
-    PolicyKind::Policy,
-];
 
 // === impl Endpoint ===
 
@@ -122,7 +117,7 @@ fn segments(policy: &PolicyKey) -> Vec<&str> {
 /// From what [`segments`] makes of it.
 fn key(segments: &[&str]) -> Option<PolicyKey> {
     let (found, rest) = segments.split_first()?;
-    let kind = KINDS.into_iter().find(|kind| plural(*kind) == *found)?;
+    let kind = PolicyKind::ALL.into_iter().find(|kind| plural(*kind) == *found)?;
     let (namespace, name) = match *rest {
         [name] if !kind.is_namespaced() => (None, name),
         [namespace, name] if kind.is_namespaced() => (Some(namespace), name),
@@ -133,12 +128,7 @@ fn key(segments: &[&str]) -> Option<PolicyKey> {
 }
 
 fn plural(kind: PolicyKind) -> &'static str {
-    match kind {
-        PolicyKind::ValidatingPolicy => "validatingpolicies",
-        PolicyKind::NamespacedValidatingPolicy => "namespacedvalidatingpolicies",
-        PolicyKind::ClusterPolicy => "clusterpolicies",
-        PolicyKind::Policy => "policies",
-    }
+    Kind::from(kind).custom().plural
 }
 
 fn word(failure_policy: FailurePolicy) -> &'static str {

@@ -18,7 +18,7 @@ pub struct RetryDelay {
 
 impl RetryDelay {
     /// How long to wait after a failure that happened now.
-    pub fn next(&mut self) -> Duration {
+    pub fn after_failure(&mut self) -> Duration {
         let now = Instant::now();
         if self.last.replace(now).is_some_and(|last| now - last > LONGEST * 3) {
             self.failures = 0;
@@ -42,7 +42,7 @@ mod tests {
     async fn what_fails_is_tried_ever_more_rarely() {
         let mut delay = RetryDelay::default();
         for nominal in [500, 1000, 2000, 4000, 5000, 5000] {
-            let (wait, nominal) = (delay.next(), Duration::from_millis(nominal));
+            let (wait, nominal) = (delay.after_failure(), Duration::from_millis(nominal));
             assert!(wait <= nominal && wait >= nominal.mul_f64(0.9), "{wait:?}");
             tokio::time::advance(wait).await;
         }
@@ -51,8 +51,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_while_without_failures_starts_over() {
         let mut delay = RetryDelay { failures: u32::MAX, last: Some(Instant::now()) };
-        assert!(delay.next() > SHORTEST);
+        assert!(delay.after_failure() > SHORTEST);
         tokio::time::advance(LONGEST * 4).await;
-        assert!(delay.next() <= SHORTEST);
+        assert!(delay.after_failure() <= SHORTEST);
     }
 }

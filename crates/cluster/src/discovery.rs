@@ -117,7 +117,7 @@ pub async fn keep(client: Client, resources: watch::Sender<Option<Arc<Resources>
             }
             Err(error) => {
                 episode.failed(Trouble::of(&error), &error);
-                tokio::time::sleep(delay.next()).await;
+                tokio::time::sleep(delay.after_failure()).await;
             }
         }
     }

@@ -97,7 +97,7 @@ impl Heartbeat {
                 }
                 Some(Err(error)) => {
                     episode.failed(Trouble::of(&error), &error);
-                    delay.next()
+                    delay.after_failure()
                 }
                 None => return self.leave(beat).await,
             };

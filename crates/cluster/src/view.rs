@@ -186,7 +186,7 @@ async fn fold<G, K>(
                     episode.failed(trouble, &failure);
                 }
                 view.send_if_modified(|view| view.trouble.replace(trouble) != Some(trouble));
-                tokio::time::sleep(delay.next()).await;
+                tokio::time::sleep(delay.after_failure()).await;
             }
         }
     }

@@ -270,6 +270,11 @@ impl Reason {
 
 // === impl EvaluationError ===
 
+/// As much of a text as an error can carry, so that a long one is not copied to be cut off.
+fn excerpt(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_ERROR)]
+}
+
 impl EvaluationError {
     fn new(mut message: String) -> Self {
         if message.len() > MAX_ERROR {

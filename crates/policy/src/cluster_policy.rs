@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use pharos_api::policy::cluster_policy::{
@@ -94,7 +93,7 @@ fn compile(
         compilation.invalid(path, "must be `none` or kinds; without it rules are for all");
     }
     names(&mut compilation, rules);
-    let timeout = timeout(&mut compilation, timeout_seconds.or(*webhook_timeout_seconds));
+    let timeout = compilation.timeout(timeout_seconds.or(*webhook_timeout_seconds));
     let compiled = all_rules(&mut compilation, spec, key.namespace.as_ref(), annotation);
     compilation.finish(CompiledPolicy {
         key,
@@ -137,17 +136,6 @@ fn names(compilation: &mut Compilation, rules: &[PolicyRule]) {
             compilation.invalid(path, "must not be empty");
         } else if !names.insert(&rule.name) {
             compilation.invalid(path, "there is another rule of that name");
-        }
-    }
-}
-
-fn timeout(compilation: &mut Compilation, seconds: Option<i32>) -> Option<Duration> {
-    match u64::try_from(seconds?) {
-        Ok(seconds @ 1..=30) => Some(Duration::from_secs(seconds)),
-        _ => {
-            let path = "spec.webhookConfiguration.timeoutSeconds";
-            compilation.invalid(path, "must be from 1 to 30");
-            None
         }
     }
 }

@@ -10,7 +10,6 @@ use pharos_api::policy::cluster_policy::ApplyRules;
 use pharos_api::policy::{
     AutogenStatus, Evaluation, EvaluationMode, FailurePolicy, NamespacedValidatingPolicy,
     PolicyException, Toggle, ValidatingPolicy, ValidatingPolicySpec, ValidationAction,
-    WebhookConfiguration,
 };
 
 use crate::actions::Actions;
@@ -80,7 +79,8 @@ fn compile(
     let written = compilation.validating_rule(spec, "", RuleSource::Written, "spec");
     let origins = compilation.origins(spec.evaluation.as_ref());
     let autogen = autogen::generate(spec, &mut compilation.errors);
-    let timeout = compilation.timeout(spec.webhook_configuration.as_ref());
+    let asked = spec.webhook_configuration.as_ref().and_then(|webhook| webhook.timeout_seconds);
+    let timeout = compilation.timeout(asked);
     let mut rules: Vec<_> = written.into_iter().collect();
     // What is wrong with the policy is as wrong with what is generated from it.
     if compilation.errors.is_empty() {
@@ -195,9 +195,9 @@ impl Compilation {
             .collect()
     }
 
-    fn timeout(&mut self, webhook: Option<&WebhookConfiguration>) -> Option<Duration> {
-        let WebhookConfiguration { timeout_seconds } = webhook?;
-        match u64::try_from((*timeout_seconds)?) {
+    /// What is asked for, in seconds, as the API server takes it.
+    pub(crate) fn timeout(&mut self, seconds: Option<i32>) -> Option<Duration> {
+        match u64::try_from(seconds?) {
             Ok(seconds @ 1..=30) => Some(Duration::from_secs(seconds)),
             _ => {
                 self.invalid("spec.webhookConfiguration.timeoutSeconds", "must be from 1 to 30");

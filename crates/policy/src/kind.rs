@@ -27,6 +27,14 @@ pub struct PolicyKey {
 // === impl PolicyKind ===
 
 impl PolicyKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [
+        Self::ValidatingPolicy,
+        Self::NamespacedValidatingPolicy,
+        Self::ClusterPolicy,
+        Self::Policy,
+    ];
+
     /// The kind as manifests name it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,13 +47,7 @@ impl PolicyKind {
 
     /// The kind of that name, if policies of it are evaluated.
     pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "ValidatingPolicy" => Some(Self::ValidatingPolicy),
-            "NamespacedValidatingPolicy" => Some(Self::NamespacedValidatingPolicy),
-            "ClusterPolicy" => Some(Self::ClusterPolicy),
-            "Policy" => Some(Self::Policy),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Whether policies of that kind are in a namespace, and only see what is in it.

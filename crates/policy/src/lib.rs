@@ -47,4 +47,4 @@ pub use request::{
     GroupVersionKind, GroupVersionResource, MalformedRequest, Operation, Request, UserRoles,
 };
 pub use rule::{Autogen, KindPattern, RegisteredKind, Registration, Rule, RuleSource};
-pub use set::{NeededKind, PolicySet, RegisteredRule};
+pub use set::PolicySet;

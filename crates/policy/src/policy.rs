@@ -71,11 +71,6 @@ impl CompiledPolicy {
         self.key.namespace.as_ref()
     }
 
-    /// The policy's name, for whoever keeps it: every record of telemetry does.
-    pub fn shared_name(&self) -> &Arc<str> {
-        &self.key.name
-    }
-
     /// The rules: what was written, then what was generated from it.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

@@ -150,22 +150,6 @@ impl Rule {
         &self.registration
     }
 
-    /// The kinds that a webhook must be registered for; none where the rule is about resources.
-    pub fn kinds(&self) -> &[RegisteredKind] {
-        match &self.registration {
-            Registration::Kinds(kinds) => kinds,
-            Registration::Resources(_) => &[],
-        }
-    }
-
-    /// The rules for a webhook; none where the rule is about kinds.
-    pub fn resource_rules(&self) -> &[NamedRuleWithOperations] {
-        match &self.registration {
-            Registration::Resources(rules) => rules,
-            Registration::Kinds(_) => &[],
-        }
-    }
-
     /// What follows for this request when a validation is false.
     pub fn actions_for(&self, request: &Request<'_>) -> Actions {
         let overridden = self.overrides.iter().find_map(|it| it.actions_for(request));

@@ -4,14 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use pharos_api::policy::{FailurePolicy, NamedRuleWithOperations};
-
 use crate::exception::CompiledException;
 use crate::kind::PolicyKey;
 use crate::matching::Term;
 use crate::policy::{CompiledPolicy, Origin};
 use crate::request::GroupVersionResource;
-use crate::rule::{RegisteredKind, Rule};
 
 /// Policies, in the order of their keys. A new set is made for every change; it shares the
 /// policies that did not change.
@@ -25,32 +22,6 @@ pub struct PolicySet {
 }
 
 type Index = HashMap<Box<str>, HashMap<Box<str>, Vec<usize>>>;
-
-/// A rule that the webhook must be registered for, or else a policy would miss requests.
-#[derive(Clone, Copy, Debug)]
-pub struct RegisteredRule<'p> {
-    /// The policy.
-    pub policy: &'p CompiledPolicy,
-    /// The policy's rule that needs it.
-    pub needed_by: &'p Rule,
-    /// What is to happen if the webhook cannot be called.
-    pub failure_policy: FailurePolicy,
-    /// The rule, as it was written.
-    pub rule: &'p NamedRuleWithOperations,
-}
-
-/// A kind that the webhook must be registered for, or else a policy would miss requests.
-#[derive(Clone, Copy, Debug)]
-pub struct NeededKind<'p> {
-    /// The policy.
-    pub policy: &'p CompiledPolicy,
-    /// The policy's rule that needs it.
-    pub needed_by: &'p Rule,
-    /// What is to happen if the webhook cannot be called.
-    pub failure_policy: FailurePolicy,
-    /// The kind and the operations; which resources are of that kind, discovery knows.
-    pub kind: &'p RegisteredKind,
-}
 
 const ALL: &str = "*";
 
@@ -96,34 +67,6 @@ impl PolicySet {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.policies.is_empty()
-    }
-
-    /// Every rule of every policy: what a webhook configuration must cover.
-    pub fn rules(&self) -> impl Iterator<Item = RegisteredRule<'_>> {
-        let rules =
-            self.iter().flat_map(|policy| policy.rules().iter().map(move |rule| (policy, rule)));
-        rules.flat_map(|(policy, needed_by)| {
-            needed_by.resource_rules().iter().map(move |rule| RegisteredRule {
-                policy,
-                needed_by,
-                failure_policy: policy.failure_policy(),
-                rule,
-            })
-        })
-    }
-
-    /// Every kind of every policy that is about kinds.
-    pub fn kinds(&self) -> impl Iterator<Item = NeededKind<'_>> {
-        let rules =
-            self.iter().flat_map(|policy| policy.rules().iter().map(move |rule| (policy, rule)));
-        rules.flat_map(|(policy, needed_by)| {
-            needed_by.kinds().iter().map(move |kind| NeededKind {
-                policy,
-                needed_by,
-                failure_policy: policy.failure_policy(),
-                kind,
-            })
-        })
     }
 
     /// Whether a policy about that resource needs to know the roles of the user.

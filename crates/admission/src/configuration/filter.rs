@@ -5,17 +5,14 @@
 //! subresource and not its kind (`pods` of `pods/binding`); its kind is guessed from the name, which
 //! is right for every kind of Kubernetes.
 
-use pharos_policy::{Request, wildcard};
+use pharos_policy::{KindPattern, Request, wildcard};
 
 use super::shown;
 
 /// Requests that no policy is to see.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Filter {
-    group: String,
-    version: String,
-    kind: String,
-    sub_resource: String,
+    kind: KindPattern,
     namespace: String,
     name: String,
 }
@@ -60,9 +57,10 @@ impl Filter {
         if parts.next().is_some() {
             return Err("it has more parts than kind, namespace and name");
         }
-        let [group, version, kind, sub_resource] = selector(&kind)
+        let kind = KindPattern::parse(&kind)
+            .filter(|pattern| !pattern.kind.is_empty())
             .ok_or("its kind is not one, such as Pod, apps/v1/Deployment or Pod/exec")?;
-        Ok(Self { group, version, kind, sub_resource, namespace, name })
+        Ok(Self { kind, namespace, name })
     }
 
     /// What its writer may not have meant.
@@ -81,15 +79,16 @@ impl Filter {
     }
 
     fn is_about(&self, request: &Request<'_>) -> bool {
-        let (kind, resource) = (&request.kind, &request.resource);
-        let sub_resource = request.sub_resource.unwrap_or_default();
-        wildcard::matches(&self.group, resource.group)
-            && wildcard::matches(&self.version, resource.version)
-            && wildcard::matches(&self.sub_resource, sub_resource)
-            && if sub_resource.is_empty() {
-                wildcard::matches(&self.kind, kind.kind)
+        let KindPattern { group, version, kind, sub_resource } = &self.kind;
+        let resource = &request.resource;
+        let part = request.sub_resource.unwrap_or_default();
+        wildcard::matches(group, resource.group)
+            && wildcard::matches(version, resource.version)
+            && wildcard::matches(sub_resource, part)
+            && if part.is_empty() {
+                wildcard::matches(kind, request.kind.kind)
             } else {
-                is_kind_of(&self.kind, resource.resource)
+                is_kind_of(kind, resource.resource)
             }
     }
 
@@ -101,35 +100,6 @@ impl Filter {
             || wildcard::matches(&self.namespace, namespace)
                 && wildcard::matches(&self.name, request.name)
     }
-}
-
-/// Group, version, kind and subresource; wildcards where they are not given.
-fn selector(text: &str) -> Option<[String; 4]> {
-    let mut parts: Vec<&str> = text.split('/').collect();
-    let last = parts.pop()?;
-    parts.extend(last.split('.'));
-    let [group, version, kind, sub_resource] = match *parts.as_slice() {
-        ["*", "*"] => ["*", "*", "*", "*"],
-        [kind] => ["*", "*", kind, ""],
-        ["*", sub_resource] if sub_resource.to_lowercase() == sub_resource => {
-            ["*", "*", "*", sub_resource]
-        }
-        [version, kind] if is_version(version) => ["*", version, kind, ""],
-        [kind, sub_resource] => ["*", "*", kind, sub_resource],
-        [version, kind, sub_resource] if is_version(version) => ["*", version, kind, sub_resource],
-        [group, version, kind] => [group, version, kind, ""],
-        [group, version, kind, sub_resource] => [group, version, kind, sub_resource],
-        _ => return None,
-    };
-    (!kind.is_empty()).then(|| [group, version, kind, sub_resource].map(str::to_owned))
-}
-
-/// `v1`, `v1beta1` and the like, or any.
-fn is_version(text: &str) -> bool {
-    let digit = |text: &str| text.len() == 1 && text.as_bytes()[0].is_ascii_digit();
-    let Some(version) = text.strip_prefix('v') else { return text == "*" };
-    let stage = ["alpha", "beta"].into_iter().find_map(|stage| version.split_once(stage));
-    digit(version) || stage.is_some_and(|(major, minor)| digit(major) && digit(minor))
 }
 
 /// Whether a resource of that name may be of a kind that matches the pattern.

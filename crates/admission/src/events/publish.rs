@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{EventOptions, Notice};
-use crate::pace::Tokens;
+use crate::pace::TokenBucket;
 use crate::record::Facts;
 
 /// Kyverno's word for the part of it that reviews requests.
@@ -38,10 +38,11 @@ pub(crate) struct Publisher {
     client: Client,
     instance: String,
     queue: mpsc::Receiver<Notice>,
-    tokens: Tokens,
+    tokens: TokenBucket,
     facts: Arc<dyn Facts>,
     episode: Episode,
-    /// How many Events were named in the same nanosecond or later than now: no two have one name.
+    /// The nanosecond that the last Event is named after, later than the clock if there were several in
+    /// one: no two have one name.
     last: i128,
 }
 
@@ -61,7 +62,10 @@ impl Publisher {
             client,
             instance,
             queue,
-            tokens: Tokens::new(options.burst.get(), Duration::from_secs(1) / options.rate.get()),
+            tokens: TokenBucket::new(
+                options.burst.get(),
+                Duration::from_secs(1) / options.rate.get(),
+            ),
             facts,
             episode: Episode::of("publish Events"),
             last: 0,

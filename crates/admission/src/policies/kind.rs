@@ -2,6 +2,7 @@
 //! only the status says that they are not.
 
 use pharos_cluster::served::CustomKind;
+use pharos_policy::PolicyKind;
 
 /// A kind of Kyverno's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +45,17 @@ const fn of(group: &'static str, kind: &'static str, plural: &'static str) -> Cu
 }
 
 // === impl Kind ===
+
+impl From<PolicyKind> for Kind {
+    fn from(kind: PolicyKind) -> Self {
+        match kind {
+            PolicyKind::ValidatingPolicy => Self::ValidatingPolicy,
+            PolicyKind::NamespacedValidatingPolicy => Self::NamespacedValidatingPolicy,
+            PolicyKind::ClusterPolicy => Self::ClusterPolicy,
+            PolicyKind::Policy => Self::Policy,
+        }
+    }
+}
 
 impl Kind {
     /// Every kind, those that are evaluated first.

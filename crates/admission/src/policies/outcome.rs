@@ -95,7 +95,7 @@ impl Outcome {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::InForce(_) | Self::Exception(_) => "every expression compiles".to_owned(),
-            Self::NotForAdmission => "spec.evaluation excludes admission".to_owned(),
+            Self::NotForAdmission => "it says itself that it is not for admission".to_owned(),
             Self::Broken(defect) => defect.to_string(),
         }
     }

@@ -96,9 +96,9 @@ fn a_policy_of_one_namespace_has_its_rules_beside_those_of_the_cluster() {
 }
 
 #[test]
-fn a_policy_fails_open_unless_it_says_fail() {
+fn a_policy_fails_closed_unless_it_says_ignore() {
     let policies = Policies::default().succeed(&observed([
-        policy("unset", json!({})),
+        policy("unset", json!({"failurePolicy": null})),
         policy("ignore", json!({"failurePolicy": "Ignore"})),
         policy("fail", json!({"failurePolicy": "Fail"})),
     ]));
@@ -106,7 +106,7 @@ fn a_policy_fails_open_unless_it_says_fail() {
         policies.in_force().map(|policy| (policy.name(), policy.failure_policy())).collect();
     found.sort();
     let (ignore, fail) = (FailurePolicy::Ignore, FailurePolicy::Fail);
-    assert_eq!(found, [("fail", fail), ("ignore", ignore), ("unset", ignore)]);
+    assert_eq!(found, [("fail", fail), ("ignore", ignore), ("unset", fail)]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::PolicyStatus;
 use super::desired::desired;
 use super::stands::stands;
 use crate::events::{Action, EventReason, Events, Notice};
-use crate::pace::Tokens;
+use crate::pace::TokenBucket;
 use crate::policies::{Defect, Entry, Outcome, Policies};
 use crate::webhook_configuration::Places;
 
@@ -43,7 +43,7 @@ pub(crate) struct StatusWriter {
 /// What was said of a policy last.
 struct Said {
     verdict: Verdict,
-    tokens: Tokens,
+    tokens: TokenBucket,
 }
 
 /// What is said, without times.
@@ -154,7 +154,7 @@ impl StatusWriter {
         let news = said.is_none();
         let mut tokens = match said {
             Some(said) => said.tokens.clone(),
-            None => Tokens::new(CORRECTIONS, BETWEEN_CORRECTIONS),
+            None => TokenBucket::new(CORRECTIONS, BETWEEN_CORRECTIONS),
         };
         let due = tokens.take(now);
         if due > now {
@@ -201,7 +201,7 @@ impl StatusWriter {
     fn announce(&mut self, uid: &Uid, entry: &Entry) {
         let verdict = Verdict::of(entry);
         if self.said.get(uid).is_none_or(|said| said.verdict != verdict) {
-            let tokens = Tokens::new(CORRECTIONS, BETWEEN_CORRECTIONS);
+            let tokens = TokenBucket::new(CORRECTIONS, BETWEEN_CORRECTIONS);
             self.said.insert(uid.clone(), Said { verdict, tokens });
             // Kyverno evaluates what this engine does not.
             if !matches!(entry.outcome, Outcome::Broken(Defect::Unsupported(_))) {

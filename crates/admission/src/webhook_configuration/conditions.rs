@@ -59,8 +59,8 @@ pub(super) struct Trials {
 
 type Conditions = Vec<(String, String)>;
 
-/// What there is to try out with.
-pub(super) struct Laboratory<'a> {
+/// What it takes to ask the API server about a webhook that nobody registers.
+pub(super) struct DryRun<'a> {
     pub(super) api: &'a Api<ValidatingWebhookConfiguration>,
     pub(super) registration: &'a Registration,
     pub(super) resources: &'a Resources,
@@ -72,18 +72,18 @@ pub(super) struct Laboratory<'a> {
 
 impl Trials {
     /// Tries out what was not tried yet; whether all of it could be.
-    pub(super) async fn run(&mut self, policies: &Policies, laboratory: &Laboratory<'_>) -> bool {
+    pub(super) async fn run(&mut self, policies: &Policies, dry_run: &DryRun<'_>) -> bool {
         let conditional = plan::ordered(policies).into_iter();
         let conditional = conditional.filter(|policy| !policy.match_conditions().is_empty());
         let candidates: Vec<_> = conditional
-            .filter_map(|policy| Some((policy, Planned::alone(policy, laboratory.resources)?)))
+            .filter_map(|policy| Some((policy, Planned::alone(policy, dry_run.resources)?)))
             .collect();
         let in_use: BTreeSet<_> = candidates.iter().map(|(policy, _)| listed(policy)).collect();
         self.answers.retain(|conditions, _| in_use.contains(conditions));
         let (mut places, mut apart, mut complete) = (BTreeMap::new(), 0, true);
         for (policy, planned) in candidates {
             let place = if apart < MAX_APART {
-                self.place(policy, &planned, laboratory).await
+                self.place(policy, &planned, dry_run).await
             } else {
                 MatchConditionsPlace::TooMany
             };
@@ -99,7 +99,7 @@ impl Trials {
         &mut self,
         policy: &CompiledPolicy,
         planned: &Planned,
-        laboratory: &Laboratory<'_>,
+        dry_run: &DryRun<'_>,
     ) -> MatchConditionsPlace {
         let conditions = listed(policy);
         if conditions.iter().any(|(_, expression)| expression.contains(NAMESPACE_OBJECT)) {
@@ -110,7 +110,7 @@ impl Trials {
         }
         let answer = match self.answers.get(&conditions) {
             Some(answer) => answer.clone(),
-            None => match laboratory.try_out(policy, planned).await {
+            None => match dry_run.try_out(policy, planned).await {
                 Ok(answer) => {
                     self.answers.insert(conditions, answer.clone());
                     answer
@@ -150,9 +150,9 @@ fn listed(policy: &CompiledPolicy) -> Conditions {
     listed.map(|it| (it.name.clone(), it.expression.clone())).collect()
 }
 
-// === impl Laboratory ===
+// === impl DryRun ===
 
-impl Laboratory<'_> {
+impl DryRun<'_> {
     /// Whether the API server takes the webhook that the policy would have of its own, else what it
     /// says against it.
     async fn try_out(

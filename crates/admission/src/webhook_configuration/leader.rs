@@ -22,7 +22,7 @@ use pharos_cluster::trouble::{Episode, Trouble};
 use pharos_cluster::view::{Observed, View};
 use tokio::sync::watch;
 
-use super::conditions::{Laboratory, Places, Trials};
+use super::conditions::{DryRun, Places, Trials};
 use super::exempt::OwnUser;
 use super::{MANAGED_BY, Registration};
 use crate::certificate::Material;
@@ -118,9 +118,9 @@ impl Leader {
         }
         let own_user = self.own_user.as_ref().and_then(Option::as_ref);
         let (registration, bundle) = (&self.registration, newest.bundle());
-        let laboratory =
-            Laboratory { api: &self.api, registration, resources: &resources, bundle, own_user };
-        let complete = self.trials.run(&policies, &laboratory).await;
+        let dry_run =
+            DryRun { api: &self.api, registration, resources: &resources, bundle, own_user };
+        let complete = self.trials.run(&policies, &dry_run).await;
         self.tell_places();
         let plan = Plan::of(&policies, &resources, &|policy| self.trials.is_apart(policy.key()));
         let desired = self.registration.desired(&plan, bundle, own_user);

@@ -96,7 +96,7 @@ async fn follow_in<K: Keyed>(
                 if trouble == Trouble::Forbidden {
                     publish(Reading::Forbidden);
                 }
-                tokio::time::sleep(delay.next()).await;
+                tokio::time::sleep(delay.after_failure()).await;
             }
         }
     }

@@ -71,7 +71,7 @@ impl Creation {
                         let note = format!("{remedy}: {error}");
                         announcements.announce(subject, Announcement::not_created(&note));
                     }
-                    tokio::time::sleep(delay.next()).await;
+                    tokio::time::sleep(delay.after_failure()).await;
                 }
             }
         }

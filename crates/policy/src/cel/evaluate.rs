@@ -49,7 +49,7 @@ impl<'q> Scope<'q, '_> {
             Node::Has(field) => self.has(field, locals),
             Node::OptionalSelect(field) => {
                 let operand = self.evaluate(&field.operand, locals)?;
-                access::optional_field(operand, &field.name)
+                dispatch::charged(self.meter(), access::optional_field(operand, &field.name)?)
             }
             Node::List(elements) => self.list(elements, locals),
             Node::Map(entries) => self.map(entries, locals),

@@ -151,6 +151,12 @@ impl Meter {
         self.steps.get()
     }
 
+    /// The bytes that were taken.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
     /// Takes steps. A function whose work grows with its input takes one for each 64 bytes or each
     /// element that it looks at.
     pub(crate) fn step(&self, steps: u64) -> Result<(), Fault> {

@@ -20,6 +20,8 @@ mod syntax;
 const MAX_COMPILED_BYTES: usize = 256 << 10;
 /// The same for a pattern that is not known before the evaluation.
 const MAX_DYNAMIC_BYTES: usize = 64 << 10;
+/// How long such a pattern may be: parsing takes many times its length.
+const MAX_DYNAMIC_LENGTH: usize = 4 << 10;
 /// How many different literal patterns a policy may have.
 pub(super) const MAX_PATTERNS: usize = 64;
 /// How many patterns an evaluation remembers.
@@ -163,11 +165,14 @@ impl<'h> Host<'h> {
             let message = format!("a regular expression is a string, not {}", argument.type_of());
             return Err(EvaluationError::new(message).into());
         };
+        if source.len() > MAX_DYNAMIC_LENGTH {
+            let message = format!("a regular expression longer than {MAX_DYNAMIC_LENGTH} bytes");
+            return Err(EvaluationError::new(message).into());
+        }
         if let Some(known) = self.patterns.borrow().get(&**source) {
             return Ok(Compiled::Dynamic(known.clone()));
         }
         self.meter.step(STEPS_TO_COMPILE)?;
-        self.meter.scan(source.len())?;
         let pattern = Pattern::compile(source, MAX_DYNAMIC_BYTES).map_err(|refusal| {
             EvaluationError::new(match refusal {
                 Refusal::Malformed(message) | Refusal::TooComplex(message) => message,

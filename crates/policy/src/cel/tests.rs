@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::cel::library::Library;
 
 mod budget;
+mod charges;
 mod hostile;
 mod semantics;
 mod types;

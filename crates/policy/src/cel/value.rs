@@ -67,6 +67,10 @@ pub(crate) enum Map<'a> {
     Shared(Rc<BTreeMap<Key<'a>, Value<'a>>>),
 }
 
+/// What the first entry of a map takes: a node of the tree has room for this many, and it is held for
+/// one as for all of them.
+pub(crate) const MAP_BYTES: usize = 12 * size_of::<(Key<'_>, Value<'_>)>();
+
 /// What may be the key of a map. Integers of both types that are equal are one key, as CEL says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key<'a> {
@@ -280,16 +284,17 @@ impl<'a> Map<'a> {
     }
 
     /// The entries, in the order of their keys.
-    pub(crate) fn entries(&self) -> Vec<(Key<'a>, Value<'a>)> {
-        match self {
-            Self::Json(fields) => fields
-                .iter()
-                .map(|(name, value)| (Key::String(Text::Borrowed(name)), Value::of_json(value)))
-                .collect(),
-            Self::Shared(entries) => {
-                entries.iter().map(|(key, value)| (key.clone(), value.clone())).collect()
-            }
-        }
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (Key<'a>, Value<'a>)> {
+        let (fields, entries) = match self {
+            Self::Json(fields) => (Some(fields.iter()), None),
+            Self::Shared(entries) => (None, Some(entries.iter())),
+        };
+        let fields = fields
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (Key::String(Text::Borrowed(name)), Value::of_json(value)));
+        let entries = entries.into_iter().flatten();
+        fields.chain(entries.map(|(key, value)| (key.clone(), value.clone())))
     }
 }
 

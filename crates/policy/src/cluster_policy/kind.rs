@@ -9,9 +9,10 @@ const ALL: &str = "*";
 // === impl KindPattern ===
 
 impl KindPattern {
-    /// Reads a kind. What stands before it may be a version, or a group and a version; what stands
-    /// after it, behind a slash or a dot, is a part of the resource. None for what has more parts.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Reads a kind as ClusterPolicies and Kyverno's ConfigMap have it. What stands before it may be a
+    /// version, or a group and a version; what stands after it, behind a slash or a dot, is a part of
+    /// the resource. None for what has more parts.
+    pub fn parse(text: &str) -> Option<Self> {
         let (before, last) = text.rsplit_once('/').map_or((None, text), |(a, b)| (Some(a), b));
         let parts: Vec<&str> =
             before.into_iter().flat_map(|it| it.split('/')).chain(last.split('.')).collect();

@@ -360,8 +360,10 @@ fn a_webhook_is_registered_for_every_kind_and_what_is_done_to_it() {
         {"resources": {"kinds": ["Pod"], "operations": ["DELETE", "CREATE"]}},
         {"resources": {"kinds": ["Service"]}},
     ]}}))]}));
-    let kinds: Vec<_> = policy.rules[0]
-        .kinds()
+    let Registration::Kinds(kinds) = policy.rules[0].registration() else {
+        panic!("it is about kinds");
+    };
+    let kinds: Vec<_> = kinds
         .iter()
         .map(|it| format!("{}/{} {:?}", it.kind.group, it.kind.kind, it.operations))
         .collect();

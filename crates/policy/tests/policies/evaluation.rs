@@ -230,7 +230,6 @@ fn a_policy_is_evaluated_once_however_many_of_its_rules_match() {
     let evaluation = evaluate(&set, &request, &SystemClock);
     let names: Vec<_> = evaluation.outcomes.iter().map(|outcome| outcome.policy.name()).collect();
     assert_eq!(names, ["many", "other"]);
-    assert_eq!(set.rules().count(), 6);
 }
 
 #[test]
@@ -249,11 +248,9 @@ fn a_set_holds_what_its_origin_evaluates_and_the_latest_of_each_name() {
     assert_eq!(names(Origin::Admission), ["admission", "both"]);
     assert_eq!(names(Origin::BackgroundScan), ["both", "scan"]);
     let set = PolicySet::new(Origin::Admission, policies, []);
-    let rule = set.rules().last().expect("there are two");
-    assert_eq!(rule.failure_policy, FailurePolicy::Ignore);
-    assert_eq!(rule.rule.resources, ["cronjobs"]);
-    assert_eq!(&**rule.needed_by.name(), "autogen-cronjobs");
-    assert_eq!(rule.policy.actions(), Actions::from_iter([ValidationAction::Deny]));
+    let last = set.iter().last().expect("there are two");
+    assert_eq!(last.failure_policy(), FailurePolicy::Ignore);
+    assert_eq!(last.actions(), Actions::from_iter([ValidationAction::Deny]));
 }
 
 #[test]

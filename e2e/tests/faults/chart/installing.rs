@@ -24,10 +24,12 @@ fn every(seconds: u32) -> String {
 
 /// The default of a release that was uninstalled without any upgrade before.
 fn left_over(made: &Value) -> String {
-    let annotations = &made["metadata"]["annotations"];
+    let (labels, annotations) = (&made["metadata"]["labels"], &made["metadata"]["annotations"]);
     json!({
         "apiVersion": "telemetry.pharos.dev/v1alpha1", "kind": "TelemetryConfig",
-        "metadata": {"name": "default", "namespace": "pharos", "annotations": annotations},
+        "metadata": {
+            "name": "default", "namespace": "pharos", "labels": labels, "annotations": annotations,
+        },
         "spec": made["spec"],
     })
     .to_string()
@@ -99,5 +101,16 @@ async fn the_default_telemetryconfig_follows_the_values_and_the_definitions_stay
     helm.upgrade(&cluster, "first", &chart, "pharos", none).await?;
     let left = cluster.kubectl(&["get", "telcfg", "-n", "pharos", "-o", "name"]).await?;
     ensure!(left.is_empty(), "nobody asked for it: {left}");
+
+    cluster.apply(&left_over(&made)).await?;
+    let edit = r#"{"spec": {"metrics": {"exportPeriodSeconds": 7}}}"#;
+    let patch = ["patch", "telcfg", "default", "-n", "pharos", "--type=merge", "-p", edit];
+    cluster.kubectl(&patch).await?;
+    for (values, expected) in [(every(40), 7), (every(50), 50)] {
+        helm.upgrade(&cluster, "first", &chart, "pharos", &values).await?;
+        let edited = default_config(&cluster).await?;
+        ensure!(period(&edited) == expected, "{expected} is not in force: {edited}");
+        ensure!(edited["metadata"]["annotations"][MARK] == "true", "made anew: {edited}");
+    }
     Ok(())
 }

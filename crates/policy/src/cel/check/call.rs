@@ -89,26 +89,14 @@ impl Checker<'_> {
             return self.flaw(id, reason, message);
         }
         if known.iter().all(|overload| overload.parameters.len() != arguments.len()) {
-            let mut counts: Vec<_> =
-                known.iter().map(|overload| overload.parameters.len() - receivers).collect();
-            counts.sort_unstable();
-            counts.dedup();
-            let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
+            let taken = taken(&known, receivers);
             let given = arguments.len() - receivers;
-            let message = format!("{name} takes {} arguments, not {given}", counts.join(" or "));
+            let message = format!("{name} takes {taken} arguments, not {given}");
             return self.flaw(id, Reason::CompileError, message);
         }
         let (overloads, result) = candidates(&known, &arguments);
         if overloads.is_empty() {
-            let types: Vec<_> = arguments.iter().map(|one| one.type_.to_string()).collect();
-            let types = match (style, types.split_first()) {
-                (Style::Member, Some((receiver, rest))) => {
-                    format!("{receiver}.({})", rest.join(", "))
-                }
-                _ => format!("({})", types.join(", ")),
-            };
-            let message = format!("found no matching overload for '{name}' applied to '{types}'");
-            return self.flaw(id, Reason::CompileError, message);
+            return self.no_overload(id, name, &applied_to(style, &arguments));
         }
         // The types are right; the values may be other numbers than the declarations say.
         let overloads = match name {
@@ -180,6 +168,11 @@ impl Checker<'_> {
         self.flaw(id, Reason::CompileError, format!("'{text}' is not a {what}"))
     }
 
+    fn no_overload(&mut self, id: u64, name: &str, types: &str) -> Typed {
+        let message = format!("found no matching overload for '{name}' applied to '{types}'");
+        self.flaw(id, Reason::CompileError, message)
+    }
+
     fn booleans<const N: usize>(
         &mut self,
         id: u64,
@@ -188,10 +181,7 @@ impl Checker<'_> {
     ) -> [Node; N] {
         let operands = operands.map(|operand| self.check(operand));
         if operands.iter().any(|operand| !matches!(operand.type_, Type::Bool | Type::Dyn)) {
-            let types: Vec<_> = operands.iter().map(|operand| operand.type_.to_string()).collect();
-            let types = types.join(", ");
-            let message = format!("found no matching overload for '{name}' applied to '({types})'");
-            self.flaw(id, Reason::CompileError, message);
+            self.no_overload(id, name, &applied_to(Style::Global, &operands));
         }
         operands.map(|operand| operand.node)
     }
@@ -201,13 +191,31 @@ impl Checker<'_> {
         let joined = join(&yes.type_, &no.type_)
             .filter(|_| matches!(condition.type_, Type::Bool | Type::Dyn));
         let Some(type_) = joined else {
-            let types = format!("({}, {}, {})", condition.type_, yes.type_, no.type_);
-            let message = format!("found no matching overload for '_?_:_' applied to '{types}'");
-            return self.flaw(id, Reason::CompileError, message);
+            let types = applied_to(Style::Global, &[condition, yes, no]);
+            return self.no_overload(id, operators::CONDITIONAL, &types);
         };
         let nesting = yes.nesting.max(no.nesting);
         let node = Node::Conditional(Box::new([condition.node, yes.node, no.node]));
         Typed::new(node, type_).nested(nesting)
+    }
+}
+
+/// How many arguments the overloads take, beside the receiver.
+fn taken(known: &[&Overload], receivers: usize) -> String {
+    let mut counts: Vec<_> =
+        known.iter().map(|overload| overload.parameters.len() - receivers).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let counts: Vec<_> = counts.iter().map(ToString::to_string).collect();
+    counts.join(" or ")
+}
+
+/// The types that a function is called with, as CEL writes them.
+fn applied_to(style: Style, arguments: &[Typed]) -> String {
+    let types: Vec<_> = arguments.iter().map(|one| one.type_.to_string()).collect();
+    match (style, types.split_first()) {
+        (Style::Member, Some((receiver, rest))) => format!("{receiver}.({})", rest.join(", ")),
+        _ => format!("({})", types.join(", ")),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::dispatch::no_overload;
-use crate::cel::EvaluationError;
 use crate::cel::meter::Fault;
 use crate::cel::value::{Key, List, Map, Text, Value};
+use crate::cel::{EvaluationError, excerpt};
 
 /// The field of a map. Of an optional it is an optional too.
 pub(super) fn field<'e>(operand: Value<'e>, name: &str) -> Result<Value<'e>, Fault> {
@@ -130,6 +130,6 @@ impl<'a> Map<'a> {
 
 impl EvaluationError {
     pub(in crate::cel) fn no_such_key(key: &str) -> Self {
-        Self::new(format!("no such key: {key}"))
+        Self::new(format!("no such key: {}", excerpt(key)))
     }
 }

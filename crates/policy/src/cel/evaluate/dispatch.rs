@@ -2,7 +2,7 @@
 
 use super::Overload;
 use crate::cel::EvaluationError;
-use crate::cel::meter::{Fault, Host};
+use crate::cel::meter::{Fault, Host, Meter};
 use crate::cel::tree::Call;
 use crate::cel::types::Type;
 use crate::cel::value::Value;
@@ -21,9 +21,19 @@ pub(super) fn call<'e>(
             .all(|(parameter, value)| accepts(parameter, value))
     };
     match call.overloads.iter().find(takes) {
-        Some(overload) => (overload.call)(host, arguments),
+        Some(overload) => charged(host.meter, (overload.call)(host, arguments)?),
         None => Err(no_overload(&call.function, arguments)),
     }
+}
+
+/// Optionals, and values of libraries' own types, are charged for here and not where they are made.
+pub(super) fn charged<'e>(meter: &Meter, value: Value<'e>) -> Result<Value<'e>, Fault> {
+    match &value {
+        Value::Optional(Some(value)) => meter.allocate(size_of_val(&**value))?,
+        Value::Opaque(opaque) => meter.allocate(size_of_val(&**opaque))?,
+        _ => {}
+    }
+    Ok(value)
 }
 
 /// Whether a value may be passed for that parameter. What lists and maps hold is not looked at.

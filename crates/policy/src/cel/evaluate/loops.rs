@@ -8,7 +8,7 @@ use crate::cel::EvaluationError;
 use crate::cel::library;
 use crate::cel::meter::{Fault, Meter};
 use crate::cel::tree::{Gather, Loop, Names};
-use crate::cel::value::{Key, Map, Text, Value};
+use crate::cel::value::{Key, MAP_BYTES, Map, Text, Value};
 
 /// How many elements a list that is being made has room for at first.
 const ROOM: usize = 8;
@@ -268,7 +268,8 @@ impl<'m, 'e> Entries<'m, 'e> {
 
     /// Adds an entry; there may be only one for a key.
     pub(super) fn insert(&mut self, key: Key<'e>, value: Value<'e>) -> Result<(), Fault> {
-        self.meter.allocate(2 * size_of::<(Key<'_>, Value<'_>)>())?;
+        let first = if self.map.is_empty() { MAP_BYTES } else { 0 };
+        self.meter.allocate(first + 2 * size_of::<(Key<'_>, Value<'_>)>())?;
         if self.map.contains_key(&key) {
             let key = match &key {
                 Key::String(Text::Borrowed(text)) => (*text).to_owned(),

@@ -189,6 +189,26 @@ fn an_object_as_deep_as_json_can_be_is_no_problem() {
     });
 }
 
+#[test]
+fn what_has_no_order_is_sorted_all_the_same() {
+    let nan = "dyn(x % 7 == 0 ? 0.0 / 0.0 : double(x * 7919 % 1009))";
+    let numbers = json!({"list": (0..5000).collect::<Vec<_>>()});
+    for source in [
+        format!("object.list.map(x, {nan}).sort().size() == 5000"),
+        format!("object.list.sortBy(x, {nan}).size() == 5000"),
+    ] {
+        assert_eq!(evaluate(&source, &numbers), Ok(true), "{source}");
+    }
+}
+
+#[test]
+fn a_sort_ends_when_the_evaluation_does() {
+    // Each comparison looks at a whole megabyte.
+    let object = json!({"list": (0..3000).collect::<Vec<_>>(), "text": "x".repeat(1 << 20)});
+    let error = evaluate("object.list.map(x, object.text).sort().size() > 0", &object);
+    assert!(error.expect_err("it is too much").contains("steps"));
+}
+
 /// Small numbers that look random and are the same every time.
 struct Dice(u64);
 

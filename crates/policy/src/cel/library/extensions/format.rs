@@ -204,7 +204,7 @@ impl Output<'_> {
     fn map(&mut self, map: &Map<'_>) -> Result<(), Fault> {
         self.meter.step(map.len() as u64)?;
         self.push('{')?;
-        for (index, (key, value)) in map.entries().into_iter().enumerate() {
+        for (index, (key, value)) in map.entries().enumerate() {
             if index > 0 {
                 self.text(", ")?;
             }

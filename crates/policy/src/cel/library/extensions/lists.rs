@@ -160,34 +160,52 @@ pub(crate) fn sort_by_keys<'a>(
         return Err(error("only a list can be sorted"));
     };
     charge(meter, 2 * list.len())?;
-    let mut pairs: Vec<(Value<'a>, Value<'a>)> = keys.iter().zip(list.iter()).collect();
-    if let Some((first, _)) = pairs.first() {
+    let keys: Vec<Value<'a>> = keys.iter().collect();
+    if let Some(first) = keys.first() {
         if !is_ordered(first) {
             return Err(error("list elements must be comparable"));
         }
         let type_ = first.type_of();
-        if pairs.iter().any(|(key, _)| key.type_of() != type_) {
+        if keys.iter().any(|key| key.type_of() != type_) {
             return Err(error("list elements must have the same type"));
         }
     }
-    let mut fault = None;
-    pairs.sort_by(|(left, _), (right, _)| {
-        if fault.is_some() {
-            return Ordering::Equal;
+    let order = sorted(keys.len(), |left, right| {
+        meter.step(1)?;
+        Ok(compare(meter, &keys[left], &keys[right])? != Some(Ordering::Greater))
+    })?;
+    Ok(Value::list(order.into_iter().filter_map(|position| list.get(position)).collect()))
+}
+
+/// The positions of a list in the order of its elements. The library's sort may panic where there is no
+/// order, as among NaNs, and cannot end early; this one takes what it is told.
+fn sorted(
+    length: usize,
+    mut stays: impl FnMut(usize, usize) -> Result<bool, Fault>,
+) -> Result<Vec<usize>, Fault> {
+    let mut order: Vec<usize> = (0..length).collect();
+    let mut merged = Vec::with_capacity(length);
+    let mut width = 1;
+    while width < length {
+        merged.clear();
+        for run in order.chunks(2 * width) {
+            let (mut left, mut right) = run.split_at(width.min(run.len()));
+            while let ([first, left_rest @ ..], [second, right_rest @ ..]) = (left, right) {
+                if stays(*first, *second)? {
+                    merged.push(*first);
+                    left = left_rest;
+                } else {
+                    merged.push(*second);
+                    right = right_rest;
+                }
+            }
+            merged.extend_from_slice(left);
+            merged.extend_from_slice(right);
         }
-        let compared = meter.step(1).and_then(|()| compare(meter, left, right));
-        compared.map_or_else(
-            |cause| {
-                fault = Some(cause);
-                Ordering::Equal
-            },
-            |order| order.unwrap_or(Ordering::Equal),
-        )
-    });
-    match fault {
-        Some(fault) => Err(fault),
-        None => Ok(Value::list(pairs.into_iter().map(|(_, element)| element).collect())),
+        std::mem::swap(&mut order, &mut merged);
+        width *= 2;
     }
+    Ok(order)
 }
 
 fn is_ordered(value: &Value<'_>) -> bool {

@@ -196,7 +196,7 @@ mod tests {
                 Key::String(Text::Shared(name)) => name.to_string(),
                 other => panic!("{other:?}"),
             };
-            map.entries().into_iter().map(|(key, of)| (name(key), texts(&of))).collect::<Vec<_>>()
+            map.entries().map(|(key, of)| (name(key), texts(&of))).collect::<Vec<_>>()
         };
         let expected = |name: &str, values: &[&str]| {
             (name.to_owned(), values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>())

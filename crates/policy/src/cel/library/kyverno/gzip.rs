@@ -14,6 +14,8 @@ use crate::cel::value::{Octets, Value};
 
 /// How much is decompressed before it is paid for.
 const CHUNK: usize = 8 << 10;
+/// What a compressor takes, however little it compresses.
+const STATE: usize = 320 << 10;
 
 /// Declares the library.
 pub(super) fn declare(library: &mut Library) {
@@ -46,8 +48,8 @@ fn decompress<'a>(host: &Host<'_>, bytes: &[u8]) -> Result<Value<'a>, Fault> {
 }
 
 fn compress<'a>(host: &Host<'_>, bytes: &[u8]) -> Result<Value<'a>, Fault> {
-    host.meter.scan(64 * bytes.len())?;
-    host.meter.allocate(bytes.len())?;
+    host.meter.scan(64 * (STATE / 16 + bytes.len()))?;
+    host.meter.allocate(STATE + bytes.len())?;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
     let compressed = written.map_err(|reason| error(reason.to_string()))?;

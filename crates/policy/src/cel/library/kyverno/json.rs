@@ -8,7 +8,7 @@ use super::super::Library;
 use super::super::arguments::{error, text};
 use crate::cel::meter::{Fault, Host};
 use crate::cel::types::Type;
-use crate::cel::value::{Key, Text, Value};
+use crate::cel::value::{Key, MAP_BYTES, Text, Value};
 
 mod write;
 
@@ -19,7 +19,7 @@ const BYTES_PER_BYTE: usize = 16;
 pub(super) fn declare(library: &mut Library) {
     library.global("json.unmarshal", [Type::Dyn], Type::Dyn, |host, arguments| {
         let written = text(arguments, 0)?;
-        charge(host, written)?;
+        charge(host, written, '{')?;
         let json = serde_json::from_str(written);
         value_of(host, json.map_err(|reason| error(format!("not JSON: {reason}")))?)
     });
@@ -32,10 +32,11 @@ pub(super) fn declare(library: &mut Library) {
     });
 }
 
-/// Pays for reading a text.
-pub(super) fn charge(host: &Host<'_>, written: &str) -> Result<(), Fault> {
+/// Pays for reading a text in which each of `maps` begins an object, or more than one.
+pub(super) fn charge(host: &Host<'_>, written: &str, maps: char) -> Result<(), Fault> {
     host.meter.scan(BYTES_PER_BYTE * written.len())?;
-    host.meter.allocate(BYTES_PER_BYTE * written.len())
+    let maps = written.matches(maps).count();
+    host.meter.allocate(BYTES_PER_BYTE * written.len() + MAP_BYTES * maps)
 }
 
 /// JSON that was read during an evaluation. All of its numbers are doubles, as in Kyverno; those of
@@ -57,6 +58,7 @@ pub(super) fn value_of<'a>(host: &Host<'_>, json: Json) -> Result<Value<'a>, Fau
         }
         Json::Object(fields) => {
             let mut entries = BTreeMap::new();
+            host.meter.allocate(if fields.is_empty() { 0 } else { MAP_BYTES })?;
             for (name, value) in fields {
                 host.meter.allocate(name.len() + size_of::<Key<'_>>())?;
                 entries.insert(Key::String(Text::Shared(name.into())), value_of(host, value)?);

@@ -68,7 +68,8 @@ fn replace<'a>(host: &Host<'_>, arguments: &[Value<'a>], limit: usize) -> Result
         let before = replaced.len();
         replaced.push_str(&searched[copied..place.start()]);
         expand(host, replacement, &found, &mut replaced)?;
-        host.meter.allocate(replaced.len() - before)?;
+        // Twice, because the text grows by doubling and is then copied.
+        host.meter.allocate(2 * (replaced.len() - before))?;
         copied = place.end();
     }
     host.meter.allocate(searched.len() - copied)?;

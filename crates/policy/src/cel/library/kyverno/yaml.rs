@@ -12,7 +12,9 @@ use crate::cel::types::Type;
 pub(super) fn declare(library: &mut Library) {
     library.global("yaml.parse", [Type::String], Type::Dyn, |host, arguments| {
         let written = text(arguments, 0)?;
-        charge(host, written)?;
+        charge(host, written, ':')?;
+        // It takes several times as long as JSON.
+        host.meter.step(written.len() as u64)?;
         // Aliases are what makes much of little.
         let options = serde_saphyr::options! {
             budget: serde_saphyr::budget! { max_aliases: 64, max_nodes: 100_000 },

@@ -4,6 +4,7 @@ use cel::common::ast::operators;
 
 use super::{error, mismatch};
 use crate::cel::evaluate::access;
+use crate::cel::excerpt;
 use crate::cel::library::{Library, equal};
 use crate::cel::meter::{Fault, Host};
 use crate::cel::types::Type;
@@ -79,7 +80,7 @@ fn shown(index: &Value<'_>) -> String {
         Value::Uint(uint) => uint.to_string(),
         Value::Double(double) => double.to_string(),
         Value::Bool(bool) => bool.to_string(),
-        Value::String(text) => (**text).to_owned(),
+        Value::String(text) => excerpt(text).to_owned(),
         other => other.type_name(),
     }
 }

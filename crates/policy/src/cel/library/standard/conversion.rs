@@ -88,12 +88,13 @@ fn to_bytes<'a>(host: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, F
 }
 
 #[expect(clippy::cast_precision_loss, reason = "that is what the conversion is")]
-fn to_double<'a>(_: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
+fn to_double<'a>(host: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
     Ok(Value::Double(match arguments {
         [Value::Double(double)] => *double,
         [Value::Int(int)] => *int as f64,
         [Value::Uint(uint)] => *uint as f64,
         [value @ Value::String(text)] => {
+            host.meter.scan(text.len())?;
             let double: f64 = text.parse().map_err(|_| unconvertible(value, "double"))?;
             let is_too_large =
                 double.is_infinite() && text.contains(|char: char| char.is_ascii_digit());
@@ -107,14 +108,17 @@ fn to_double<'a>(_: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fau
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "what does not fit was refused before")]
-fn to_int<'a>(_: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
+fn to_int<'a>(host: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
     let overflow = || error("integer overflow");
     Ok(Value::Int(match arguments {
         [Value::Int(int)] => *int,
         [Value::Uint(uint)] => i64::try_from(*uint).map_err(|_| overflow())?,
         [Value::Double(double)] if *double > -TWO_TO_63 && *double < TWO_TO_63 => *double as i64,
         [Value::Double(_)] => return Err(overflow()),
-        [value @ Value::String(text)] => text.parse().map_err(|_| unconvertible(value, "int"))?,
+        [value @ Value::String(text)] => {
+            host.meter.scan(text.len())?;
+            text.parse().map_err(|_| unconvertible(value, "int"))?
+        }
         [Value::Timestamp(timestamp)] => timestamp.as_nanosecond().div_euclid(1_000_000_000) as i64,
         [Value::Duration(duration)] => {
             i64::try_from(duration.as_nanos()).map_err(|_| overflow())?
@@ -128,7 +132,7 @@ fn to_int<'a>(_: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault>
     clippy::cast_sign_loss,
     reason = "what does not fit was refused before"
 )]
-fn to_uint<'a>(_: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
+fn to_uint<'a>(host: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
     let overflow = || error("unsigned integer overflow");
     Ok(Value::Uint(match arguments {
         [Value::Uint(uint)] => *uint,
@@ -138,7 +142,10 @@ fn to_uint<'a>(_: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault
         // Go knows no sign here.
         [value @ Value::String(text)] => match text.strip_prefix('+') {
             Some(_) => return Err(unconvertible(value, "uint")),
-            None => text.parse().map_err(|_| unconvertible(value, "uint"))?,
+            None => {
+                host.meter.scan(text.len())?;
+                text.parse().map_err(|_| unconvertible(value, "uint"))?
+            }
         },
         _ => return Err(mismatch()),
     }))

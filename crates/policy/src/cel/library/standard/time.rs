@@ -8,6 +8,7 @@ use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp, Zoned};
 
 use super::{error, mismatch};
+use crate::cel::excerpt;
 use crate::cel::library::{Call, Library};
 use crate::cel::meter::{Fault, Host};
 use crate::cel::types::Type;
@@ -66,7 +67,7 @@ fn part<'a>(arguments: &[Value<'a>], part: fn(&Zoned) -> i64) -> Result<Value<'a
 
 /// A time zone by its name, or an offset such as `-08:00`.
 fn time_zone(name: &str) -> Result<TimeZone, Fault> {
-    let unknown = || error(format!("unknown time zone {name}"));
+    let unknown = || error(format!("unknown time zone {}", excerpt(name)));
     let Some((hours, minutes)) = name.split_once(':') else {
         return match name {
             "" | "UTC" => Ok(TimeZone::UTC),
@@ -92,26 +93,30 @@ fn total<'a>(arguments: &[Value<'a>], unit: i128) -> Result<Value<'a>, Fault> {
     }
 }
 
-fn duration<'a>(_: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
+fn duration<'a>(host: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
     match arguments {
         [Value::Duration(duration)] => Ok(Value::Duration(*duration)),
         [Value::Int(int)] => Ok(Value::Duration(SignedDuration::from_nanos(*int))),
-        [Value::String(text)] => parse_duration(text)
-            .map(Value::Duration)
-            .ok_or_else(|| error(format!("invalid duration \"{}\"", &**text))),
+        [Value::String(text)] => {
+            host.meter.scan(16 * text.len())?;
+            let invalid = || error(format!("invalid duration \"{}\"", excerpt(text)));
+            parse_duration(text).map(Value::Duration).ok_or_else(invalid)
+        }
         _ => Err(mismatch()),
     }
 }
 
-fn timestamp<'a>(_: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
+fn timestamp<'a>(host: &Host<'_>, arguments: &[Value<'a>]) -> Result<Value<'a>, Fault> {
     match arguments {
         [Value::Timestamp(timestamp)] => Ok(Value::Timestamp(*timestamp)),
         [Value::Int(seconds)] => {
             timestamp_from(i128::from(*seconds) * NANOSECONDS).map(Value::Timestamp)
         }
-        [Value::String(text)] => parse_timestamp(text)
-            .map(Value::Timestamp)
-            .ok_or_else(|| error(format!("invalid timestamp \"{}\"", &**text))),
+        [Value::String(text)] => {
+            host.meter.scan(text.len())?;
+            let invalid = || error(format!("invalid timestamp \"{}\"", excerpt(text)));
+            parse_timestamp(text).map(Value::Timestamp).ok_or_else(invalid)
+        }
         _ => Err(mismatch()),
     }
 }

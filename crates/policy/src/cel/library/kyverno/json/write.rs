@@ -42,7 +42,7 @@ pub(super) fn write(host: &Host<'_>, value: &Value<'_>, to: &mut String) -> Resu
         }
         Value::Map(map) => {
             to.push('{');
-            for (index, (key, value)) in map.entries().into_iter().enumerate() {
+            for (index, (key, value)) in map.entries().enumerate() {
                 let Key::String(name) = &key else {
                     return Err(error("the keys of a JSON object are strings"));
                 };
