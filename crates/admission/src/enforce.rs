@@ -179,7 +179,8 @@ mod tests {
     }
 
     fn of_spec(name: &str, spec: serde_json::Value) -> CompiledPolicy {
-        pharos_policy::compile_validating_policy(&policy(name, spec)).unwrap()
+        let policy = policy(name, spec);
+        pharos_policy::compile_validating_policy(&policy, &pharos_policy::Lookups::Refused).unwrap()
     }
 
     fn fail(message: &str, reason: StatusReason) -> RuleResult {

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use pharos_policy::Lookups;
 use serde_json::Value;
 
 use crate::arguments::apply::ApplyArguments;
 use crate::console;
 use crate::documents::{self, Document};
-use crate::judge::{Circumstances, Kinds, Objects, Policies, UserInfo, Values};
+use crate::judge::{self, Circumstances, Kinds, Objects, Policies, UserInfo, Values};
 
 mod outcome;
 mod render;
@@ -35,13 +36,15 @@ fn applied(arguments: &ApplyArguments) -> anyhow::Result<ExitCode> {
     }
     let policies = read(&arguments.policies, "policies")?;
     let exceptions = read(&arguments.exceptions, "exceptions")?;
-    let policies = Policies::of(&policies, &exceptions);
-    if policies.is_empty() {
-        bail!("there is no policy in the files");
-    }
     let resources = read(&arguments.resources, "resources")?;
     let mut kinds = Kinds::default();
     resources.iter().for_each(|document| kinds.define(&document.value));
+    let context = first(arguments.context_file.as_deref())?;
+    let lookups = context.map_or(Ok(Lookups::Refused), |it| judge::lookups(it, &kinds))?;
+    let policies = Policies::of(&policies, &exceptions, &lookups);
+    if policies.is_empty() {
+        bail!("there is no policy in the files");
+    }
     let mut objects = Objects::default();
     objects.add(resources, &kinds)?;
     if objects.objects.is_empty() {

@@ -4,6 +4,7 @@
 //! documents -> policies: compiled, unsupported or invalid -+
 //! documents -> object: a resource of a cluster             +-> review: the request that an API server
 //! values, user -> circumstances                            +   would send -> evaluate -> judgements
+//! context -> what policies may look up: compiled with it
 //! ```
 //!
 //! Enter at [`Policies`] and [`Circumstances::judge`]. Nothing here knows what is expected, what is
@@ -12,6 +13,7 @@
 use pharos_policy::Operation;
 use serde_json::Value;
 
+mod context;
 mod kinds;
 mod object;
 mod policies;
@@ -19,9 +21,10 @@ mod review;
 mod user;
 mod values;
 
+pub(crate) use context::lookups;
 pub(crate) use kinds::Kinds;
 pub(crate) use object::{Object, ObjectId, Objects};
-pub(crate) use policies::{Judgement, Policies, Policy, PolicyId, RuleResult, Verdict};
+pub(crate) use policies::{Judgement, Policies, Policy, PolicyId, Refusal, RuleResult, Verdict};
 pub(crate) use user::UserInfo;
 pub(crate) use values::{Values, operation};
 

@@ -240,6 +240,104 @@ results:
     assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
 }
 
+const LOOKING_UP: &str = "
+apiVersion: policies.kyverno.io/v1
+kind: ValidatingPolicy
+metadata: {name: known-team}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
+  variables:
+  - {name: teams, expression: \"resource.Get('v1', 'configmaps', 'hr', 'teams').data.names.split(',')\"}
+  validations:
+  - {expression: \"object.metadata.?labels.team.orValue('') in variables.teams\", message: no such team}
+---
+apiVersion: policies.kyverno.io/v1
+kind: NamespacedValidatingPolicy
+metadata: {name: one-gateway, namespace: shop}
+spec:
+  matchConstraints:
+    resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}]
+  validations:
+  - {expression: \"resource.List('gateway.networking.k8s.io/v1', 'gateways').items.size() == 1\"}
+";
+
+const CONTEXT: &str = "
+apiVersion: cli.kyverno.io/v1alpha1
+kind: Context
+metadata: {name: context}
+spec:
+  resources:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: teams, namespace: hr}, data: {names: 'a,b'}}
+  - {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: g, namespace: shop}}
+  - {apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {name: g, namespace: lab}}
+";
+
+const LOOKED_UP: &str = "
+apiVersion: cli.kyverno.io/v1alpha1
+kind: Test
+policies: [looking-up.yaml]
+resources: [objects.yaml]
+context: context.yaml
+results:
+- {policy: known-team, kind: ConfigMap, resources: [good], result: pass}
+- {policy: known-team, kind: ConfigMap, resources: [bad, elsewhere], result: fail}
+- {policy: shop/one-gateway, kind: ConfigMap, resources: [good], result: pass}
+";
+
+#[test]
+fn a_context_answers_what_policies_look_up_and_that_admission_refuses_them_is_told() {
+    let folder = folder(&[
+        ("looking-up.yaml", LOOKING_UP),
+        ("context.yaml", CONTEXT),
+        ("kyverno-test.yaml", LOOKED_UP),
+    ])
+    .unwrap();
+    let ended = pharos(folder.path(), &["test", "."], "").unwrap();
+    assert_eq!(ended.code, 0, "{}{}", ended.stdout, ended.stderr);
+    assert!(!ended.stdout.contains("Excluded"), "{}", ended.stdout);
+    let refused = "ValidatingPolicy known-team needs the context; admission refuses it: \
+                   spec.variables[0].expression at 1:13: there is no function resource.Get";
+    assert!(ended.stdout.contains(refused), "{}", ended.stdout);
+    assert!(ended.stdout.contains("; 2 policies need a context"), "{}", ended.stdout);
+
+    let apply = ["apply", "looking-up.yaml", "-r", "objects.yaml"];
+    let with = [&apply[..], &["--context-file", "context.yaml"]].concat();
+    let applied = pharos(folder.path(), &with, "").unwrap();
+    assert_eq!(applied.code, 1, "{}{}", applied.stdout, applied.stderr);
+    assert!(applied.stdout.contains("no such team"), "{}", applied.stdout);
+    assert!(applied.stdout.contains(refused), "{}", applied.stdout);
+
+    // Without a context it is as in admission.
+    let applied = pharos(folder.path(), &apply, "").unwrap();
+    assert_eq!(applied.code, 2, "{}{}", applied.stdout, applied.stderr);
+    assert!(applied.stdout.contains("not evaluated"), "{}", applied.stdout);
+    let without = LOOKED_UP.replace("context: context.yaml\n", "");
+    fs::write(folder.path().join("kyverno-test.yaml"), without).unwrap();
+    let ended = pharos(folder.path(), &["test", "."], "").unwrap();
+    assert_eq!(ended.code, 2, "{}{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("Unsupported"), "{}", ended.stdout);
+}
+
+#[test]
+fn a_context_that_cannot_be_read_is_told() {
+    let nested = format!("{}1{}", "[".repeat(200), "]".repeat(200));
+    let deep = CONTEXT.replace("{names: 'a,b'}", &nested);
+    let nameless = CONTEXT.replace("name: teams, ", "");
+    let other = CONTEXT.replace("kind: Context", "kind: Values");
+    for context in [deep.as_str(), &nameless, &other, "", "[", "- a"] {
+        let files = [
+            ("looking-up.yaml", LOOKING_UP),
+            ("context.yaml", context),
+            ("kyverno-test.yaml", LOOKED_UP),
+        ];
+        let folder = folder(&files).unwrap();
+        let ended = pharos(folder.path(), &["test", "."], "").unwrap();
+        assert_eq!(ended.code, 2, "{context}: {}{}", ended.stdout, ended.stderr);
+        assert!(ended.stdout.contains("cannot be run"), "{context}: {}", ended.stdout);
+    }
+}
+
 #[test]
 fn hostile_files_are_told_and_break_nothing() {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -19,7 +19,6 @@ use std::fmt;
 use ::cel::common::ast::IdedExpr;
 
 use check::{Checker, Known};
-use library::Library;
 use pattern::{Pattern, Patterns};
 use tree::Node;
 use types::Type;
@@ -28,6 +27,7 @@ mod check;
 mod evaluate;
 mod input;
 mod library;
+mod lookup;
 mod meter;
 mod parse;
 mod pattern;
@@ -37,6 +37,7 @@ mod types;
 mod value;
 
 pub(crate) use input::{Expected, Input};
+pub(crate) use lookup::Sight;
 pub(crate) use meter::Allowance;
 pub(crate) use scope::{Bindings, Inputs, NamespaceObject, Scope};
 
@@ -57,6 +58,7 @@ const MAX_CHAIN: usize = 100;
 /// Compiles the expressions of one policy.
 pub(crate) struct Compiler {
     inputs: Vec<Input>,
+    sight: Sight,
     known: Vec<Known>,
     /// None where a variable has problems of its own; what uses it has none for that.
     variables: Vec<Option<Expression>>,
@@ -69,6 +71,7 @@ pub(crate) struct Program {
     names: Vec<String>,
     variables: Vec<Expression>,
     patterns: Vec<Pattern>,
+    sight: Sight,
 }
 
 /// An expression without problems.
@@ -135,12 +138,12 @@ pub(crate) struct EvaluationError {
 // === impl Compiler ===
 
 impl Compiler {
-    /// A compiler of expressions that can use those inputs.
-    pub(crate) fn new(inputs: &[Input]) -> Self {
+    /// A compiler of expressions that can use those inputs, and look up what they see.
+    pub(crate) fn new(inputs: &[Input], sight: Sight) -> Self {
         let mut inputs = inputs.to_vec();
         inputs.sort_unstable_by_key(|input| input.name());
         let (known, variables) = (Vec::new(), Vec::new());
-        Self { inputs, known, variables, patterns: Patterns::default() }
+        Self { inputs, sight, known, variables, patterns: Patterns::default() }
     }
 
     /// Adds a variable, which expressions compiled from now on can use.
@@ -171,7 +174,7 @@ impl Compiler {
             Variables::Visible => &self.known,
             Variables::Hidden => &[],
         };
-        let library = Library::shared();
+        let library = self.sight.library();
         let mut checker = Checker::new(library, &self.inputs, known, &mut self.patterns);
         let typed = parsed.walk(|root: &IdedExpr| checker.check(root));
         let found = checker.found;
@@ -212,13 +215,13 @@ impl Compiler {
     pub(crate) fn finish(self) -> Option<Program> {
         let variables = self.variables.into_iter().collect::<Option<_>>()?;
         let names = self.known.into_iter().map(|known| known.name).collect();
-        Some(Program { names, variables, patterns: self.patterns.finish() })
+        Some(Program { names, variables, patterns: self.patterns.finish(), sight: self.sight })
     }
 }
 
 impl Default for Compiler {
     fn default() -> Self {
-        Self::new(Input::ADMISSION)
+        Self::new(Input::ADMISSION, Sight::Nothing)
     }
 }
 

@@ -14,7 +14,7 @@ use pharos_api::policy::cluster_policy::{
 };
 use pharos_api::policy::{FailurePolicy, MatchPolicy};
 
-use crate::cel::Input;
+use crate::cel::{Input, Sight};
 use crate::compile::{Compilation, RuleCompilation};
 use crate::error::CompileErrors;
 use crate::kind::{PolicyKey, PolicyKind};
@@ -191,7 +191,7 @@ fn rule(
         }
         return None;
     };
-    let mut body = RuleCompilation::new("spec", Input::ADMISSION);
+    let mut body = RuleCompilation::new("spec", Input::ADMISSION, Sight::Nothing);
     if let Some(webhook) = &spec.webhook_configuration {
         body.conditions(&webhook.match_conditions, "webhookConfiguration.matchConditions");
     }

@@ -14,10 +14,11 @@ use pharos_api::policy::{
 
 use crate::actions::Actions;
 use crate::autogen;
-use crate::cel::{Problem, Reason};
+use crate::cel::{Problem, Reason, Sight};
 use crate::error::{CompileError, CompileErrors};
 use crate::exception::CompiledException;
 use crate::kind::{PolicyKey, PolicyKind};
+use crate::lookups::Lookups;
 use crate::matching::Matcher;
 use crate::policy::{CompiledPolicy, Origin};
 use crate::rule::{OnError, Registration, Rule, RuleSource};
@@ -36,18 +37,21 @@ pub(crate) struct Compilation {
 /// Compiles a policy for the whole cluster, or says everything that is wrong with it.
 pub fn compile_validating_policy(
     policy: &ValidatingPolicy,
+    lookups: &Lookups,
 ) -> Result<CompiledPolicy, CompileErrors> {
     let key = |name: &str| PolicyKey {
         kind: PolicyKind::ValidatingPolicy,
         namespace: None,
         name: name.into(),
     };
-    compile(policy.metadata.name.as_deref(), key, &policy.spec)
+    compile(policy.metadata.name.as_deref(), key, &policy.spec, &Sight::of_cluster(lookups))
 }
 
-/// Compiles a policy for one namespace, or says everything that is wrong with it.
+/// Compiles a policy for one namespace, or says everything that is wrong with it. It looks up what is
+/// in that namespace.
 pub fn compile_namespaced_validating_policy(
     policy: &NamespacedValidatingPolicy,
+    lookups: &Lookups,
 ) -> Result<CompiledPolicy, CompileErrors> {
     let namespace = policy.metadata.namespace.as_deref().unwrap_or_default();
     let key = |name: &str| PolicyKey {
@@ -55,7 +59,8 @@ pub fn compile_namespaced_validating_policy(
         namespace: Some(namespace.into()),
         name: name.into(),
     };
-    let compiled = compile(policy.metadata.name.as_deref(), key, &policy.spec);
+    let sight = Sight::of_namespace(lookups, namespace);
+    let compiled = compile(policy.metadata.name.as_deref(), key, &policy.spec, &sight);
     if namespace.is_empty() {
         let mut compilation = Compilation::default();
         compilation.invalid("metadata.namespace", "a policy of this kind must be in a namespace");
@@ -73,10 +78,11 @@ fn compile(
     name: Option<&str>,
     key: impl FnOnce(&str) -> PolicyKey,
     spec: &ValidatingPolicySpec,
+    sight: &Sight,
 ) -> Result<CompiledPolicy, CompileErrors> {
     let mut compilation = Compilation::default();
     let name = compilation.name(name);
-    let written = compilation.validating_rule(spec, "", RuleSource::Written, "spec");
+    let written = compilation.validating_rule(spec, sight, "", RuleSource::Written, "spec");
     let origins = compilation.origins(spec.evaluation.as_ref());
     let autogen = autogen::generate(spec, &mut compilation.errors);
     let asked = spec.webhook_configuration.as_ref().and_then(|webhook| webhook.timeout_seconds);
@@ -87,7 +93,7 @@ fn compile(
         for (of, generated) in &autogen.generated {
             let (name, source) = (of.rule_name(), RuleSource::Generated(*of));
             let path = format!("status.autogen.configs[{}].spec", of.as_str());
-            rules.extend(compilation.validating_rule(&generated.spec, name, source, &path));
+            rules.extend(compilation.validating_rule(&generated.spec, sight, name, source, &path));
         }
     }
     let configs = autogen.generated.into_iter().map(|(of, it)| (of.as_str().to_owned(), it));
@@ -140,6 +146,7 @@ impl Compilation {
     fn validating_rule(
         &mut self,
         spec: &ValidatingPolicySpec,
+        sight: &Sight,
         name: &str,
         source: RuleSource,
         path: &str,
@@ -159,7 +166,7 @@ impl Compilation {
         } = spec;
         let constraints = match_constraints.clone().unwrap_or_default();
         let matcher = Matcher::resources(&constraints, path, &mut self.errors);
-        let mut rule = RuleCompilation::new(path, INPUTS);
+        let mut rule = RuleCompilation::new(path, INPUTS, sight.clone());
         rule.conditions(match_conditions, "matchConditions");
         rule.variables(variables, "variables");
         rule.validations(validations, "validations");

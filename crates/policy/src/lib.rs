@@ -24,6 +24,7 @@ mod error;
 mod evaluate;
 mod exception;
 mod kind;
+mod lookups;
 mod matching;
 mod policy;
 mod request;
@@ -42,6 +43,7 @@ pub use error::{CompileError, CompileErrors};
 pub use evaluate::{Evaluation, PolicyOutcome, RuleOutcome, RuleResult, Skipped, evaluate};
 pub use exception::CompiledException;
 pub use kind::{PolicyKey, PolicyKind};
+pub use lookups::{Context, ContextError, Lookups};
 pub use policy::{CompiledPolicy, Origin, StatusReason};
 pub use request::{
     GroupVersionKind, GroupVersionResource, MalformedRequest, Operation, Request, UserRoles,

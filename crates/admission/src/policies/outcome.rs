@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kube::api::DynamicObject;
 use pharos_policy::{
-    CompileErrors, CompiledException, CompiledPolicy, Origin, compile_cluster_policy,
+    CompileErrors, CompiledException, CompiledPolicy, Lookups, Origin, compile_cluster_policy,
     compile_exception, compile_namespaced_validating_policy, compile_policy,
     compile_validating_policy,
 };
@@ -37,6 +37,8 @@ pub(crate) enum Defect {
     Uncompilable(Arc<CompileErrors>),
 }
 
+/// No policy asks the cluster or a registry while a request waits.
+const LOOKUPS: Lookups = Lookups::Refused;
 /// How much of an expression is repeated.
 const QUOTED: usize = 256;
 
@@ -46,10 +48,12 @@ impl Outcome {
     /// Compiles an object of that kind.
     pub(crate) fn of(kind: Kind, object: &DynamicObject) -> Self {
         match kind {
-            Kind::ValidatingPolicy => Self::policy(object, compile_validating_policy),
-            Kind::NamespacedValidatingPolicy => {
-                Self::policy(object, compile_namespaced_validating_policy)
+            Kind::ValidatingPolicy => {
+                Self::policy(object, |policy| compile_validating_policy(policy, &LOOKUPS))
             }
+            Kind::NamespacedValidatingPolicy => Self::policy(object, |policy| {
+                compile_namespaced_validating_policy(policy, &LOOKUPS)
+            }),
             Kind::ClusterPolicy => Self::policy(object, compile_cluster_policy),
             Kind::Policy => Self::policy(object, compile_policy),
             Kind::PolicyException => Self::exception(object),

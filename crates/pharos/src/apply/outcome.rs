@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use pharos_api::policy::ValidationAction;
 use serde::Serialize;
 
-use crate::judge::{Judgement, ObjectId, Policies, PolicyId, RuleResult, Verdict};
+use crate::judge::{Judgement, ObjectId, Policies, PolicyId, Refusal, RuleResult, Verdict};
 
 /// Everything that is told.
 #[derive(Debug, Serialize)]
@@ -14,6 +14,9 @@ pub(super) struct Outcome {
     pub(super) results: Vec<Said>,
     /// Policies that are not evaluated.
     pub(super) problems: Vec<Problem>,
+    /// Policies that only the context makes compile.
+    #[serde(rename = "refusedByAdmission", skip_serializing_if = "Vec::is_empty")]
+    pub(super) refused: Vec<Refusal>,
     pub(super) summary: Summary,
 }
 
@@ -80,7 +83,8 @@ impl Outcome {
             Some(Problem { policy: policy.id().clone(), reason, message })
         };
         let problems = policies.iter().filter_map(problem).collect();
-        Self { results: Vec::new(), problems, summary: Summary::default() }
+        let refused = policies.refused_by_admission();
+        Self { results: Vec::new(), problems, refused, summary: Summary::default() }
     }
 
     /// Adds what a policy says about a resource.

@@ -6,6 +6,7 @@ use pharos_api::policy::ValidationAction;
 
 use super::outcome::{Outcome, Problem, Said, Summary, Unevaluated};
 use crate::arguments::apply::ApplyOutput;
+use crate::judge::Refusal;
 use crate::table::{Table, printable};
 
 /// The outcome as it was asked for.
@@ -25,6 +26,10 @@ fn text(outcome: &Outcome) -> String {
             Unevaluated::Invalid => "invalid",
         };
         let _ = writeln!(text, "{}", printable(&format!("{policy}: {reason}: {message}")));
+    }
+    for Refusal { policy, message } in &outcome.refused {
+        let refused = format!("{policy} needs the context; admission refuses it: {message}");
+        let _ = writeln!(text, "{}", printable(&refused));
     }
     let mut table = Table::new(&["POLICY", "RULE", "RESOURCE", "RESULT", "ACTIONS", "MESSAGE"]);
     for Said { policy, rule, resource, result, actions, message } in &outcome.results {

@@ -36,6 +36,10 @@ pub(crate) struct ApplyArguments {
     #[arg(short = 'f', long, alias = "values-file", value_name = "FILE")]
     pub(crate) values: Option<PathBuf>,
 
+    /// Kyverno's context file: what policies find that look something up. Admission refuses them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) context_file: Option<PathBuf>,
+
     /// What is done to the resources: CREATE, UPDATE or DELETE. Default: what the values say, or
     /// CREATE.
     #[arg(long, value_name = "OPERATION", value_parser = judge::operation)]

@@ -2,12 +2,15 @@
 //!
 //! A policy of a kind that is not evaluated, or that needs what this version has not, is
 //! [`Verdict::Unsupported`]; one that nothing could evaluate is [`Verdict::Invalid`]. Neither is
-//! ever left out.
+//! ever left out. One that only a context makes compile is judged, and that admission refuses it is
+//! told as a [`Refusal`].
 
 use std::fmt;
 use std::sync::Arc;
 
-use pharos_policy::{CompiledException, Origin, PolicySet, Request, SystemClock, evaluate};
+use pharos_policy::{
+    CompiledException, Lookups, Origin, PolicySet, Request, SystemClock, evaluate,
+};
 use serde_json::Value;
 
 use super::object::group;
@@ -32,6 +35,15 @@ pub(crate) struct Policy {
     id: PolicyId,
     state: State,
     violation: Violation,
+    /// Why admission refuses a policy that is judged here, where it does.
+    refused: Option<String>,
+}
+
+/// A policy that is judged here and refused by admission, which is given no context.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Refusal {
+    pub(crate) policy: PolicyId,
+    pub(crate) message: String,
 }
 
 /// What tells a policy from others. The namespace is empty where there is none.
@@ -66,12 +78,13 @@ const SCORED: &str = "/metadata/annotations/policies.kyverno.io~1scored";
 // === impl Policies ===
 
 impl Policies {
-    /// Compiles the policies among the documents, with the exceptions from them.
-    pub(crate) fn of(documents: &[Document], exceptions: &[Document]) -> Self {
+    /// Compiles the policies among the documents, with the exceptions from them and what they may look
+    /// up.
+    pub(crate) fn of(documents: &[Document], exceptions: &[Document], lookups: &Lookups) -> Self {
         let exceptions: Vec<_> =
             exceptions.iter().map(|it| compile::exception(&it.value)).collect();
         let policies = documents.iter().filter(|it| is_policy(&it.value));
-        let policies = policies.map(|it| Policy::of(&it.value, &exceptions)).collect();
+        let policies = policies.map(|it| Policy::of(&it.value, &exceptions, lookups)).collect();
         Self { policies }
     }
 
@@ -81,6 +94,15 @@ impl Policies {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.policies.is_empty()
+    }
+
+    /// Those that only what they were given makes compile.
+    pub(crate) fn refused_by_admission(&self) -> Vec<Refusal> {
+        let refusal = |Policy { id, refused, .. }: &Policy| {
+            let (policy, message) = (id.clone(), refused.clone()?);
+            Some(Refusal { policy, message })
+        };
+        self.policies.iter().filter_map(refusal).collect()
     }
 }
 
@@ -93,7 +115,7 @@ fn is_policy(document: &Value) -> bool {
 // === impl Policy ===
 
 impl Policy {
-    fn of(document: &Value, exceptions: &[compile::Exception]) -> Self {
+    fn of(document: &Value, exceptions: &[compile::Exception], lookups: &Lookups) -> Self {
         let violation = match document.pointer(SCORED).and_then(Value::as_str) {
             Some("false") => Violation::Warn,
             _ => Violation::Fail,
@@ -101,7 +123,7 @@ impl Policy {
         let id = PolicyId::of(document);
         let of_policy = exceptions.iter().filter(|it| it.is_from(&id));
         let unusable = of_policy.clone().find_map(compile::Exception::problem);
-        let state = match (compile::policy(document), unusable) {
+        let state = match (compile::policy(document, lookups), unusable) {
             (Compiled::Unsupported(why), _) => State::Unsupported(why),
             (Compiled::Invalid(why), _) => State::Invalid(why),
             (_, Some(Compiled::Unsupported(why))) => State::Unsupported(why.clone()),
@@ -118,7 +140,11 @@ impl Policy {
                 }
             }
         };
-        Self { id, state, violation }
+        let refused = match (&state, lookups) {
+            (State::Ready(_), Lookups::Given(_)) => compile::refusal(document),
+            _ => None,
+        };
+        Self { id, state, violation, refused }
     }
 
     pub(crate) fn id(&self) -> &PolicyId {

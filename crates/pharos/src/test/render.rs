@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::compare::{Check, Outcome};
 use super::report::{Report, SuiteReport, Summary, Tested};
 use crate::arguments::test::TestOutput;
+use crate::judge::Refusal;
 use crate::table::{Table, printable};
 
 mod junit;
@@ -46,12 +47,17 @@ fn of_suite(suite: &SuiteReport, shown: Shown) -> String {
     };
     match tested {
         Tested::Broken(why) => format!("{head}\n\n  cannot be run: {}\n\n", printable(why)),
-        Tested::Ran { repeated, checks, .. } => {
+        Tested::Ran { refused, repeated, checks, .. } => {
             let checks: Vec<_> = checks.iter().filter(|check| shown.shows(check)).collect();
             if checks.is_empty() && shown == Shown::Failures {
                 return String::new();
             }
             let mut text = format!("{head}\n\n");
+            for Refusal { policy, message } in refused {
+                let refused =
+                    format!("{policy} needs the context; admission refuses it: {message}");
+                let _ = writeln!(text, "  {}", printable(&refused));
+            }
             for object in repeated {
                 let object = printable(&object.to_string());
                 let _ = writeln!(text, "  {object} is there twice: the first counts");
@@ -96,7 +102,7 @@ fn messages(checks: &[&Check]) -> String {
 }
 
 fn sum(summary: &Summary) -> String {
-    let Summary { suites, broken, passed, excluded, failed, unsupported } = summary;
+    let Summary { suites, broken, passed, excluded, failed, unsupported, refused } = summary;
     let mut text = format!(
         "{suites} tests: {} checks passed ({excluded} of them because the policy is not about the \
          resource), {failed} failed",
@@ -107,6 +113,9 @@ fn sum(summary: &Summary) -> String {
             text,
             ", {unsupported} not checked: this version does not evaluate what they are about"
         );
+    }
+    if *refused > 0 {
+        let _ = write!(text, "; {refused} policies need a context and are refused by admission");
     }
     if *broken > 0 {
         let _ = write!(text, "; {broken} tests cannot be run");

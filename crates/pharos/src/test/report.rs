@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::compare::{Check, Outcome};
-use crate::judge::{ObjectId, PolicyId};
+use crate::judge::{ObjectId, PolicyId, Refusal};
 
 /// What came out of every test.
 #[derive(Debug, Default, Serialize)]
@@ -35,6 +35,9 @@ pub(super) enum Tested {
     #[serde(untagged)]
     Ran {
         policies: Vec<PolicyId>,
+        /// Those of them that admission refuses: only the test's context makes them compile.
+        #[serde(rename = "refusedByAdmission", skip_serializing_if = "Vec::is_empty")]
+        refused: Vec<Refusal>,
         /// Objects that came twice, of which the first counts.
         #[serde(skip)]
         repeated: Vec<ObjectId>,
@@ -57,6 +60,9 @@ pub(super) struct Summary {
     pub(super) failed: usize,
     /// Checks of what this version does not evaluate.
     pub(super) unsupported: usize,
+    /// Policies that were judged with a context and are refused by admission.
+    #[serde(rename = "refusedByAdmission")]
+    pub(super) refused: usize,
 }
 
 /// What follows from checks of what is not evaluated.
@@ -83,8 +89,9 @@ impl Report {
         for suite in &suites {
             match &suite.tested {
                 Tested::Broken(_) => summary.broken += 1,
-                Tested::Ran { checks, .. } => {
+                Tested::Ran { checks, refused, .. } => {
                     summary.suites += 1;
+                    summary.refused += refused.len();
                     checks.iter().for_each(|check| summary.count(check.outcome));
                 }
             }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use pharos_policy::Operation;
+use pharos_policy::{Lookups, Operation};
 use serde_json::Value;
 
 use super::compare::{Judged, Run, compare};
 use super::report::{SuiteReport, Tested};
 use super::suite::Suite;
 use crate::documents::{Document, read_all};
-use crate::judge::{Circumstances, Kinds, Object, Objects, Policies, UserInfo, Values};
+use crate::judge::{self, Circumstances, Kinds, Object, Objects, Policies, UserInfo, Values};
 
 /// Runs every test of a file. What cannot be run is reported, not passed over.
 pub(super) fn run(file: &Path) -> Vec<SuiteReport> {
@@ -41,8 +41,10 @@ impl Suite {
         let documents = |files: &[String]| read_all(&paths(folder, files)?);
         let policies = documents(&self.policies).context("policies")?;
         let exceptions = documents(&self.exceptions).context("exceptions")?;
-        let policies = Policies::of(&policies, &exceptions);
         let kinds = self.kinds(folder)?;
+        let context = first(folder, &self.context)?;
+        let lookups = context.map_or(Ok(Lookups::Refused), |it| judge::lookups(it, &kinds))?;
+        let policies = Policies::of(&policies, &exceptions, &lookups);
         let mut objects = Objects::default();
         objects.add(documents(&self.resources).context("resources")?, &kinds)?;
         let circumstances = Circumstances {
@@ -54,7 +56,7 @@ impl Suite {
         let asked_for = self.operations().into_iter().map(Some);
         let runs = [None].into_iter().chain(asked_for).map(|operation| Run {
             operation,
-            verdicts: judge(&circumstances, &policies, &objects.objects, operation),
+            verdicts: verdicts(&circumstances, &policies, &objects.objects, operation),
         });
         let judged = Judged {
             policies: policies.iter().map(|policy| policy.id().clone()).collect(),
@@ -62,7 +64,12 @@ impl Suite {
             runs: runs.collect(),
         };
         let checks = self.results.iter().flat_map(|it| compare(it, &judged)).collect();
-        Ok(Tested::Ran { policies: judged.policies, repeated: objects.repeated, checks })
+        Ok(Tested::Ran {
+            policies: judged.policies,
+            refused: policies.refused_by_admission(),
+            repeated: objects.repeated,
+            checks,
+        })
     }
 
     fn values(&self, folder: &Path) -> anyhow::Result<Values> {
@@ -88,12 +95,12 @@ impl Suite {
     }
 }
 
-fn judge(
+fn verdicts(
     circumstances: &Circumstances,
     policies: &Policies,
     objects: &[Object],
     operation: Option<Operation>,
-) -> Vec<Vec<crate::judge::Verdict>> {
+) -> Vec<Vec<judge::Verdict>> {
     objects.iter().map(|object| circumstances.judge(policies, object, operation)).collect()
 }
 

@@ -32,9 +32,8 @@ pub(super) struct Suite {
     pub(super) values: Option<Value>,
     /// The user info file.
     pub(super) userinfo: String,
-    /// What `resource`, `image` and others would find, had the engine asked.
-    #[serde(rename = "context")]
-    _context: String,
+    /// The context file: what `resource` and `image` find.
+    pub(super) context: String,
     pub(super) exceptions: Vec<String>,
     pub(super) results: Vec<Expectation>,
     // Payloads that are no resources, and answers of others: for policies that are unsupported.

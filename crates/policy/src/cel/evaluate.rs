@@ -7,7 +7,6 @@
 //! Nothing is allocated for what is neither a list nor a map nor a text that the expression makes.
 
 use super::EvaluationError;
-use super::library::Overload;
 use super::meter::Fault;
 use super::scope::Scope;
 use super::tree::{
@@ -175,17 +174,17 @@ impl<'q> Scope<'q, '_> {
     where
         'q: 'e,
     {
-        let host = self.host(call.pattern);
+        let (host, sight) = (self.host(call.pattern), self.sight());
         match &*call.arguments {
-            [one] => dispatch::call(call, &host, &[self.evaluate(one, locals)?]),
+            [one] => dispatch::call(call, sight, &host, &[self.evaluate(one, locals)?]),
             [one, two] => {
                 let arguments = [self.evaluate(one, locals)?, self.evaluate(two, locals)?];
-                dispatch::call(call, &host, &arguments)
+                dispatch::call(call, sight, &host, &arguments)
             }
             many => {
                 let arguments: Result<Vec<_>, _> =
                     many.iter().map(|argument| self.evaluate(argument, locals)).collect();
-                dispatch::call(call, &host, &arguments?)
+                dispatch::call(call, sight, &host, &arguments?)
             }
         }
     }

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::lookup::Sight;
 use super::meter::{Fault, Host};
 use super::types::Type;
 use super::value::Value;
@@ -23,12 +24,15 @@ mod tests;
 pub(super) use extensions::sort_by_keys;
 pub(crate) use standard::{AT, OPTIONAL_AT, equal, parse_duration, parse_timestamp};
 
-static SHARED: LazyLock<Library> = LazyLock::new(|| {
-    let mut library = Library::default();
-    standard::declare(&mut library);
-    extensions::declare(&mut library);
-    kubernetes::declare(&mut library);
-    kyverno::declare(&mut library);
+static SHARED: LazyLock<Library> = LazyLock::new(Library::without_lookups);
+static OF_CLUSTER: LazyLock<Library> = LazyLock::new(|| {
+    let mut library = Library::without_lookups();
+    kyverno::declare_for_cluster(&mut library);
+    library
+});
+static OF_NAMESPACE: LazyLock<Library> = LazyLock::new(|| {
+    let mut library = Library::without_lookups();
+    kyverno::declare_for_namespace(&mut library);
     library
 });
 
@@ -36,6 +40,10 @@ static SHARED: LazyLock<Library> = LazyLock::new(|| {
 /// types are what was declared, except below what is dyn. Work and memory that grow with the input
 /// are charged to the host's meter before they are spent.
 pub(crate) type Call = for<'a> fn(&Host<'_>, &[Value<'a>]) -> Result<Value<'a>, Fault>;
+
+/// The code of an overload that looks something up: as [`Call`], but what it gives is a view of what
+/// the policy sees.
+pub(crate) type LookUp = for<'a> fn(&'a Sight, &Host<'_>, &[Value<'_>]) -> Result<Value<'a>, Fault>;
 
 /// All functions, type names and constants.
 #[derive(Default)]
@@ -51,9 +59,16 @@ pub(crate) struct Overload {
     /// The types of the arguments, the receiver's first.
     pub(crate) parameters: Vec<Type>,
     pub(crate) result: Type,
-    pub(crate) call: Call,
+    pub(crate) code: Code,
     /// What a literal string among the arguments must be, checked when the policy is compiled.
     pub(crate) literal: Option<Literal>,
+}
+
+/// What an overload runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Code {
+    Call(Call),
+    LookUp(LookUp),
 }
 
 /// How a function is called.
@@ -76,10 +91,29 @@ pub(crate) enum Literal {
 // === impl Library ===
 
 impl Library {
-    /// All there is: the standard library and cel-go's extensions of it, what Kubernetes adds, and
-    /// what Kyverno adds.
+    /// All that needs nothing from outside: the standard library and cel-go's extensions of it, what
+    /// Kubernetes adds, and what Kyverno adds.
     pub(crate) fn shared() -> &'static Self {
         &SHARED
+    }
+
+    /// And what a policy of the whole cluster can look up.
+    pub(crate) fn of_cluster() -> &'static Self {
+        &OF_CLUSTER
+    }
+
+    /// And what a policy of one namespace can look up.
+    pub(crate) fn of_namespace() -> &'static Self {
+        &OF_NAMESPACE
+    }
+
+    fn without_lookups() -> Self {
+        let mut library = Self::default();
+        standard::declare(&mut library);
+        extensions::declare(&mut library);
+        kubernetes::declare(&mut library);
+        kyverno::declare(&mut library);
+        library
     }
 
     /// Declares a function called as `name(...)`.
@@ -90,7 +124,7 @@ impl Library {
         result: Type,
         call: Call,
     ) -> &mut Overload {
-        self.overload(name, Style::Global, parameters.into(), result, call)
+        self.overload(name, Style::Global, parameters.into(), result, Code::Call(call))
     }
 
     /// Declares a function called as `value.name(...)`; the first parameter is the receiver.
@@ -101,7 +135,19 @@ impl Library {
         result: Type,
         call: Call,
     ) -> &mut Overload {
-        self.overload(name, Style::Member, parameters.into(), result, call)
+        self.overload(name, Style::Member, parameters.into(), result, Code::Call(call))
+    }
+
+    /// Declares a function called as `name(...)` that looks something up.
+    fn look_up(
+        &mut self,
+        name: &'static str,
+        parameters: impl Into<Vec<Type>>,
+        result: Type,
+        look_up: LookUp,
+    ) {
+        let code = Code::LookUp(look_up);
+        self.overload(name, Style::Global, parameters.into(), result, code);
     }
 
     fn overload(
@@ -110,10 +156,10 @@ impl Library {
         style: Style,
         parameters: Vec<Type>,
         result: Type,
-        call: Call,
+        code: Code,
     ) -> &mut Overload {
         let overloads = self.functions.entry(name).or_default();
-        overloads.push(Overload { style, parameters, result, call, literal: None });
+        overloads.push(Overload { style, parameters, result, code, literal: None });
         overloads.last_mut().expect("one was pushed")
     }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 
 use super::input::Input;
+use super::lookup::Sight;
 use super::meter::{Allowance, Fault, Host, Meter, Resources};
 use super::value::Value;
 use super::{EvaluationError, Expression, Program};
@@ -144,6 +145,12 @@ impl<'q, 'r> Scope<'q, 'r> {
 
     pub(super) fn meter(&self) -> &Meter {
         self.resources.meter()
+    }
+
+    /// What the policy sees beyond the request.
+    pub(super) fn sight(&self) -> &'q Sight {
+        let program: &'q Program = self.bindings.program;
+        &program.sight
     }
 
     /// What a function is given, with the literal pattern of its call.

@@ -5,7 +5,7 @@ use pharos_api::policy::{
 };
 
 use super::{Compilation, RuleCompilation};
-use crate::cel::Input;
+use crate::cel::{Input, Sight};
 use crate::error::CompileErrors;
 use crate::exception::{CompiledException, PolicyRef, Scope};
 use crate::kind::PolicyKind;
@@ -77,7 +77,7 @@ fn policies(compilation: &mut Compilation, references: &[PolicyReference]) -> Ve
 }
 
 fn conditions(compilation: &mut Compilation, conditions: &[MatchCondition]) -> Option<RuleBody> {
-    let mut rule = RuleCompilation::new("spec", Input::ADMISSION);
+    let mut rule = RuleCompilation::new("spec", Input::ADMISSION, Sight::Nothing);
     rule.conditions(conditions, "matchConditions");
     rule.finish(compilation.errors())
 }

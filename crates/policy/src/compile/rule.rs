@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pharos_api::policy::{AuditAnnotation, MatchCondition, Validation as ValidationSpec, Variable};
 
 use super::keep;
-use crate::cel::{Compiler, Expected, Expression, Input, Reason, Variables};
+use crate::cel::{Compiler, Expected, Expression, Input, Reason, Sight, Variables};
 use crate::error::CompileError;
 use crate::policy::StatusReason;
 use crate::rule::{Annotation, Condition, RuleBody, Validation};
@@ -28,10 +28,10 @@ pub(crate) const INPUTS: &[Input] =
 // === impl RuleCompilation ===
 
 impl<'a> RuleCompilation<'a> {
-    pub(crate) fn new(path: &'a str, inputs: &[Input]) -> Self {
+    pub(crate) fn new(path: &'a str, inputs: &[Input], sight: Sight) -> Self {
         Self {
             path,
-            compiler: Compiler::new(inputs),
+            compiler: Compiler::new(inputs, sight),
             errors: Vec::new(),
             conditions: Vec::new(),
             validations: Vec::new(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pharos_api::policy::ValidatingPolicy;
 use pharos_policy::{
-    Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
+    Lookups, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
     evaluate as judge,
 };
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::outcome::{Class, Outcome};
 pub(crate) fn compile(group: &Group) -> anyhow::Result<Vec<(Kind, PolicySet)>> {
     let compile = |case: &Case| {
         let policy = policy(case.validation(None));
-        let compiled = compile_validating_policy(&policy)
+        let compiled = compile_validating_policy(&policy, &Lookups::Refused)
             .map_err(|errors| anyhow::anyhow!("{} is refused: {errors}", case.expression))?;
         Ok((case.kind, PolicySet::new(Origin::Admission, [Arc::new(compiled)], [])))
     };
@@ -26,7 +26,7 @@ pub(crate) fn compile(group: &Group) -> anyhow::Result<Vec<(Kind, PolicySet)>> {
 /// Why a validation is refused, if it is.
 pub(crate) fn refusal(validation: &Value) -> Option<String> {
     let policy = policy(validation.clone());
-    compile_validating_policy(&policy).err().map(|errors| errors.to_string())
+    compile_validating_policy(&policy, &Lookups::Refused).err().map(|errors| errors.to_string())
 }
 
 /// What a case says of an object.

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use pharos_api::policy::{FailurePolicy, ValidationAction};
-use pharos_policy::{Actions, compile_validating_policy};
+use pharos_policy::{Actions, Lookups, compile_validating_policy};
 use serde_json::{Value, json};
 
 use crate::support::{compiled, policy};
 
 /// The path and the reason of every problem.
 fn problems(spec: Value) -> Vec<(String, &'static str)> {
-    let errors =
-        compile_validating_policy(&policy("policy", spec)).expect_err("the policy has problems");
+    let errors = compile_validating_policy(&policy("policy", spec), &Lookups::Refused)
+        .expect_err("the policy has problems");
     errors.iter().map(|error| (error.path().to_owned(), error.reason())).collect()
 }
 
@@ -100,7 +100,8 @@ fn a_field_that_means_nothing_is_refused() {
     ] {
         assert_eq!(problems(spec), [(path.to_owned(), "Invalid")]);
     }
-    let errors = compile_validating_policy(&policy("", json!({}))).expect_err("it has no name");
+    let errors = compile_validating_policy(&policy("", json!({})), &Lookups::Refused)
+        .expect_err("it has no name");
     assert_eq!(errors.to_string(), "metadata.name: a policy must have a name");
 }
 
@@ -149,8 +150,8 @@ fn every_problem_is_found_at_once_and_in_its_place() {
 fn a_problem_says_which_expression_where_in_it_and_why() {
     let source = "object.x == 1 &&\n  foo";
     let spec = json!({"validations": [{"expression": source}]});
-    let errors =
-        compile_validating_policy(&policy("policy", spec)).expect_err("foo does not exist");
+    let errors = compile_validating_policy(&policy("policy", spec), &Lookups::Refused)
+        .expect_err("foo does not exist");
     assert_eq!(errors.reason(), "UnknownVariable");
     assert_eq!(
         errors.to_string(),

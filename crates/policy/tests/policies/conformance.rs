@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use pharos_api::policy::ValidatingPolicy;
 use pharos_policy::{
-    Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy, evaluate,
+    Lookups, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
+    evaluate,
 };
 use serde_json::{Value, json};
 
@@ -67,7 +68,7 @@ fn every_policy_of_the_library_compiles_or_is_refused_by_name() {
     let mut compiled = 0;
     for (file, policy) in policies() {
         let expected = REFUSED.iter().find(|(path, _)| file.ends_with(path)).map(|(_, why)| *why);
-        let outcome = compile_validating_policy(&policy);
+        let outcome = compile_validating_policy(&policy, &Lookups::Refused);
         match &outcome {
             Ok(_) => compiled += 1,
             Err(errors) => {
@@ -152,7 +153,7 @@ fn the_library_accepts_its_good_resources_and_rejects_its_bad_ones() {
     }
     let (mut judged, mut wrong) = (0, Vec::new());
     for (file, policy) in policies() {
-        let Ok(compiled) = compile_validating_policy(&policy) else {
+        let Ok(compiled) = compile_validating_policy(&policy, &Lookups::Refused) else {
             continue;
         };
         let set = PolicySet::new(Origin::Admission, [Arc::new(compiled)], []);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pharos_api::policy::NamespacedValidatingPolicy;
 use pharos_policy::{
-    CompileErrors, CompiledPolicy, Origin, PolicyKind, PolicySet, RuleResult,
+    CompileErrors, CompiledPolicy, Lookups, Origin, PolicyKind, PolicySet, RuleResult,
     compile_namespaced_validating_policy,
 };
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn namespaced(metadata: Value) -> Result<CompiledPolicy, CompileErrors> {
         },
     }))
     .expect("the policy decodes");
-    compile_namespaced_validating_policy(&policy)
+    compile_namespaced_validating_policy(&policy, &Lookups::Refused)
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pharos_api::policy::{PolicyException, ValidatingPolicy};
 use pharos_policy::{
-    CompiledException, CompiledPolicy, Origin, PolicySet, Request, RuleResult, SystemClock,
-    compile_exception, compile_validating_policy, evaluate,
+    CompiledException, CompiledPolicy, Lookups, Origin, PolicySet, Request, RuleResult,
+    SystemClock, compile_exception, compile_validating_policy, evaluate,
 };
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
 /// The same, compiled.
 pub(crate) fn compiled(name: &str, spec: Value) -> Arc<CompiledPolicy> {
     let policy = policy(name, spec);
-    Arc::new(compile_validating_policy(&policy).expect("the policy compiles"))
+    Arc::new(compile_validating_policy(&policy, &Lookups::Refused).expect("the policy compiles"))
 }
 
 /// An exception from the policy, with the given fields of its spec on top.

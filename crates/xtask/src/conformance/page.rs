@@ -29,9 +29,17 @@ suite holds if every check of it passes. `make conformance` fails if a suite wit
 
 ";
 
+const COUNTED: &str = "
+";
+
+const BY_A_CONTEXT: &str = "\
+Their policies look something up, and the test brings the answers (`context`). They are judged with these. Admission gives no
+policy anything to look up, and refuses these by name:
+";
+
 /// All of the page.
 pub(super) fn page(results: &Results) -> String {
-    let mut text = format!("{HEAD}{}", table(results));
+    let mut text = format!("{HEAD}{}{COUNTED}{}", table(results), by_a_context(&results.suites));
     let failing: Vec<_> = results.suites.iter().filter(|suite| !suite.holds()).collect();
     if failing.is_empty() {
         return text;
@@ -42,6 +50,20 @@ pub(super) fn page(results: &Results) -> String {
         let _ = writeln!(text, "- `{}`: {why}", suite.file);
     }
     text
+}
+
+/// Suites whose policies only a context makes compile, and why admission refuses them.
+fn by_a_context(suites: &[Suite]) -> String {
+    let mut text = String::new();
+    for suite in suites {
+        for refusal in &suite.refused {
+            let _ = writeln!(text, "- `{}`: {}", suite.file, refusal.message);
+        }
+    }
+    match text.is_empty() {
+        true => text,
+        false => format!("\n## Suites that are answered by a context\n\n{BY_A_CONTEXT}\n{text}"),
+    }
 }
 
 /// The figures in one line for each kind.

@@ -16,6 +16,9 @@ pub(super) struct Suite {
     broken: Option<String>,
     #[serde(default)]
     policies: Vec<Policy>,
+    /// Policies that only the suite's context makes compile.
+    #[serde(default, rename = "refusedByAdmission")]
+    pub(super) refused: Vec<Refusal>,
     #[serde(default)]
     checks: Vec<Check>,
 }
@@ -23,6 +26,12 @@ pub(super) struct Suite {
 #[derive(Debug, Deserialize)]
 struct Policy {
     kind: String,
+}
+
+/// A policy that is judged with a context and refused by admission.
+#[derive(Debug, Deserialize)]
+pub(super) struct Refusal {
+    pub(super) message: String,
 }
 
 #[derive(Debug, Deserialize)]

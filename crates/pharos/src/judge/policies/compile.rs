@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use pharos_policy::{
-    CompileErrors, CompiledException, CompiledPolicy, compile_cluster_policy, compile_exception,
-    compile_namespaced_validating_policy, compile_policy, compile_validating_policy,
+    CompileErrors, CompiledException, CompiledPolicy, Lookups, compile_cluster_policy,
+    compile_exception, compile_namespaced_validating_policy, compile_policy,
+    compile_validating_policy,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -35,17 +36,28 @@ const KYVERNO: &str = "kyverno.io";
 /// The group of policies that are all CEL.
 const POLICIES: &str = "policies.kyverno.io";
 
-/// Compiles a policy of any kind.
-pub(super) fn policy(document: &Value) -> Compiled<CompiledPolicy> {
+/// Compiles a policy of any kind. In rules of a ClusterPolicy or a Policy, as with Kyverno, nothing is
+/// looked up.
+pub(super) fn policy(document: &Value, lookups: &Lookups) -> Compiled<CompiledPolicy> {
     let text = |field: &str| document[field].as_str().unwrap_or_default();
     match (group(text("apiVersion")), text("kind")) {
-        (POLICIES, "ValidatingPolicy") => compiled(document, compile_validating_policy),
-        (POLICIES, "NamespacedValidatingPolicy") => {
-            compiled(&in_a_namespace(document), compile_namespaced_validating_policy)
+        (POLICIES, "ValidatingPolicy") => {
+            compiled(document, |policy| compile_validating_policy(policy, lookups))
         }
+        (POLICIES, "NamespacedValidatingPolicy") => compiled(&in_a_namespace(document), |policy| {
+            compile_namespaced_validating_policy(policy, lookups)
+        }),
         (KYVERNO, "ClusterPolicy") => compiled(document, compile_cluster_policy),
         (KYVERNO, "Policy") => compiled(&in_a_namespace(document), compile_policy),
         (_, kind) => Compiled::Unsupported(format!("this version does not evaluate a {kind}")),
+    }
+}
+
+/// Why admission, where nothing can be looked up, refuses a policy; none if it does not.
+pub(super) fn refusal(document: &Value) -> Option<String> {
+    match policy(document, &Lookups::Refused) {
+        Compiled::Ready(_) => None,
+        Compiled::Unsupported(why) | Compiled::Invalid(why) => Some(why),
     }
 }
 

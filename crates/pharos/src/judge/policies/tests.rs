@@ -24,7 +24,7 @@ spec:
 ";
 
 fn verdict(policy: &str, object: &str) -> Verdict {
-    let policies = Policies::of(&documents(policy), &[]);
+    let policies = Policies::of(&documents(policy), &[], &Lookups::Refused);
     let object = Object::of(documents(object).remove(0), &Kinds::default()).unwrap();
     Circumstances::default().judge(&policies, &object, None).remove(0)
 }
@@ -76,7 +76,7 @@ fn what_is_not_evaluated_says_so_and_is_never_left_out() {
 fn other_documents_are_no_policies() {
     let other = "{apiVersion: v1, kind: Pod}\n---\n{apiVersion: policies.kyverno.io/v1, kind: \
                  PolicyException}\n---\n{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy}";
-    assert!(Policies::of(&documents(other), &[]).is_empty());
+    assert!(Policies::of(&documents(other), &[], &Lookups::Refused).is_empty());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::Shown;
+use crate::judge::Refusal;
 use crate::test::compare::{Check, Outcome};
 use crate::test::report::{Report, SuiteReport, Tested};
 
@@ -33,12 +34,13 @@ fn suite(suite: &SuiteReport, shown: Shown) -> String {
             );
             (Counts { tests: 1, errors: 1, ..Counts::default() }, case)
         }
-        Tested::Ran { checks, .. } => {
+        Tested::Ran { refused, checks, .. } => {
             let mut counts = Counts { tests: checks.len(), ..Counts::default() };
             let count = |outcome| checks.iter().filter(|it| it.outcome == outcome).count();
             counts.failures = count(Outcome::Fail);
             counts.skipped = count(Outcome::Unsupported);
-            (counts, checks.iter().filter(|it| shown.shows(it)).map(case).collect())
+            let cases: String = checks.iter().filter(|it| shown.shows(it)).map(case).collect();
+            (counts, cases + &refusals(refused))
         }
     };
     let Counts { tests, failures, errors, skipped } = tests;
@@ -48,6 +50,18 @@ fn suite(suite: &SuiteReport, shown: Shown) -> String {
         escaped(name),
         escaped(file),
     )
+}
+
+/// What a build server shows beside the cases.
+fn refusals(refused: &[Refusal]) -> String {
+    if refused.is_empty() {
+        return String::new();
+    }
+    let line = |Refusal { policy, message }: &Refusal| {
+        escaped(&format!("{policy} needs the context; admission refuses it: {message}")) + "\n"
+    };
+    let lines: String = refused.iter().map(line).collect();
+    format!("    <system-out>{lines}</system-out>\n")
 }
 
 #[derive(Default)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::judge::PolicyId;
+use crate::judge::{PolicyId, Refusal};
 
 fn check(outcome: Outcome, reason: &str, message: &str) -> Check {
     Check {
@@ -18,8 +18,12 @@ fn report() -> Report {
         name: name.to_owned(),
         tested,
     };
-    let ran =
-        |checks| Tested::Ran { policies: Vec::<PolicyId>::new(), repeated: Vec::new(), checks };
+    let ran = |checks| Tested::Ran {
+        policies: Vec::new(),
+        refused: Vec::new(),
+        repeated: Vec::new(),
+        checks,
+    };
     Report::of(vec![
         suite(
             "good",
@@ -97,4 +101,35 @@ fn junit_has_a_suite_for_each_test_and_a_case_for_each_check() {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     assert_eq!(text.matches("<testcase").count(), 6);
+}
+
+#[test]
+fn a_policy_that_admission_refuses_is_told_in_every_form() {
+    let policy = PolicyId {
+        kind: "ValidatingPolicy".to_owned(),
+        namespace: String::new(),
+        name: "p".to_owned(),
+    };
+    let tested = Tested::Ran {
+        policies: vec![policy.clone()],
+        refused: vec![Refusal { policy, message: "there is no <resource.Get>".to_owned() }],
+        repeated: Vec::new(),
+        checks: vec![check(Outcome::Pass, "Ok", "")],
+    };
+    let (file, name) = ("t/kyverno-test.yaml".to_owned(), "t".to_owned());
+    let report = Report::of(vec![SuiteReport { file, name, tested }]);
+    let text = rendered(&report, TestOutput::Table, Shown::All).unwrap();
+    let line = "  ValidatingPolicy p needs the context; admission refuses it: there is no <resource.Get>\n";
+    assert!(text.contains(line), "{text}");
+    let sum = "1 policies need a context and are refused by admission";
+    assert!(text.contains(sum), "{text}");
+    let failures = rendered(&report, TestOutput::Table, Shown::Failures).unwrap();
+    assert!(failures.contains(sum), "{failures}");
+    let json = rendered(&report, TestOutput::Json, Shown::All).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["suites"][0]["refusedByAdmission"][0]["policy"]["name"], "p");
+    assert_eq!(json["summary"]["refusedByAdmission"], 1);
+    let junit = rendered(&report, TestOutput::Junit, Shown::All).unwrap();
+    assert!(junit.contains("admission refuses it: there is no &lt;resource.Get&gt;"), "{junit}");
+    assert_eq!(junit.matches("<system-out>").count(), 1);
 }

@@ -1,7 +1,8 @@
 //! From values to the overload that is meant.
 
-use super::Overload;
 use crate::cel::EvaluationError;
+use crate::cel::library::{Code, Overload};
+use crate::cel::lookup::Sight;
 use crate::cel::meter::{Fault, Host, Meter};
 use crate::cel::tree::Call;
 use crate::cel::types::Type;
@@ -10,6 +11,7 @@ use crate::cel::value::Value;
 /// Calls the first overload whose parameters the arguments are.
 pub(super) fn call<'e>(
     call: &Call,
+    sight: &'e Sight,
     host: &Host<'_>,
     arguments: &[Value<'e>],
 ) -> Result<Value<'e>, Fault> {
@@ -21,7 +23,12 @@ pub(super) fn call<'e>(
             .all(|(parameter, value)| accepts(parameter, value))
     };
     match call.overloads.iter().find(takes) {
-        Some(overload) => charged(host.meter, (overload.call)(host, arguments)?),
+        Some(Overload { code: Code::Call(call), .. }) => {
+            charged(host.meter, call(host, arguments)?)
+        }
+        Some(Overload { code: Code::LookUp(look_up), .. }) => {
+            charged(host.meter, look_up(sight, host, arguments)?)
+        }
         None => Err(no_overload(&call.function, arguments)),
     }
 }

@@ -1,4 +1,5 @@
-//! The functions that Kyverno adds to CEL and that need nothing from outside.
+//! The functions that Kyverno adds to CEL: those that need nothing from outside, and, where a context
+//! answers them, those that look something up.
 //!
 //! Where Kyverno has a variable with functions, such as `json`, the functions have its name before a
 //! dot here. Source: Kyverno's SDK, whose documentation tells less than its tests.
@@ -9,6 +10,7 @@ mod gzip;
 mod hash;
 mod image;
 mod json;
+mod lookup;
 mod math;
 mod random;
 mod regex;
@@ -17,7 +19,9 @@ mod transform;
 mod user;
 mod yaml;
 
-/// Declares them.
+pub(super) use lookup::{declare_for_cluster, declare_for_namespace};
+
+/// Declares those that need nothing from outside.
 pub(super) fn declare(library: &mut Library) {
     image::declare(library);
     json::declare(library);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::meter::{Allowance, Budget, Fault, Host, Resources};
 use super::super::types::Type;
 use super::super::value::Value;
-use super::Library;
+use super::{Code, Library};
 
 /// The time of day in these tests.
 pub(super) const NOW: &str = "2026-03-04T05:06:07.89Z";
@@ -32,7 +32,10 @@ pub(super) fn call_within<'a>(
     let overload = overload.unwrap_or_else(|| panic!("no overload of {name} takes {arguments:?}"));
     let allowance = Allowance::of(budget);
     let resources = Resources::new(&allowance, &now);
-    (overload.call)(&resources.host(), arguments)
+    match overload.code {
+        Code::Call(call) => call(&resources.host(), arguments),
+        Code::LookUp(_) => panic!("{name} looks something up"),
+    }
 }
 
 /// Calls something that takes a host.

@@ -254,7 +254,8 @@ impl Dice {
 fn no_value_makes_a_function_or_an_operator_panic() {
     let binary = ["+", "-", "*", "/", "%", "==", "!=", "<", ">=", "in", "&&", "||"];
     let operators = binary.map(|operator| format!("object.a {operator} object.b"));
-    let library = Library::shared();
+    let sight = Sight::Cluster(Default::default());
+    let library = sight.library();
     let calls = library.functions().flat_map(|(name, overloads)| {
         overloads.iter().map(move |overload| {
             let arguments = ["object.a", "object.b", "object.c", "object.a", "object.b"];
@@ -291,7 +292,7 @@ fn no_value_makes_a_function_or_an_operator_panic() {
     ];
     let sources: Vec<String> =
         operators.into_iter().chain(calls).chain(others.map(String::from)).collect();
-    let mut compiler = Compiler::default();
+    let mut compiler = Compiler::new(Input::ADMISSION, sight);
     let expressions: Vec<_> = sources
         .iter()
         .map(|source| {

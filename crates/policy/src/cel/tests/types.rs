@@ -4,7 +4,7 @@ use super::*;
 
 fn compile(source: &str, expected: Expected) -> Vec<Problem> {
     let inputs = Input::ADMISSION;
-    let mut compiler = Compiler::new(inputs);
+    let mut compiler = Compiler::new(inputs, Sight::Nothing);
     let variables = [
         ("number", "1 + 1"),
         ("text", "object.metadata.name + ''"),
