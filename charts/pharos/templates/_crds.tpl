@@ -27,8 +27,12 @@ true
 {{- range dig "spec" "versions" list $present -}}
 {{- if .served -}}{{- $served = append $served .name -}}{{- end -}}
 {{- end -}}
-{{- if not (has "v1" $served) }}
-  {{ . }} is served in {{ join ", " $served }}, and not in v1
+{{- $read := list "v1" "v1beta1" "v1alpha1" -}}
+{{- if eq (dig "spec" "group" "" $present) "kyverno.io" -}}{{- $read = list "v1" -}}{{- end -}}
+{{- $common := list -}}
+{{- range $served -}}{{- if has . $read -}}{{- $common = append $common . -}}{{- end -}}{{- end -}}
+{{- if not $common }}
+  {{ . }} is served in {{ join ", " $served }}, and not in {{ join " or " $read }}
 {{- end -}}
 {{- else if not (include "pharos.installsKyvernoCrd" (list $ .)) }}
   {{ . }} is not there

@@ -11,11 +11,11 @@ use super::folder;
 const THEIRS: &str = "policyexceptions.policies.kyverno.io";
 const OURS: &str = "validatingpolicies.policies.kyverno.io";
 
-/// A definition as somebody else has it, from before there was a v1.
+/// A definition as somebody else has it, in a version that is not known yet.
 fn theirs() -> String {
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let version = json!({
-        "name": "v1beta1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema},
+        "name": "v2", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema},
     });
     let names = json!({
         "kind": "PolicyException", "plural": "policyexceptions", "singular": "policyexception",
@@ -72,7 +72,8 @@ async fn a_definition_that_belongs_to_somebody_else_is_never_taken_over_and_neve
     let theirs = definition(&cluster, THEIRS).await?;
 
     let notes = helm.upgrade(&cluster, "first", &chart, "pharos", quiet).await?;
-    ensure!(notes.contains(&format!("{THEIRS} is served in v1beta1, and not in v1")), "{notes}");
+    let told = format!("{THEIRS} is served in v2, and not in v1 or v1beta1 or v1alpha1");
+    ensure!(notes.contains(&told), "{notes}");
     ensure!(!notes.contains(OURS), "of its own definitions it has nothing to say: {notes}");
     is_left_alone(&cluster, &theirs).await?;
     let installed = definition(&cluster, OURS).await?;
