@@ -121,7 +121,7 @@ impl Operator {
             let creation = Creation { client, namespace, replica, manifest, objects, leadership };
             let until = stop.clone();
             tasks.spawn(async move {
-                until.run_until_cancelled(creation.run()).await;
+                until.run_until_cancelled(Box::pin(creation.run())).await;
                 until.cancelled().await;
                 "creates a TelemetryConfig"
             });

@@ -160,7 +160,7 @@ fn selector<'v>(host: &Host<'_>, labels: &Value<'v>) -> Result<Vec<(Text<'v>, Te
         (Key::String(name), Value::String(value)) => Ok((name, value)),
         _ => Err(no_such_overload()),
     };
-    labels.entries().into_iter().map(pair).collect()
+    labels.entries().map(pair).collect()
 }
 
 #[cfg(test)]
