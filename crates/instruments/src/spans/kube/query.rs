@@ -12,7 +12,7 @@ use super::operation::Operation;
 use crate::catalogue::key;
 
 /// The kinds that Pharos calls about, by group and plural name, and whose client Kyverno has.
-const KINDS: [(&str, &str, &str); 22] = [
+const KINDS: [(&str, &str, &str); 30] = [
     ("", "configmaps", "ConfigMap"),
     ("", "events", "Event"),
     ("", "namespaces", "Namespace"),
@@ -38,6 +38,14 @@ const KINDS: [(&str, &str, &str); 22] = [
     ("events.k8s.io", "events", "Event"),
     ("kyverno.io", "clusterpolicies", "ClusterPolicy"),
     ("kyverno.io", "policies", "Policy"),
+    ("policies.kyverno.io", "deletingpolicies", "DeletingPolicy"),
+    ("policies.kyverno.io", "generatingpolicies", "GeneratingPolicy"),
+    ("policies.kyverno.io", "imagevalidatingpolicies", "ImageValidatingPolicy"),
+    ("policies.kyverno.io", "mutatingpolicies", "MutatingPolicy"),
+    ("policies.kyverno.io", "namespaceddeletingpolicies", "NamespacedDeletingPolicy"),
+    ("policies.kyverno.io", "namespacedgeneratingpolicies", "NamespacedGeneratingPolicy"),
+    ("policies.kyverno.io", "namespacedimagevalidatingpolicies", "NamespacedImageValidatingPolicy"),
+    ("policies.kyverno.io", "namespacedmutatingpolicies", "NamespacedMutatingPolicy"),
     ("policies.kyverno.io", "namespacedvalidatingpolicies", "NamespacedValidatingPolicy"),
     ("policies.kyverno.io", "policyexceptions", "PolicyException"),
     ("policies.kyverno.io", "validatingpolicies", "ValidatingPolicy"),
@@ -143,6 +151,12 @@ mod tests {
                 format!("{policy}/a/status"),
                 apply,
                 "kyverno apply_status ValidatingPolicy ",
+            ),
+            (
+                "GET",
+                "/apis/policies.kyverno.io/v1/mutatingpolicies".to_owned(),
+                None,
+                "kyverno list MutatingPolicy ",
             ),
             ("GET", configs.to_owned(), None, "dynamic list telemetryconfigs "),
             ("PATCH", format!("{configs}/a"), apply, "dynamic apply telemetryconfigs "),
