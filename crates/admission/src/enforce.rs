@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::testing::policy;
-    use pharos_policy::{PolicyOutcome, Skipped};
+    use pharos_policy::{Lookups, PolicyOutcome, Skipped, compile_validating_policy};
     use serde_json::json;
 
     /// A policy that fails open.
@@ -179,8 +179,7 @@ mod tests {
     }
 
     fn of_spec(name: &str, spec: serde_json::Value) -> CompiledPolicy {
-        let policy = policy(name, spec);
-        pharos_policy::compile_validating_policy(&policy, &pharos_policy::Lookups::Refused).unwrap()
+        compile_validating_policy(&policy(name, spec), &Lookups::Refused).unwrap()
     }
 
     fn fail(message: &str, reason: StatusReason) -> RuleResult {

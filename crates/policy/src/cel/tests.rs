@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cel::library::Library;
 
 mod budget;
 mod charges;

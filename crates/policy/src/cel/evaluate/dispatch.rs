@@ -23,11 +23,12 @@ pub(super) fn call<'e>(
             .all(|(parameter, value)| accepts(parameter, value))
     };
     match call.overloads.iter().find(takes) {
-        Some(Overload { code: Code::Call(call), .. }) => {
-            charged(host.meter, call(host, arguments)?)
-        }
-        Some(Overload { code: Code::LookUp(look_up), .. }) => {
-            charged(host.meter, look_up(sight, host, arguments)?)
+        Some(overload) => {
+            let value = match overload.code {
+                Code::Call(call) => call(host, arguments),
+                Code::LookUp(look_up) => look_up(sight, host, arguments),
+            };
+            charged(host.meter, value?)
         }
         None => Err(no_overload(&call.function, arguments)),
     }

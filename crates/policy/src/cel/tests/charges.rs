@@ -5,7 +5,7 @@ use std::hint::black_box;
 use allocation_counter::measure;
 
 use super::*;
-use crate::cel::library::{Overload, Style};
+use crate::cel::library::{Library, Overload, Style};
 use crate::cel::meter::Budget;
 use crate::cel::types::Type;
 
