@@ -114,18 +114,15 @@ impl Operator {
         });
 
         let revisions = Revisions { client: client.clone(), namespace: namespace.clone() };
-        if let Some(manifest) = create {
-            let (client, replica) = (client.clone(), name.clone());
-            let (objects, leadership) = (seen.clone(), leadership.clone());
-            let namespace = namespace.clone();
-            let creation = Creation { client, namespace, replica, manifest, objects, leadership };
-            let until = stop.clone();
-            tasks.spawn(async move {
-                until.run_until_cancelled(Box::pin(creation.run())).await;
-                until.cancelled().await;
-                "creates a TelemetryConfig"
-            });
-        }
+        let creation = create.map(|manifest| Creation {
+            client: client.clone(),
+            namespace: namespace.clone(),
+            replica: name.clone(),
+            manifest,
+            objects: seen.clone(),
+            leadership: leadership.clone(),
+        });
+        tasks.spawn(create_once(creation, stop.clone()));
 
         let leader = Leader::new(client, &namespace, &name, seen.clone());
         let leading = Box::pin(leader.run(leadership, stop.clone()));
@@ -146,6 +143,15 @@ impl Operator {
             tokio::join!(applier.run(sight, stop.clone()), supervising);
         Stopped { reloader, drains, tasks, outcome }
     }
+}
+
+/// Creates what is to be created, if anything is, and stays until the end.
+async fn create_once(creation: Option<Creation>, until: CancellationToken) -> &'static str {
+    if let Some(creation) = creation {
+        until.run_until_cancelled(Box::pin(creation.run())).await;
+    }
+    until.cancelled().await;
+    "creates a TelemetryConfig"
 }
 
 fn unexpected(ended: Option<Result<&'static str, JoinError>>) -> Result<(), Error> {
