@@ -34,7 +34,7 @@ mod readiness;
 mod record;
 mod registered;
 mod review;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 mod reviewer;
 mod roles;
 mod routes;
@@ -55,7 +55,7 @@ pub use events::{EventOptions, EventReason};
 pub use inspect::{InspectError, Inspected, Problem, inspect};
 pub use policy_status::PolicyStatus;
 pub use registered::{Registered, registered, unregister};
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub use reviewer::Reviewer;
 pub use run::{Admission, Options};
 pub use server::Limits;

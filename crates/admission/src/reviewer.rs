@@ -1,4 +1,4 @@
-//! The webhook without its server and without an API server, for benches.
+//! The webhook without its server and without an API server, for benches and for what gates its cost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

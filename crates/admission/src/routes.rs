@@ -297,4 +297,6 @@ impl Refusal {
 }
 
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod tests;

@@ -160,12 +160,9 @@ impl Meter {
     /// Takes steps. A function whose work grows with its input takes one for each 64 bytes or each
     /// element that it looks at.
     pub(crate) fn step(&self, steps: u64) -> Result<(), Fault> {
-        let taken = self.steps.get().saturating_add(steps);
-        self.steps.set(taken);
-        if taken > self.budget.steps {
-            return Err(Fault::Exhausted(Exhausted::Steps(self.budget.steps)));
-        }
-        Ok(())
+        let (taken, may) = (self.steps.get().saturating_add(steps), self.budget.steps);
+        self.steps.set(taken.min(may));
+        if taken > may { Err(Fault::Exhausted(Exhausted::Steps(may))) } else { Ok(()) }
     }
 
     /// Takes steps for looking at that many bytes of input.
@@ -175,11 +172,8 @@ impl Meter {
 
     /// Takes bytes: call it before making a value of that size.
     pub(crate) fn allocate(&self, bytes: usize) -> Result<(), Fault> {
-        let taken = self.bytes.get().saturating_add(bytes as u64);
-        self.bytes.set(taken);
-        if taken > self.budget.bytes {
-            return Err(Fault::Exhausted(Exhausted::Bytes(self.budget.bytes)));
-        }
-        Ok(())
+        let (taken, may) = (self.bytes.get().saturating_add(bytes as u64), self.budget.bytes);
+        self.bytes.set(taken.min(may));
+        if taken > may { Err(Fault::Exhausted(Exhausted::Bytes(may))) } else { Ok(()) }
     }
 }

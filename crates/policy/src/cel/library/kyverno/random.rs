@@ -14,6 +14,9 @@ const MAX_DEPTH: u32 = 32;
 /// How often what may be repeated without end is repeated at most.
 const MAX_REPETITIONS: u32 = 4096;
 
+/// What choosing a character takes, in steps, beside one for each range of its class.
+const CHOICE: u64 = 16;
+
 /// Declares the library.
 pub(super) fn declare(library: &mut Library) {
     for name in ["random", "random.random"] {
@@ -50,6 +53,7 @@ fn append(host: &Host<'_>, pattern: &Hir, to: &mut String) -> Result<(), Fault> 
         }
         HirKind::Class(class) => {
             host.meter.allocate(4)?;
+            host.meter.step(CHOICE + ranges(class) as u64)?;
             to.push(choose(class).ok_or_else(|| error("nothing matches the pattern"))?);
             Ok(())
         }
@@ -63,6 +67,13 @@ fn append(host: &Host<'_>, pattern: &Hir, to: &mut String) -> Result<(), Fault> 
         HirKind::Capture(capture) => append(host, &capture.sub, to),
         HirKind::Concat(parts) => parts.iter().try_for_each(|part| append(host, part, to)),
         HirKind::Alternation(parts) => append(host, &parts[fastrand::usize(..parts.len())], to),
+    }
+}
+
+fn ranges(class: &Class) -> usize {
+    match class {
+        Class::Unicode(class) => class.ranges().len(),
+        Class::Bytes(class) => class.ranges().len(),
     }
 }
 

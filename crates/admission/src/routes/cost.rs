@@ -1,0 +1,228 @@
+//! What a review costs, from its body to its answer, in what can be counted: allocations, and
+//! instructions. Both are the same in every run, so that a limit fails for what was changed and not for
+//! what else the machine does. They are counted of what `cargo test` builds.
+//!
+//! Where a limit is in the way of a change that is worth it, set it to the figure that is printed.
+
+#![expect(clippy::disallowed_methods, reason = "spans are dropped here instead of being sent")]
+
+use std::env;
+use std::process::Command;
+use std::time::Duration;
+
+use allocation_counter::measure;
+use opentelemetry::Context;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
+use pharos_instruments::{Instruments, Spans};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::Reviewer;
+use crate::testing::policy;
+
+/// Who is told of a review.
+#[derive(Clone, Copy, Debug)]
+enum Telemetry {
+    Off,
+    Metrics,
+    MetricsAndTraces,
+}
+
+/// What one review may cost at most: today's figures and a little more.
+struct Limit {
+    policies: usize,
+    telemetry: Telemetry,
+    allocations: u64,
+    bytes: u64,
+}
+
+const LIMITS: [Limit; 6] = [
+    Limit { policies: 1, telemetry: Telemetry::Off, allocations: 1, bytes: 1 },
+    Limit { policies: 1, telemetry: Telemetry::Metrics, allocations: 1, bytes: 1 },
+    Limit { policies: 1, telemetry: Telemetry::MetricsAndTraces, allocations: 1, bytes: 1 },
+    Limit { policies: 16, telemetry: Telemetry::Off, allocations: 1, bytes: 1 },
+    Limit { policies: 16, telemetry: Telemetry::Metrics, allocations: 1, bytes: 1 },
+    Limit { policies: 16, telemetry: Telemetry::MetricsAndTraces, allocations: 1, bytes: 1 },
+];
+
+/// Policies, and the instructions of one review under them with metrics.
+const INSTRUCTIONS: [(usize, u64); 2] = [(1, 1), (16, 1)];
+
+/// What the Pod Security Standards ask of every container, each in a policy of its own.
+const EXPRESSIONS: [&str; 4] = [
+    "object.spec.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged) || c.securityContext.privileged == false)",
+    "!has(object.spec.hostNetwork) || object.spec.hostNetwork == false",
+    "!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.hostPath))",
+    "object.spec.containers.all(c, !has(c.ports) || c.ports.all(p, !has(p.hostPort) || p.hostPort == 0))",
+];
+
+/// Spans end here.
+#[derive(Debug)]
+struct Dropped;
+
+/// A webhook, and what has to run as long as it does.
+struct Scene {
+    runtime: Runtime,
+    reviewer: Reviewer,
+    _running: Box<dyn std::any::Any>,
+}
+
+// === impl Dropped ===
+
+impl SpanProcessor for Dropped {
+    fn on_start(&self, _: &mut Span, _: &Context) {}
+
+    fn on_end(&self, _: SpanData) {}
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+}
+
+// === impl Scene ===
+
+impl Scene {
+    fn new(policies: usize, telemetry: Telemetry) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let within = runtime.enter();
+        let policies = (0..policies).map(|index| {
+            let expression = EXPRESSIONS[index % EXPRESSIONS.len()];
+            let spec = json!({"validations": [{"expression": expression}]});
+            policy(&format!("policy-{index:02}"), spec)
+        });
+        let (instruments, running) = Instruments::running();
+        let provider = SdkTracerProvider::builder().with_span_processor(Dropped).build();
+        let instruments = match telemetry {
+            Telemetry::Off => None,
+            Telemetry::Metrics => Some(instruments),
+            Telemetry::MetricsAndTraces => {
+                Some(instruments.with_spans(Spans::of_tracer(provider.tracer("pharos"))))
+            }
+        };
+        let reviewer = Reviewer::new(policies.collect(), instruments);
+        drop(within);
+        let scene = Self { runtime, reviewer, _running: Box::new((running, provider)) };
+        // Once before, for what is only made once.
+        scene.review(body());
+        scene
+    }
+
+    fn review(&self, body: Vec<u8>) {
+        let response = self.runtime.block_on(self.reviewer.answer(body));
+        assert!(response.status().is_success());
+    }
+}
+
+/// A review of a Pod of about 2.4 KB.
+fn body() -> Vec<u8> {
+    let container = |index: usize| {
+        json!({
+            "name": format!("container-{index}"),
+            "image": format!("registry.example.com/shop/web-{index}:1.27.3"),
+            "ports": [{"containerPort": 8080 + index, "protocol": "TCP"}],
+            "env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "REGION", "value": "eu-1"}],
+            "resources": {"limits": {"memory": "128Mi"}, "requests": {"cpu": "100m"}},
+            "securityContext": {"privileged": false, "runAsNonRoot": true},
+        })
+    };
+    let containers: Vec<Value> = (0..5).map(container).collect();
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "requestKind": {"group": "", "version": "v1", "kind": "Pod"},
+            "requestResource": {"group": "", "version": "v1", "resource": "pods"},
+            "name": "web", "namespace": "shop", "operation": "CREATE", "dryRun": false,
+            "userInfo": {"username": "jane", "groups": ["system:authenticated"]},
+            "object": {
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}},
+                "spec": {"containers": containers, "volumes": [{"name": "tmp", "emptyDir": {}}]},
+            },
+            "oldObject": null,
+        },
+    });
+    serde_json::to_vec(&review).unwrap()
+}
+
+#[test]
+fn a_review_allocates_no_more_than_it_did() {
+    let mut over = Vec::new();
+    for Limit { policies, telemetry, allocations, bytes } in LIMITS {
+        let (scene, body) = (Scene::new(policies, telemetry), body());
+        let counted = measure(|| scene.review(body));
+        let (counted, taken) = (counted.count_total, counted.bytes_total);
+        let figure = format!(
+            "{policies} policies, {telemetry:?}: {counted} allocations of {allocations}, {taken} bytes of {bytes}"
+        );
+        println!("{figure}");
+        if counted > allocations || taken > bytes {
+            over.push(figure);
+        }
+    }
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}
+
+/// How many reviews are made under each count of policies, for somebody who counts instructions.
+const COUNTED: &str = "PHAROS_COUNTED_REVIEWS";
+
+/// The instructions of this program while it makes these reviews, if they can be counted here.
+fn instructions(reviews: [u64; INSTRUCTIONS.len()]) -> Option<u64> {
+    let counted = Command::new("valgrind")
+        .args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", "routes::cost::a_review_takes_no_more_instructions_than_it_did"])
+        .env(COUNTED, serde_json::to_string(&reviews).unwrap())
+        .output()
+        .ok()?;
+    let said = String::from_utf8_lossy(&counted.stderr).into_owned();
+    assert!(counted.status.success(), "{said}{}", String::from_utf8_lossy(&counted.stdout));
+    // `==1234== I   refs:      12,345,678`
+    let line = said.lines().find(|line| line.contains("refs:")).expect("it counts");
+    let digits: String = line.rsplit(':').next()?.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// Makes the reviews that are to be counted.
+fn be_counted(reviews: &str) {
+    let reviews: [u64; INSTRUCTIONS.len()] = serde_json::from_str(reviews).unwrap();
+    for ((policies, _), reviews) in INSTRUCTIONS.iter().zip(reviews) {
+        let scene = Scene::new(*policies, Telemetry::Metrics);
+        for _ in 0..reviews {
+            scene.review(body());
+        }
+    }
+}
+
+#[test]
+fn a_review_takes_no_more_instructions_than_it_did() {
+    const MORE: u64 = 50;
+    if let Ok(reviews) = env::var(COUNTED) {
+        return be_counted(&reviews);
+    }
+    // What starting takes is in both, and so in neither.
+    let Some(few) = instructions([1, 1]) else {
+        println!("instructions are not counted: there is no valgrind here");
+        return;
+    };
+    let counts = [[1 + MORE, 1], [1, 1 + MORE]].map(|reviews| instructions(reviews).unwrap());
+    let mut over = Vec::new();
+    for ((policies, limit), many) in INSTRUCTIONS.into_iter().zip(counts) {
+        let counted = many.saturating_sub(few) / MORE;
+        let figure = format!("{policies} policies: {counted} instructions of {limit}");
+        println!("{figure}");
+        if counted > limit {
+            over.push(figure);
+        }
+    }
+    assert!(over.is_empty(), "{}", over.join("\n"));
+}
