@@ -11,11 +11,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use allocation_counter::measure;
+use axum::body::HttpBody as _;
+use http::{HeaderMap, Method, Uri, Version};
 use opentelemetry::Context;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
-use pharos_instruments::{Instruments, Spans};
+use pharos_instruments::{CallFacts, Instruments, Spans};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
@@ -66,6 +68,8 @@ struct Dropped;
 struct Scene {
     runtime: Runtime,
     reviewer: Reviewer,
+    /// They begin a call only where they are told of it.
+    instruments: Instruments,
     _running: Box<dyn std::any::Any>,
 }
 
@@ -98,24 +102,37 @@ impl Scene {
         });
         let (instruments, running) = Instruments::running();
         let provider = SdkTracerProvider::builder().with_span_processor(Dropped).build();
-        let instruments = match telemetry {
-            Telemetry::Off => None,
-            Telemetry::Metrics => Some(instruments),
+        let (told, instruments) = match telemetry {
+            Telemetry::Off => (None, Instruments::default()),
+            Telemetry::Metrics => (Some(instruments.clone()), instruments),
             Telemetry::MetricsAndTraces => {
-                Some(instruments.with_spans(Spans::of_tracer(provider.tracer("pharos"))))
+                let spans = Spans::of_tracer(provider.tracer("pharos"));
+                let instruments = instruments.with_spans(spans);
+                (Some(instruments.clone()), instruments)
             }
         };
-        let reviewer = Reviewer::new(policies.collect(), instruments);
+        let reviewer = Reviewer::new(policies.collect(), told);
         drop(within);
-        let scene = Self { runtime, reviewer, _running: Box::new((running, provider)) };
+        let _running = Box::new((running, provider));
+        let scene = Self { runtime, reviewer, instruments, _running };
         // Once before, for what is only made once.
         scene.review(body());
         scene
     }
 
     fn review(&self, body: Vec<u8>) {
-        let response = self.runtime.block_on(self.reviewer.answer(body));
+        let (uri, headers) = (Uri::from_static("/validate/ignore"), HeaderMap::new());
+        let call = self.instruments.begin_call(&CallFacts {
+            method: &Method::POST,
+            uri: &uri,
+            version: Version::HTTP_2,
+            headers: &headers,
+            route: Some("/validate/ignore"),
+            peer: ([127, 0, 0, 1], 1).into(),
+        });
+        let response = self.runtime.block_on(call.within(self.reviewer.answer(body)));
         assert!(response.status().is_success());
+        call.end(response.status(), response.body().size_hint().exact());
     }
 }
 

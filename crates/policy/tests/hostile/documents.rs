@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pharos_api::policy::cluster_policy::ClusterPolicy;
 use pharos_api::policy::{PolicyException, ValidatingPolicy};
 use pharos_policy::{
-    CompileErrors, CompiledPolicy, Origin, PolicySet, compile_cluster_policy, compile_exception,
-    compile_validating_policy,
+    CompileErrors, CompiledPolicy, Lookups, Origin, PolicySet, compile_cluster_policy,
+    compile_exception, compile_validating_policy,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -173,7 +173,9 @@ fn a_policy_that_is_spoilt_anywhere_is_refused_or_evaluated() {
                 }
             }
             let [validating, cluster, exception] = documents;
-            judge::<ValidatingPolicy>(validating, compile_validating_policy);
+            judge::<ValidatingPolicy>(validating, |it| {
+                compile_validating_policy(it, &Lookups::Refused)
+            });
             judge::<ClusterPolicy>(cluster, compile_cluster_policy);
             if let Ok(exception) = serde_json::from_value::<PolicyException>(exception) {
                 drop(compile_exception(&exception));
@@ -185,7 +187,7 @@ fn a_policy_that_is_spoilt_anywhere_is_refused_or_evaluated() {
 #[test]
 fn the_documents_that_are_spoilt_are_right() {
     judge::<ValidatingPolicy>(validating_policy(), |policy| {
-        let compiled = compile_validating_policy(policy);
+        let compiled = compile_validating_policy(policy, &Lookups::Refused);
         assert!(compiled.is_ok(), "{compiled:?}");
         compiled
     });

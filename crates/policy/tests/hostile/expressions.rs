@@ -121,6 +121,8 @@ fn what_the_checker_lets_through_is_typed() {
                     assert!(why.len() > 20, "{expression}: {why}");
                     refused.set(refused.get() + 1);
                 }
+                // Kyverno takes another type here, and the result is dyn.
+                Said::Error(_) if expression.contains("orValue(") => {}
                 Said::Error(why) => {
                     let untyped = UNTYPED.iter().find(|untyped| why.contains(**untyped));
                     assert!(untyped.is_none(), "{expression}: {why}");

@@ -55,10 +55,8 @@ impl<'b> Entropy<'b> {
         let mut parts = template.split('#');
         let mut made = parts.next().unwrap_or_default().to_owned();
         for (hole, part) in holes.iter().zip(parts) {
-            let hole = match self.parts {
-                Parts::SometimesWrong if self.one_of(8) == 7 => TYPES[self.one_of(TYPES.len())],
-                Parts::Right | Parts::SometimesWrong => *hole,
-            };
+            let is_wrong = matches!(self.parts, Parts::SometimesWrong) && self.one_of(8) == 7;
+            let hole = if is_wrong { TYPES[self.one_of(TYPES.len())] } else { *hole };
             made.push_str(&self.expression(hole, depth));
             made.push_str(part);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pharos_api::policy::{NamespacedValidatingPolicy, PolicyException, ValidatingPolicy};
 use pharos_policy::{
-    CompiledPolicy, Origin, PolicySet, RuleResult, compile_exception,
+    CompiledPolicy, Lookups, Origin, PolicySet, RuleResult, compile_exception,
     compile_namespaced_validating_policy, compile_validating_policy,
 };
 use serde_json::{Value, json};
@@ -27,7 +27,10 @@ fn named(name: &str, expression: &str) -> ValidatingPolicy {
 }
 
 fn of_the_cluster(name: &str, expression: &str) -> Arc<CompiledPolicy> {
-    Arc::new(compile_validating_policy(&named(name, expression)).expect("it compiles"))
+    Arc::new(
+        compile_validating_policy(&named(name, expression), &Lookups::Refused)
+            .expect("it compiles"),
+    )
 }
 
 fn of_the_shop(name: &str, expression: &str) -> Arc<CompiledPolicy> {
@@ -35,7 +38,7 @@ fn of_the_shop(name: &str, expression: &str) -> Arc<CompiledPolicy> {
     policy["kind"] = json!("NamespacedValidatingPolicy");
     policy["metadata"] = json!({"name": name, "namespace": "shop"});
     let policy: NamespacedValidatingPolicy = serde_json::from_value(policy).expect("it decodes");
-    Arc::new(compile_namespaced_validating_policy(&policy).expect("it compiles"))
+    Arc::new(compile_namespaced_validating_policy(&policy, &Lookups::Refused).expect("it compiles"))
 }
 
 fn is_exhausted(result: &RuleResult) -> bool {

@@ -8,8 +8,8 @@ use std::thread;
 use allocation_counter::measure;
 use pharos_api::policy::ValidatingPolicy;
 use pharos_policy::{
-    CompiledPolicy, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
-    evaluate,
+    CompiledPolicy, Lookups, Origin, PolicySet, Request, RuleResult, SystemClock,
+    compile_validating_policy, evaluate,
 };
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -75,7 +75,7 @@ pub(crate) fn policy(expression: &str) -> Value {
 
 pub(crate) fn compiled(expression: &str) -> Result<CompiledPolicy, String> {
     let policy: ValidatingPolicy = serde_json::from_value(policy(expression)).expect("it decodes");
-    compile_validating_policy(&policy).map_err(|errors| {
+    compile_validating_policy(&policy, &Lookups::Refused).map_err(|errors| {
         let one = errors.iter().next().expect("there is one");
         format!("{}: {one}", one.reason())
     })
