@@ -114,13 +114,9 @@ impl Operator {
         });
 
         let revisions = Revisions { client: client.clone(), namespace: namespace.clone() };
-        let creation = create.map(|manifest| Creation {
-            client: client.clone(),
-            namespace: namespace.clone(),
-            replica: name.clone(),
-            manifest,
-            objects: seen.clone(),
-            leadership: leadership.clone(),
+        let creation = create.map(|manifest| {
+            let (objects, leadership) = (seen.clone(), leadership.clone());
+            Creation::new(client.clone(), &namespace, &name, manifest, objects, leadership)
         });
         tasks.spawn(create_once(creation, stop.clone()));
 

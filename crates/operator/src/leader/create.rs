@@ -25,18 +25,30 @@ const FIELD_MANAGER: &str = "pharos-telemetry-create";
 
 /// One object to be created, and what has to be known for that.
 pub(crate) struct Creation {
-    pub(crate) client: Client,
-    pub(crate) namespace: String,
+    client: Client,
+    namespace: String,
     /// This replica's name, for Events.
-    pub(crate) replica: String,
-    pub(crate) manifest: Manifest,
-    pub(crate) objects: watch::Receiver<View<TelemetryConfig>>,
-    pub(crate) leadership: watch::Receiver<Leadership>,
+    replica: String,
+    manifest: Manifest,
+    objects: watch::Receiver<View<TelemetryConfig>>,
+    leadership: watch::Receiver<Leadership>,
 }
 
 // === impl Creation ===
 
 impl Creation {
+    pub(crate) fn new(
+        client: Client,
+        namespace: &str,
+        replica: &str,
+        manifest: Manifest,
+        objects: watch::Receiver<View<TelemetryConfig>>,
+        leadership: watch::Receiver<Leadership>,
+    ) -> Self {
+        let (namespace, replica) = (namespace.to_owned(), replica.to_owned());
+        Self { client, namespace, replica, manifest, objects, leadership }
+    }
+
     /// Waits until the namespace's TelemetryConfigs are known and this process leads, and creates the
     /// object if it is absent then. Ends when there is nothing to do any more.
     pub(crate) async fn run(mut self) {

@@ -56,14 +56,9 @@ impl Stage {
         };
         let (view, objects) = watch::channel(View::default());
         let (leadership, led) = watch::channel(Leadership::Follower);
-        let creation = Creation {
-            client: Client::new(tower::service_fn(answer), "ns"),
-            namespace: "ns".to_owned(),
-            replica: "me".to_owned(),
-            manifest: manifest().to_string().parse().unwrap(),
-            objects,
-            leadership: led,
-        };
+        let client = Client::new(tower::service_fn(answer), "ns");
+        let manifest = manifest().to_string().parse().unwrap();
+        let creation = Creation::new(client, "ns", "me", manifest, objects, led);
         Self { server, view, leadership, creating: tokio::spawn(creation.run()) }
     }
 
