@@ -113,7 +113,7 @@ fn hostile() -> impl Strategy<Value = Value> {
 
 /// Puts a value somewhere into a document.
 fn spoil(document: &mut Value, place: Index, by: Value) {
-    fn each<'v>(value: &'v mut Value, pointers: &mut Vec<String>, at: &str) {
+    fn each(value: &mut Value, pointers: &mut Vec<String>, at: &str) {
         pointers.push(at.to_owned());
         match value {
             Value::Array(elements) => {

@@ -3,6 +3,7 @@
 //!
 //! What is generated is the same in every run. `PROPTEST_CASES=100000 cargo test -p pharos-policy
 //! --test hostile` tries more, and `PROPTEST_RNG_SEED=7` others.
+#![expect(clippy::panic, reason = "a promise that is not kept")]
 
 mod corpus;
 mod documents;

@@ -14,8 +14,10 @@ const MAX_DEPTH: u32 = 32;
 /// How often what may be repeated without end is repeated at most.
 const MAX_REPETITIONS: u32 = 4096;
 
-/// What choosing a character takes, in steps, beside one for each range of its class.
+/// What choosing a character takes, in steps, beside one for each range that is looked at.
 const CHOICE: u64 = 16;
+/// The characters of ASCII that can be printed.
+const PRINTED: (u32, u32) = (0x20, 0x7e);
 
 /// Declares the library.
 pub(super) fn declare(library: &mut Library) {
@@ -53,8 +55,8 @@ fn append(host: &Host<'_>, pattern: &Hir, to: &mut String) -> Result<(), Fault> 
         }
         HirKind::Class(class) => {
             host.meter.allocate(4)?;
-            host.meter.step(CHOICE + ranges(class) as u64)?;
-            to.push(choose(class).ok_or_else(|| error("nothing matches the pattern"))?);
+            let chosen = choose(host, class)?;
+            to.push(chosen.ok_or_else(|| error("nothing matches the pattern"))?);
             Ok(())
         }
         HirKind::Repetition(repetition) => {
@@ -70,31 +72,51 @@ fn append(host: &Host<'_>, pattern: &Hir, to: &mut String) -> Result<(), Fault> 
     }
 }
 
-fn ranges(class: &Class) -> usize {
+/// How many ranges a class has.
+fn size(class: &Class) -> usize {
     match class {
         Class::Unicode(class) => class.ranges().len(),
         Class::Bytes(class) => class.ranges().len(),
     }
 }
 
-/// A character of a class; one of ASCII that can be printed, if the class has one.
-fn choose(class: &Class) -> Option<char> {
-    let ranges: Vec<(u32, u32)> = match class {
+/// The ranges of a class that begin no later than that. They are in order, and may be hundreds.
+fn ranges(class: &Class, last: u32) -> Vec<(u32, u32)> {
+    let is_within = |(start, _): &(u32, u32)| *start <= last;
+    match class {
         Class::Unicode(class) => {
-            class.iter().map(|range| (range.start().into(), range.end().into())).collect()
+            let ranges = class.iter().map(|range| (range.start().into(), range.end().into()));
+            ranges.take_while(is_within).collect()
         }
         Class::Bytes(class) => {
-            class.iter().map(|range| (range.start().into(), range.end().into())).collect()
+            let ranges = class.iter().map(|range| (range.start().into(), range.end().into()));
+            ranges.take_while(is_within).collect()
         }
-    };
-    let printed = ranges.iter().map(|(start, end)| ((*start).max(0x20), (*end).min(0x7e)));
-    let printed: Vec<_> = printed.filter(|(start, end)| start <= end).collect();
-    let ranges = if printed.is_empty() { ranges } else { printed };
+    }
+}
+
+/// A character of a class; one of ASCII that can be printed, if the class has one.
+fn choose(host: &Host<'_>, class: &Class) -> Result<Option<char>, Fault> {
+    let (first, last) = PRINTED;
+    let mut found = ranges(class, last);
+    host.meter.step(CHOICE + found.len() as u64)?;
+    found
+        .iter_mut()
+        .for_each(|(start, end)| (*start, *end) = ((*start).max(first), (*end).min(last)));
+    found.retain(|(start, end)| start <= end);
+    if found.is_empty() {
+        host.meter.step(size(class) as u64)?;
+        found = ranges(class, u32::MAX);
+    }
+    Ok(chosen(&found))
+}
+
+fn chosen(ranges: &[(u32, u32)]) -> Option<char> {
     let count: u32 = ranges.iter().map(|(start, end)| end - start + 1).sum();
     let mut chosen = if count == 0 { return None } else { fastrand::u32(..count) };
     for (start, end) in ranges {
         match chosen.checked_sub(end - start + 1) {
-            None => return char::from_u32(start + chosen).or_else(|| char::from_u32(start)),
+            None => return char::from_u32(start + chosen).or_else(|| char::from_u32(*start)),
             Some(left) => chosen = left,
         }
     }
