@@ -116,12 +116,16 @@ async fn metrics_pass_through_the_collector_to_prometheus() -> anyhow::Result<()
         .until("review_seconds", PATIENCE, |found| found.first()?.value.histogram().cloned())
         .await?;
     ensure!(histogram["count"] == "3" && histogram["sum"] == "0.75", "{histogram}");
-    let exports = collector.exports()?;
-    ensure!(exports.len() == 1 && exports[0].total("review") == Some(3.0), "{exports:?}");
+    // Each exporter writes when its turn comes.
     let process = collector.process().context("it runs")?;
-    let log = std::fs::read_to_string(process.log())?;
-    ensure!(log.contains("ExponentialHistogram"), "the debug exporter wrote nothing");
-    Ok(())
+    eventually("the file and the log to be written", PATIENCE, async || {
+        let exports = collector.exports().map_err(|error| error.to_string())?;
+        let log = std::fs::read_to_string(process.log()).map_err(|error| error.to_string())?;
+        let written = exports.len() == 1 && exports[0].total("review") == Some(3.0);
+        let logged = log.contains("ExponentialHistogram");
+        if written && logged { Ok(()) } else { Err(format!("{exports:?}, logged: {logged}")) }
+    })
+    .await
 }
 
 #[tokio::test]
