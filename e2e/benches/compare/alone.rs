@@ -20,10 +20,10 @@ use crate::reviews::{self, Policy};
 
 /// What a busy API server asks; every span arrives at it.
 const RATE: u32 = 500;
-const ROUNDS: usize = 11;
-const ROUND: Duration = Duration::from_secs(4);
-const RELOADS_ROUNDS: usize = 5;
-const RELOADS_ROUND: Duration = Duration::from_secs(10);
+const ROUNDS: usize = 7;
+const ROUND: Duration = Duration::from_secs(2);
+const RELOADS_ROUNDS: usize = 4;
+const RELOADS_ROUND: Duration = Duration::from_secs(6);
 const EVERY: Duration = Duration::from_secs(1);
 
 /// What each level of telemetry costs, as a share of the CPU time without any.
@@ -32,8 +32,13 @@ pub(crate) async fn telemetry(
     policies: &[Policy],
     section: &mut Section,
 ) -> anyhow::Result<()> {
-    let levels =
-        [Telemetry::Off, Telemetry::Metrics, Telemetry::Traces(10), Telemetry::Traces(100)];
+    let levels = [
+        Telemetry::Off,
+        Telemetry::Metrics,
+        Telemetry::Traces(10),
+        Telemetry::Gzip(10),
+        Telemetry::Traces(100),
+    ];
     let pharos = place.pharos(Telemetry::Off, policies).await?;
     let caller = pharos.caller(Connections::KeptAlive).await?;
     let review = reviews::small();
@@ -55,7 +60,7 @@ pub(crate) async fn telemetry(
     for (level, rounds) in levels.into_iter().zip(&rounds).skip(1) {
         let goal = match level {
             Telemetry::Off | Telemetry::Metrics => "",
-            Telemetry::Traces(10) => "at most 5 %",
+            Telemetry::Traces(10) | Telemetry::Gzip(_) => "at most 5 %",
             Telemetry::Traces(_) => "at most 15 %",
         };
         let more = (ratio(rounds, off) - 1.0) * 100.0;

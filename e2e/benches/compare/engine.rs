@@ -24,6 +24,8 @@ pub(crate) enum Telemetry {
     Metrics,
     /// And so many traces of a hundred.
     Traces(u32),
+    /// The same, compressed as Pharos does unless told otherwise.
+    Gzip(u32),
 }
 
 /// A control plane, and a Collector that drops what it receives.
@@ -51,7 +53,7 @@ const COLLECTOR: &str = "
 receivers: {otlp: {protocols: {grpc: {endpoint: '@grpc@'}, http: {endpoint: '@http@'}}}}
 exporters: {debug: {verbosity: basic}}
 service:
-  telemetry: {metrics: {level: none}, logs: {level: error}}
+  telemetry: {metrics: {level: none}}
   pipelines:
     metrics: {receivers: [otlp], exporters: [debug]}
     traces: {receivers: [otlp], exporters: [debug]}
@@ -78,7 +80,7 @@ impl Place {
         let telemetry = match telemetry {
             Telemetry::Off => KyvernoTelemetry::Off,
             Telemetry::Metrics => KyvernoTelemetry::Pushed { port, traces_percent: 0 },
-            Telemetry::Traces(percent) => {
+            Telemetry::Traces(percent) | Telemetry::Gzip(percent) => {
                 KyvernoTelemetry::Pushed { port, traces_percent: percent }
             }
         };
@@ -120,16 +122,18 @@ impl Place {
                     .to_owned();
             }
             Telemetry::Metrics => String::new(),
-            Telemetry::Traces(percent) => format!(
+            Telemetry::Traces(percent) | Telemetry::Gzip(percent) => format!(
                 "\n  traces: {{exporters: [collector], sampler: \
                  {{type: ParentBasedTraceIDRatio, ratioPerMillion: {}}}}}",
                 percent * 10_000
             ),
         };
+        let compression = if let Telemetry::Gzip(_) = telemetry { "Gzip" } else { "None" };
         // Prometheus is how it is asked for what was dropped; it costs nothing until then.
         format!(
             "exporters:\n  - {{name: prometheus, type: Prometheus}}\n  \
-             - {{name: collector, type: OTLP, otlp: {{protocol: GRPC, endpoint: '{}'}}}}\n  \
+             - {{name: collector, type: OTLP, otlp: {{protocol: GRPC, endpoint: '{}', \
+             compression: {compression}}}}}\n  \
              metrics: {{exporters: [collector, prometheus], exportPeriodSeconds: 2}}{traces}",
             self.collector.endpoint()
         )
@@ -167,7 +171,12 @@ impl Engine<'_> {
     /// what violates none.
     async fn apply(&self, policies: &[Policy]) -> anyhow::Result<()> {
         for policy in policies {
-            self.place.stage.cluster.apply(&policy.yaml).await?;
+            // Kyverno's own webhook is registered before it can answer.
+            eventually(&policy.name, PATIENCE, async || {
+                let applied = self.place.stage.cluster.apply(&policy.yaml).await;
+                applied.map_err(|error| error.to_string())
+            })
+            .await?;
         }
         let (violating, passing) = (reviews::violating(), reviews::small());
         eventually("the policies to be registered", PATIENCE * 4, async || {
@@ -214,6 +223,7 @@ impl fmt::Display for Telemetry {
             Self::Off => f.write_str("off"),
             Self::Metrics => f.write_str("metrics"),
             Self::Traces(percent) => write!(f, "metrics, {percent} % of traces"),
+            Self::Gzip(percent) => write!(f, "metrics, {percent} % of traces, gzip"),
         }
     }
 }

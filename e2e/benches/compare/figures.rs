@@ -42,6 +42,11 @@ pub(crate) fn ratio(of: &[Round], to: &[Round]) -> f64 {
     median(of.iter().zip(to).map(|(of, to)| of.cpu.as_secs_f64() / to.cpu.as_secs_f64()).collect())
 }
 
+/// Whether these rounds have reviews enough for percentiles.
+pub(crate) fn are_enough(rounds: &[Round]) -> bool {
+    rounds.iter().map(|round| round.sample.latencies.len()).sum::<usize>() >= SAMPLES
+}
+
 /// Milliseconds, as tables show them.
 pub(crate) fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1e3)

@@ -9,11 +9,12 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, WebhookClientConfig};
 use reqwest::Client;
+use rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedCipherSuite};
 use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval_at};
 
@@ -155,9 +156,13 @@ fn url(config: &WebhookClientConfig) -> anyhow::Result<(String, Option<(String, 
     Ok((url, Some((host, SocketAddr::from(([127, 0, 0, 1], port))))))
 }
 
-/// HTTP/1.1 and no resumption: what an API server does with the Service of a webhook.
+/// HTTP/1.1, no resumption, and AES-128 before others: what an API server does with the Service of a
+/// webhook.
 fn tls(roots: RootCertStore) -> anyhow::Result<ClientConfig> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let mut provider = aws_lc_rs::default_provider();
+    let others = |suite: &SupportedCipherSuite| suite.suite() != TLS13_AES_128_GCM_SHA256;
+    provider.cipher_suites.sort_by_key(others);
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider));
     let mut config = builder
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
