@@ -15,8 +15,10 @@ use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use pharos_cluster::view::{self, Observed, Uid, View};
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 /// How long a review waits for a namespace that the watch has not told of.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,13 +37,16 @@ pub(crate) struct Entry {
 pub(crate) struct Namespaces {
     api: Api<Namespace>,
     known: watch::Receiver<Known>,
+    /// Where the client's connections live: not with the thread that serves a review.
+    runtime: Handle,
 }
 
 // === impl Namespaces ===
 
 impl Namespaces {
+    /// To be called on the runtime of the client.
     pub(crate) fn new(api: Api<Namespace>, known: watch::Receiver<Known>) -> Self {
-        Self { api, known }
+        Self { api, known, runtime: Handle::current() }
     }
 
     /// The namespace of that name, if there is one and the API server can be asked.
@@ -66,7 +71,9 @@ impl Namespaces {
         let mut request =
             request.get(name, &GetParams::default()).map_err(kube::Error::BuildRequest)?;
         pharos_instruments::carry_trace(&mut request);
-        self.api.clone().into_client().request(request).await
+        let client = self.api.clone().into_client();
+        let asking = self.runtime.spawn(async move { client.request(request).await });
+        AbortOnDropHandle::new(asking).await.map_err(|error| kube::Error::Service(error.into()))?
     }
 }
 

@@ -6,7 +6,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use axum::Router;
@@ -20,7 +22,7 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Version};
 use pharos_instruments::Instruments;
 use rustls::ServerConfig;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -35,6 +37,8 @@ pub use limits::Limits;
 
 const HTTP2_PING_EVERY: Duration = Duration::from_secs(30);
 const HTTP2_STREAMS: u32 = 256;
+/// Threads beyond these would wait for what API servers ask.
+const THREADS: usize = 4;
 /// How long reviews in flight may take to finish: as long as the API server waits for them.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -49,11 +53,20 @@ pub(crate) struct Patience {
     idle: Duration,
 }
 
-/// A server that runs until it is told to end.
+/// A server that runs until it is told to end, or dropped.
+///
+/// It has threads of its own, each with a runtime, and a connection stays with the thread that has
+/// accepted it: a review computes for some tens of microseconds, which is little more than what it
+/// costs to wake another thread for it (docs/adr/0018).
 pub(crate) struct Server {
-    handle: Handle<SocketAddr>,
-    serving: JoinHandle<io::Result<()>>,
+    running: Running,
+    serving: JoinSet<io::Result<()>>,
 }
+
+/// Shuts down on drop, so that no thread outlives its server.
+struct Running(Handle<SocketAddr>);
+
+type Acceptor = RustlsAcceptor<NoDelayAcceptor>;
 
 /// Takes the address, before anything tells the API server of it.
 pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
@@ -106,47 +119,80 @@ impl Server {
         patience: Patience,
         connections: Connections,
     ) -> Result<Self, Error> {
-        let handle = Handle::new();
-        let tls = RustlsAcceptor::new(RustlsConfig::from_config(Arc::new(tls)))
-            .handshake_timeout(patience.handshake)
-            .acceptor(NoDelayAcceptor::new());
-        let mut server = axum_server::from_tcp(listener)
-            .map_err(Error::Serve)?
-            .acceptor(tls)
-            .handle(handle.clone())
-            .first_request_timeout(patience.first_request)
-            // Whoever does not trust us, or is no TLS client, shows here only.
-            .accept_error_handler(|peer, error| tracing::debug!(?peer, %error, "no connection"));
-        let builder = server.http_builder();
-        builder.http1().header_read_timeout(patience.idle);
-        builder
-            .http2()
-            .max_concurrent_streams(HTTP2_STREAMS)
-            .keep_alive_interval(HTTP2_PING_EVERY)
-            .keep_alive_timeout(HTTP2_PING_EVERY);
+        let running = Running(Handle::new());
+        let tls = RustlsConfig::from_config(Arc::new(tls));
         let every = connections.bound(Traced::every_connection(router, instruments));
-        let serving = tokio::spawn(server.serve(every));
-        Ok(Self { handle, serving })
+        let threads = available_parallelism().map_or(1, NonZero::get).min(THREADS);
+        let mut serving = JoinSet::new();
+        for _ in 0..threads {
+            let listener = listener.try_clone().map_err(Error::Serve)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(Error::Serve)?;
+            let (handle, tls, every) = (running.0.clone(), tls.clone(), every.clone());
+            serving.spawn_blocking(move || {
+                runtime
+                    .block_on(async { server(listener, tls, patience, handle)?.serve(every).await })
+            });
+        }
+        Ok(Self { running, serving })
     }
 
-    /// Waits until it ends without having been told to.
+    /// Waits until a thread of it ends without having been told to.
     pub(crate) async fn died(&mut self) -> Error {
-        match (&mut self.serving).await {
-            Ok(Ok(())) => Error::Ended("serves"),
-            Ok(Err(error)) => Error::Serve(error),
-            Err(error) => Error::Died(error),
+        match self.serving.join_next().await {
+            Some(ended) => outcome(ended).err().unwrap_or(Error::Ended("serves")),
+            None => Error::Ended("serves"),
         }
     }
 
     /// Goes on accepting until `delay` is over, then finishes what is in flight.
-    pub(crate) async fn end(self, delay: impl Future<Output = ()>) -> Result<(), Error> {
+    pub(crate) async fn end(mut self, delay: impl Future<Output = ()>) -> Result<(), Error> {
         delay.await;
-        self.handle.graceful_shutdown(Some(DRAIN_DEADLINE));
-        if self.serving.is_finished() {
-            // How it ended was told by `died`, which took the outcome.
-            return Ok(());
+        self.running.0.graceful_shutdown(Some(DRAIN_DEADLINE));
+        // How the first one ended that died before was told by `died`.
+        let mut ended = Ok(());
+        while let Some(thread) = self.serving.join_next().await {
+            ended = ended.and(outcome(thread));
         }
-        self.serving.await.map_err(Error::Died)?.map_err(Error::Serve)
+        ended
+    }
+}
+
+/// What a thread serves.
+fn server(
+    listener: TcpListener,
+    tls: RustlsConfig,
+    patience: Patience,
+    handle: Handle<SocketAddr>,
+) -> io::Result<axum_server::Server<SocketAddr, Acceptor>> {
+    let tls = RustlsAcceptor::new(tls)
+        .handshake_timeout(patience.handshake)
+        .acceptor(NoDelayAcceptor::new());
+    let mut server = axum_server::from_tcp(listener)?
+        .acceptor(tls)
+        .handle(handle)
+        .first_request_timeout(patience.first_request)
+        // Whoever does not trust us, or is no TLS client, shows here only.
+        .accept_error_handler(|peer, error| tracing::debug!(?peer, %error, "no connection"));
+    let builder = server.http_builder();
+    builder.http1().header_read_timeout(patience.idle);
+    builder
+        .http2()
+        .max_concurrent_streams(HTTP2_STREAMS)
+        .keep_alive_interval(HTTP2_PING_EVERY)
+        .keep_alive_timeout(HTTP2_PING_EVERY);
+    Ok(server)
+}
+
+fn outcome(thread: Result<io::Result<()>, JoinError>) -> Result<(), Error> {
+    thread.map_err(Error::Died)?.map_err(Error::Serve)
+}
+
+// === impl Running ===
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.shutdown();
     }
 }
 
