@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::plan::Plan;
 use crate::policies::Policies;
+use crate::tasks::at;
 use crate::webhook::{Endpoint, Serves};
 use crate::webhook_configuration as configuration;
 
@@ -110,10 +111,11 @@ impl Serving {
 
     /// The policies that a call of this endpoint is for. Of a policy's own, it is that one always.
     pub(crate) fn called(&self, endpoint: &Endpoint) -> PolicySet {
-        if let Serves::One(policy) = &endpoint.serves {
-            return self.policies.set(|key| key == policy);
+        match (self.sets.get(endpoint), &endpoint.serves) {
+            (Some(set), _) => set.clone(),
+            (None, Serves::One(policy)) => self.policies.set(|key| key == policy),
+            (None, _) => self.everything.clone(),
         }
-        self.sets.get(endpoint).unwrap_or(&self.everything).clone()
     }
 
     /// The request, with the kind of the whole where it is about a part: that of a custom resource
@@ -194,13 +196,6 @@ pub(crate) async fn keep(mut sources: Sources, serving: watch::Sender<Option<Arc
         if changed.is_err() {
             return;
         }
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tasks of the component: each runs until all are stopped, none is forgotten.
 
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
@@ -10,6 +11,14 @@ use crate::Error;
 pub(crate) struct Tasks {
     running: JoinSet<Result<(), Error>>,
     stop: CancellationToken,
+}
+
+/// Waits until then, and for ever where there is no such time.
+pub(crate) async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 // === impl Tasks ===

@@ -21,6 +21,7 @@ use super::stands::stands;
 use crate::events::{Action, EventReason, Events, Notice};
 use crate::pace::TokenBucket;
 use crate::policies::{Defect, Entry, Outcome, Policies};
+use crate::tasks::at;
 use crate::webhook_configuration::Places;
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -220,13 +221,6 @@ impl StatusWriter {
                 note: format!("{}: {defect}", defect.reason()),
             });
         }
-    }
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }
 
