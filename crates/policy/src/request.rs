@@ -44,7 +44,7 @@ pub struct Request<'a> {
 }
 
 /// What is done to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "Kubernetes' own names")]
 pub enum Operation {
     Create,

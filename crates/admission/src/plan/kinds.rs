@@ -16,28 +16,25 @@ pub(super) fn resolved(
     kinds: &[RegisteredKind],
     resources: &Resources,
 ) -> Vec<NamedRuleWithOperations> {
-    let mut by_operations: BTreeMap<Vec<&str>, Vec<&KindPattern>> = BTreeMap::new();
+    let mut by_operations: BTreeMap<BTreeSet<Operation>, Vec<&KindPattern>> = BTreeMap::new();
     for RegisteredKind { kind, operations } in kinds {
-        let mut names: Vec<_> = operations.iter().map(|operation| operation.as_str()).collect();
-        names.sort_unstable();
-        by_operations.entry(names).or_default().push(kind);
+        let operations = operations.iter().copied().collect();
+        by_operations.entry(operations).or_default().push(kind);
     }
-    let rules = by_operations.into_iter().flat_map(|(names, patterns)| {
-        let operations: Vec<_> = names.into_iter().filter_map(operation).collect();
+    let rules = by_operations.into_iter().flat_map(|(operations, patterns)| {
+        let operations: Vec<_> = operations.into_iter().map(registered).collect();
         with_operations(&patterns, &operations, resources)
     });
     rules.collect()
 }
 
-fn operation(name: &str) -> Option<OperationType> {
-    [
-        (Operation::Create, OperationType::Create),
-        (Operation::Update, OperationType::Update),
-        (Operation::Delete, OperationType::Delete),
-        (Operation::Connect, OperationType::Connect),
-    ]
-    .into_iter()
-    .find_map(|(operation, registered)| (operation.as_str() == name).then_some(registered))
+fn registered(operation: Operation) -> OperationType {
+    match operation {
+        Operation::Create => OperationType::Create,
+        Operation::Update => OperationType::Update,
+        Operation::Delete => OperationType::Delete,
+        Operation::Connect => OperationType::Connect,
+    }
 }
 
 fn with_operations(
