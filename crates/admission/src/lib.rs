@@ -35,7 +35,7 @@ mod record;
 mod registered;
 mod review;
 #[cfg(any(test, feature = "testing"))]
-mod reviewer;
+pub mod reviewer;
 mod roles;
 mod routes;
 mod run;
@@ -55,8 +55,6 @@ pub use events::{EventOptions, EventReason};
 pub use inspect::{InspectError, Inspected, Problem, inspect};
 pub use policy_status::PolicyStatus;
 pub use registered::{Registered, registered, unregister};
-#[cfg(any(test, feature = "testing"))]
-pub use reviewer::Reviewer;
 pub use run::{Admission, Options};
 pub use server::Limits;
 pub use target::{TargetError, WebhookService, WebhookTarget, WebhookUrl};

@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use pharos_api::policy::ValidatingPolicy;
 use pharos_cluster::view::Observed;
 use pharos_instruments::{AdmissionReviewFacts, Instruments, Subject};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt as _;
 
@@ -24,6 +25,14 @@ use crate::record::Facts;
 use crate::routes::{self, Knowledge, Webhook};
 use crate::serving::Serving;
 
+/// What the Pod Security Standards ask of every container, each in a policy of its own.
+pub const EXPRESSIONS: [&str; 4] = [
+    "object.spec.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged) || c.securityContext.privileged == false)",
+    "!has(object.spec.hostNetwork) || object.spec.hostNetwork == false",
+    "!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.hostPath))",
+    "object.spec.containers.all(c, !has(c.ports) || c.ports.all(p, !has(p.hostPort) || p.hostPort == 0))",
+];
+
 /// Answers reviews by policies that never change.
 pub struct Reviewer {
     router: Router,
@@ -31,6 +40,41 @@ pub struct Reviewer {
 
 /// Nobody is told anything.
 struct Untold;
+
+/// A review of a Pod of about 2.4 KB.
+pub fn review_of_a_pod() -> Vec<u8> {
+    let container = |index: usize| {
+        json!({
+            "name": format!("container-{index}"),
+            "image": format!("registry.example.com/shop/web-{index}:1.27.3"),
+            "ports": [{"containerPort": 8080 + index, "protocol": "TCP"}],
+            "env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "REGION", "value": "eu-1"}],
+            "resources": {"limits": {"memory": "128Mi"}, "requests": {"cpu": "100m"}},
+            "securityContext": {"privileged": false, "runAsNonRoot": true},
+        })
+    };
+    let containers: Vec<Value> = (0..5).map(container).collect();
+    let review = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "requestKind": {"group": "", "version": "v1", "kind": "Pod"},
+            "requestResource": {"group": "", "version": "v1", "resource": "pods"},
+            "name": "web", "namespace": "shop", "operation": "CREATE", "dryRun": false,
+            "userInfo": {"username": "jane", "groups": ["system:authenticated"]},
+            "object": {
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}},
+                "spec": {"containers": containers, "volumes": [{"name": "tmp", "emptyDir": {}}]},
+            },
+            "oldObject": null,
+        },
+    });
+    review.to_string().into_bytes()
+}
 
 // === impl Reviewer ===
 

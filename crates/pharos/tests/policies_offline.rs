@@ -1,39 +1,19 @@
 //! `pharos test` and `pharos apply` as CI runs them: exit codes, and what is printed, without a
 //! cluster.
 
+#[path = "support/command.rs"]
+mod command;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use anyhow::Context;
+use command::{Ended, run};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What a command came to.
-struct Ended {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
 fn pharos(folder: &Path, arguments: &[&str], input: &str) -> anyhow::Result<Ended> {
-    use std::io::Write as _;
-
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pharos"))
-        .args(arguments)
-        .current_dir(folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    // One that is wrong about its arguments reads nothing.
-    let _ = child.stdin.take().context("standard input")?.write_all(input.as_bytes());
-    let output = child.wait_with_output()?;
-    Ok(Ended {
-        code: output.status.code().context("it ended by a signal")?,
-        stdout: String::from_utf8(output.stdout)?,
-        stderr: String::from_utf8(output.stderr)?,
-    })
+    run(command::pharos().args(arguments).current_dir(folder), input)
 }
 
 const LABELLED: &str = "

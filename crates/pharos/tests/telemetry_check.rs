@@ -2,37 +2,17 @@
 
 #![expect(clippy::print_stdout, reason = "a test says what it goes without")]
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "support/command.rs"]
+mod command;
 
-use anyhow::Context;
+use std::path::{Path, PathBuf};
+
+use command::{Ended, run};
 use serde_json::Value;
 
-/// What a check came to.
-struct Checked {
-    code: i32,
-    stdout: String,
-    stderr: String,
-}
-
-fn check(arguments: &[&str], input: &str) -> anyhow::Result<Checked> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pharos"))
-        .args(["telemetry", "check"])
-        .args(arguments)
-        .env_remove("POD_NAMESPACE")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    // One that is wrong about its arguments reads nothing.
-    let _ = child.stdin.take().context("standard input")?.write_all(input.as_bytes());
-    let output = child.wait_with_output()?;
-    Ok(Checked {
-        code: output.status.code().context("it ended by a signal")?,
-        stdout: String::from_utf8(output.stdout)?,
-        stderr: String::from_utf8(output.stderr)?,
-    })
+fn check(arguments: &[&str], input: &str) -> anyhow::Result<Ended> {
+    let mut command = command::pharos();
+    run(command.args(["telemetry", "check"]).args(arguments).env_remove("POD_NAMESPACE"), input)
 }
 
 fn object(name: &str, spec: &str) -> String {

@@ -18,10 +18,10 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor};
 use pharos_instruments::{CallFacts, Instruments, Spans};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::Reviewer;
+use crate::reviewer::{EXPRESSIONS, Reviewer, review_of_a_pod};
 use crate::testing::policy;
 
 /// Who is told of a review.
@@ -51,14 +51,6 @@ const LIMITS: [Limit; 6] = [
 
 /// Policies, and the instructions of one review under them with metrics.
 const INSTRUCTIONS: [(usize, u64); 2] = [(1, 3_800_000), (16, 4_700_000)];
-
-/// What the Pod Security Standards ask of every container, each in a policy of its own.
-const EXPRESSIONS: [&str; 4] = [
-    "object.spec.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged) || c.securityContext.privileged == false)",
-    "!has(object.spec.hostNetwork) || object.spec.hostNetwork == false",
-    "!has(object.spec.volumes) || object.spec.volumes.all(v, !has(v.hostPath))",
-    "object.spec.containers.all(c, !has(c.ports) || c.ports.all(p, !has(p.hostPort) || p.hostPort == 0))",
-];
 
 /// Spans end here.
 #[derive(Debug)]
@@ -116,7 +108,7 @@ impl Scene {
         let _running = Box::new((running, provider));
         let scene = Self { runtime, reviewer, instruments, _running };
         // Once before, for what is only made once.
-        scene.review(body());
+        scene.review(review_of_a_pod());
         scene
     }
 
@@ -136,46 +128,11 @@ impl Scene {
     }
 }
 
-/// A review of a Pod of about 2.4 KB.
-fn body() -> Vec<u8> {
-    let container = |index: usize| {
-        json!({
-            "name": format!("container-{index}"),
-            "image": format!("registry.example.com/shop/web-{index}:1.27.3"),
-            "ports": [{"containerPort": 8080 + index, "protocol": "TCP"}],
-            "env": [{"name": "LOG_LEVEL", "value": "info"}, {"name": "REGION", "value": "eu-1"}],
-            "resources": {"limits": {"memory": "128Mi"}, "requests": {"cpu": "100m"}},
-            "securityContext": {"privileged": false, "runAsNonRoot": true},
-        })
-    };
-    let containers: Vec<Value> = (0..5).map(container).collect();
-    let review = json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "requestKind": {"group": "", "version": "v1", "kind": "Pod"},
-            "requestResource": {"group": "", "version": "v1", "resource": "pods"},
-            "name": "web", "namespace": "shop", "operation": "CREATE", "dryRun": false,
-            "userInfo": {"username": "jane", "groups": ["system:authenticated"]},
-            "object": {
-                "apiVersion": "v1", "kind": "Pod",
-                "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}},
-                "spec": {"containers": containers, "volumes": [{"name": "tmp", "emptyDir": {}}]},
-            },
-            "oldObject": null,
-        },
-    });
-    serde_json::to_vec(&review).unwrap()
-}
-
 #[test]
 fn a_review_allocates_no_more_than_it_did() {
     let mut over = Vec::new();
     for Limit { policies, telemetry, allocations, bytes } in LIMITS {
-        let (scene, body) = (Scene::new(policies, telemetry), body());
+        let (scene, body) = (Scene::new(policies, telemetry), review_of_a_pod());
         let counted = measure(|| scene.review(body));
         let (counted, taken) = (counted.count_total, counted.bytes_total);
         let figure = format!(
@@ -213,7 +170,7 @@ fn instructions(reviews: [u64; INSTRUCTIONS.len()]) -> Option<u64> {
 fn be_counted(reviews: &str) {
     let reviews: [u64; INSTRUCTIONS.len()] = serde_json::from_str(reviews).unwrap();
     for ((policies, _), reviews) in INSTRUCTIONS.iter().zip(reviews) {
-        let (scene, body) = (Scene::new(*policies, Telemetry::Metrics), body());
+        let (scene, body) = (Scene::new(*policies, Telemetry::Metrics), review_of_a_pod());
         for _ in 0..reviews {
             scene.review(body.clone());
         }
