@@ -103,10 +103,10 @@ pub(crate) async fn reloads(
                 let _done = done.clone().drop_guard();
                 Round::of(pharos.pid, &caller, &review, pace, RELOADS_ROUND).await
             },
-            reload_until(place, &done)
+            reload_until(place, &done, reloads)
         );
         reloaded.push(round?);
-        reloads += written?;
+        reloads = written?;
     }
     let counted = reloads_of(&pharos).await? - before;
     ensure!(counted >= f64::from(reloads), "{counted} reloads of {reloads}");
@@ -129,14 +129,18 @@ pub(crate) async fn reloads(
 }
 
 /// Changes the views, which is the reload that rebuilds the most, and the sampler, once in a second.
-async fn reload_until(place: &Place, done: &CancellationToken) -> anyhow::Result<u32> {
+/// Goes on from so many reloads, so that none of them changes nothing; says how many they are now.
+async fn reload_until(
+    place: &Place,
+    done: &CancellationToken,
+    mut reloads: u32,
+) -> anyhow::Result<u32> {
     let kind = GroupVersionKind::gvk("telemetry.pharos.dev", "v1alpha1", "TelemetryConfig");
     let resource = ApiResource::from_gvk_with_plural(&kind, "telemetryconfigs");
     let api: Api<DynamicObject> =
         Api::namespaced_with(place.stage.client().await?, ENGINE, &resource);
     let mut turns = interval(EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut reloads = 0;
     while done.run_until_cancelled(turns.tick()).await.is_some() {
         let excluded = ["resource_kind", "resource_namespace"][reloads as usize % 2];
         let views = json!([{
