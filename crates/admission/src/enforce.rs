@@ -166,7 +166,7 @@ mod tests {
 
     use super::*;
     use crate::testing::policy;
-    use pharos_policy::{Lookups, PolicyOutcome, Skipped, compile_validating_policy};
+    use pharos_policy::{Json, Lookups, PolicyOutcome, Skipped, compile_validating_policy};
     use serde_json::json;
 
     /// A policy that fails open.
@@ -263,7 +263,7 @@ mod tests {
             ),
         ];
         for (what, outcomes, denial, warnings) in cases {
-            let review = review();
+            let review = Json::from(review());
             let request = Request::parse(&review).unwrap();
             let outcomes = outcomes
                 .into_iter()

@@ -14,7 +14,7 @@ use kube::api::GetParams;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher;
 use pharos_cluster::view::{self, Observed, Uid, View};
-use serde_json::Value;
+use pharos_policy::Json;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -30,7 +30,7 @@ pub(crate) type Known = Arc<BTreeMap<String, Entry>>;
 #[derive(Clone)]
 pub(crate) struct Entry {
     resource_version: Option<String>,
-    object: Arc<Value>,
+    object: Arc<Json<'static>>,
 }
 
 /// Finds namespaces.
@@ -50,7 +50,7 @@ impl Namespaces {
     }
 
     /// The namespace of that name, if there is one and the API server can be asked.
-    pub(crate) async fn find(&self, name: &str) -> Option<Arc<Value>> {
+    pub(crate) async fn find(&self, name: &str) -> Option<Arc<Json<'static>>> {
         if let Some(entry) = self.known.borrow().get(name) {
             return Some(entry.object.clone());
         }
@@ -118,8 +118,8 @@ fn index(
     objects.values().filter_map(entry).collect()
 }
 
-fn rendered(namespace: &Namespace) -> Option<Arc<Value>> {
-    serde_json::to_value(namespace).ok().map(Arc::new)
+fn rendered(namespace: &Namespace) -> Option<Arc<Json<'static>>> {
+    serde_json::to_value(namespace).ok().map(|object| Arc::new(object.into()))
 }
 
 #[cfg(test)]
@@ -142,8 +142,11 @@ mod tests {
         let first = index(&BTreeMap::new(), &[observed("a", "1"), observed("b", "1")].into());
         let second = index(&first, &[observed("a", "1"), observed("b", "2")].into());
         assert!(Arc::ptr_eq(&first["a"].object, &second["a"].object));
-        assert_eq!(first["b"].object["metadata"]["labels"]["a"], "1");
-        assert_eq!(second["b"].object["metadata"]["labels"]["a"], "2");
+        let label = |of: &BTreeMap<String, Entry>| {
+            of["b"].object.pointer("/metadata/labels/a").and_then(Json::as_str).map(str::to_owned)
+        };
+        assert_eq!(label(&first).as_deref(), Some("1"));
+        assert_eq!(label(&second).as_deref(), Some("2"));
         assert!(!index(&second, &[observed("a", "1")].into()).contains_key("b"));
     }
 }

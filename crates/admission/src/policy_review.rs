@@ -12,14 +12,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
 use kube::api::DynamicObject;
 use pharos_instruments::PolicyKind;
-use pharos_policy::{Evaluation, Request};
-use serde_json::Value;
+use pharos_policy::{Evaluation, Json, Request};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -63,7 +62,8 @@ impl PolicyWebhook {
     async fn answer(&self, http: HttpRequest) -> Result<Response, Refusal> {
         let started = Instant::now();
         let body = routes::body(http).await?;
-        let document = Arc::new(review::parse(&body)?);
+        // Its own, for the thread that compiles it.
+        let document = Arc::new(review::parse(&body)?.into_owned());
         drop(body);
         let request = review::request(&document)?;
         if let Some((version, kind)) = deprecated(&request) {
@@ -71,13 +71,13 @@ impl PolicyWebhook {
         }
         let subject = self.facts.begin(&request);
         let verdict = subject.within(self.verdict(document.clone())).await;
-        let answer = Json(review::answer(&request, &verdict)).into_response();
+        let answer = axum::Json(review::answer(&request, &verdict)).into_response();
         let nothing = Evaluation::default();
         record(&*self.facts, &subject, &nothing, &verdict, started.elapsed());
         Ok(answer)
     }
 
-    async fn verdict(&self, document: Arc<Value>) -> Verdict {
+    async fn verdict(&self, document: Arc<Json<'static>>) -> Verdict {
         let whose = self.whose;
         let turns = self.turns.clone();
         let judged = async move {
@@ -127,8 +127,9 @@ fn judge(request: &Request<'_>, whose: PolicyStatus) -> Verdict {
     }
 }
 
-fn outcome(kind: Kind, object: &Value) -> Option<Outcome> {
-    let mut object: DynamicObject = serde_json::from_value(object.clone()).ok()?;
+fn outcome(kind: Kind, object: &Json<'_>) -> Option<Outcome> {
+    let object = serde_json::to_value(object).ok()?;
+    let mut object: DynamicObject = serde_json::from_value(object).ok()?;
     // One whose name is to be generated is named after what it will begin with.
     let generated = object.metadata.generate_name.clone();
     object.metadata.name = object.metadata.name.or(generated);

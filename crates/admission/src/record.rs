@@ -8,9 +8,8 @@ use pharos_instruments::{
     Subject, Target, ValidationMode, Webhook,
 };
 use pharos_policy::{
-    CompiledPolicy, Evaluation, Origin, PolicyOutcome, Request, RuleOutcome, RuleResult,
+    CompiledPolicy, Evaluation, Json, Origin, PolicyOutcome, Request, RuleOutcome, RuleResult,
 };
-use serde_json::Value;
 
 use crate::enforce::{Decision, Verdict};
 
@@ -47,7 +46,7 @@ pub(crate) trait Facts: Send + Sync {
 impl Facts for Instruments {
     fn begin(&self, request: &Request<'_>) -> Subject {
         let Request { kind, namespace, .. } = *request;
-        let (operation, is_dry_run) = (operation(request), is_dry_run(request));
+        let (operation, is_dry_run) = (operation(request), request.is_dry_run());
         self.begin_review(operation, is_dry_run, kind.kind, namespace, &|| details(request))
     }
 
@@ -163,7 +162,7 @@ fn rule_facts<'a>(policy: PolicyFacts<'a>, rule: &'a RuleOutcome<'_>) -> RuleFac
 
 /// What only spans tell about a request.
 fn details<'a>(request: &Request<'a>) -> RequestDetails<'a> {
-    let text = |pointer: &str| request.raw.pointer(pointer).and_then(Value::as_str);
+    let text = |pointer: &str| request.raw.pointer(pointer).and_then(Json::as_str);
     let any = |pointer: &str| text(pointer).unwrap_or_default();
     let original = text("/requestKind/kind").map(|kind| Target {
         kind_group: any("/requestKind/group"),
@@ -174,12 +173,11 @@ fn details<'a>(request: &Request<'a>) -> RequestDetails<'a> {
         resource: any("/requestResource/resource"),
         sub_resource: any("/requestSubResource"),
     });
-    let groups = request.raw.pointer("/userInfo/groups").and_then(Value::as_array);
     RequestDetails {
         uid: request.uid,
         name: request.name,
         namespace: request.namespace.unwrap_or_default(),
-        dry_run: is_dry_run(request),
+        dry_run: request.is_dry_run(),
         target: Target {
             kind_group: request.kind.group,
             kind_version: request.kind.version,
@@ -190,14 +188,10 @@ fn details<'a>(request: &Request<'a>) -> RequestDetails<'a> {
             sub_resource: request.sub_resource.unwrap_or_default(),
         },
         original,
-        user_name: any("/userInfo/username"),
+        user_name: request.user_name(),
         user_uid: any("/userInfo/uid"),
-        user_groups: groups.into_iter().flatten().filter_map(Value::as_str).collect(),
+        user_groups: request.user_groups().collect(),
     }
-}
-
-fn is_dry_run(request: &Request<'_>) -> bool {
-    request.raw.get("dryRun").and_then(Value::as_bool).unwrap_or_default()
 }
 
 fn operation(request: &Request<'_>) -> Operation {

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use pharos_policy::{MalformedRequest, Request};
+use pharos_policy::{Json, MalformedRequest, NotJson, Request};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::enforce::{Decision, Verdict};
 
@@ -26,7 +25,7 @@ pub(crate) struct Malformed {
 #[derive(Debug, thiserror::Error)]
 enum Problem {
     #[error("the body is not JSON: {0}")]
-    Json(serde_json::Error),
+    Json(NotJson),
     #[error(
         "the body must be an AdmissionReview of admission.k8s.io/v1, is {kind:?} of {version:?}"
     )]
@@ -67,18 +66,17 @@ struct Status<'a> {
 }
 
 /// Parses a body, whatever it is.
-pub(crate) fn parse(body: &[u8]) -> Result<Value, Malformed> {
-    serde_json::from_slice(body)
-        .map_err(|error| Malformed { uid: None, problem: Problem::Json(error) })
+pub(crate) fn parse(body: &[u8]) -> Result<Json<'_>, Malformed> {
+    Json::parse(body).map_err(|error| Malformed { uid: None, problem: Problem::Json(error) })
 }
 
 /// The request in a body.
-pub(crate) fn request(document: &Value) -> Result<Request<'_>, Malformed> {
+pub(crate) fn request<'a>(document: &'a Json<'a>) -> Result<Request<'a>, Malformed> {
     let malformed = |problem| {
-        let uid = document.pointer("/request/uid").and_then(Value::as_str).map(quoted);
+        let uid = document.pointer("/request/uid").and_then(Json::as_str).map(quoted);
         Malformed { uid, problem }
     };
-    let text = |field| document.get(field).and_then(Value::as_str).unwrap_or_default();
+    let text = |field| document.get(field).and_then(Json::as_str).unwrap_or_default();
     if (text("kind"), text("apiVersion")) != (KIND, API_VERSION) {
         let (kind, version) = (quoted(text("kind")), quoted(text("apiVersion")));
         return Err(malformed(Problem::Type { kind, version }));
@@ -114,7 +112,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use pharos_policy::StatusReason;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn review() -> Value {
         json!({
@@ -133,10 +131,12 @@ mod tests {
 
     #[test]
     fn a_request_points_into_the_body() {
-        let review = review();
+        let body = review().to_string();
+        let review = parse(body.as_bytes()).unwrap();
         let request = request(&review).unwrap();
         assert_eq!(request.uid, "705ab4f5");
-        assert!(std::ptr::eq(request.object, &review["request"]["object"]));
+        assert!(body.as_bytes().as_ptr_range().contains(&request.uid.as_ptr()));
+        assert!(std::ptr::eq(request.object, review.pointer("/request/object").unwrap()));
     }
 
     type Spoil = &'static dyn Fn(&mut Value);
@@ -167,7 +167,7 @@ mod tests {
         for (what, spoil, part) in cases {
             let mut review = review();
             spoil(&mut review);
-            let error = request(&review).unwrap_err().to_string();
+            let error = request(&review.into()).unwrap_err().to_string();
             assert!(error.contains(part), "{what}: {error}");
         }
     }
@@ -187,12 +187,12 @@ mod tests {
         let mut review = review();
         review["kind"] = json!("x".repeat(1 << 20));
         review["request"]["uid"] = json!("y".repeat(1 << 20));
-        assert!(request(&review).unwrap_err().to_string().len() < 500);
+        assert!(request(&review.into()).unwrap_err().to_string().len() < 500);
     }
 
     #[test]
     fn the_answer_is_an_admission_review_with_the_uid() {
-        let review = review();
+        let review = review().into();
         let request = request(&review).unwrap();
         let shown = |verdict: &Verdict| serde_json::to_value(answer(&request, verdict)).unwrap();
         let allow = Verdict::default();

@@ -11,7 +11,6 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use pharos_cluster::view::{self, Observed, Uid, View};
 use pharos_policy::Request;
-use serde_json::Value;
 use tokio::sync::watch;
 
 pub(crate) use crate::configuration::Roles;
@@ -81,10 +80,9 @@ impl Bindings {
     /// The roles of whoever makes the request. A Role counts wherever the request goes, a ClusterRole
     /// where it is bound.
     pub(crate) fn of(&self, request: &Request<'_>) -> Roles {
-        let info = &request.raw["userInfo"];
-        let user = info["username"].as_str().and_then(|name| self.users.get(name));
-        let groups = info["groups"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let granted = user.into_iter().chain(groups.filter_map(|group| self.groups.get(group)));
+        let user = self.users.get(request.user_name());
+        let groups = request.user_groups().filter_map(|group| self.groups.get(group));
+        let granted = user.into_iter().chain(groups);
         let (mut roles, mut cluster_roles) = (BTreeSet::new(), BTreeSet::new());
         for grant in granted.flatten() {
             match grant {
@@ -154,7 +152,7 @@ pub(crate) async fn keep(
 mod tests {
     use super::*;
     use serde::de::DeserializeOwned;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn objects<K: DeserializeOwned + kube::Resource>(objects: &[Value]) -> Objects<K> {
         let observe = |(index, object): (usize, &Value)| {
@@ -200,6 +198,7 @@ mod tests {
                 "resource": {"group": "", "version": "v1", "resource": "pods"},
                 "userInfo": {"username": user, "groups": groups},
             });
+            let review = review.into();
             let found = bindings.of(&Request::parse(&review).unwrap());
             assert_eq!(found.roles, roles, "{user} in {namespace}");
             assert_eq!(found.cluster_roles, cluster_roles, "{user} in {namespace}");

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use axum::{Json, Router};
 use futures::StreamExt;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
-use pharos_policy::{PolicySet, Request, SystemClock};
-use serde_json::{Value, json};
+use pharos_policy::{Json, PolicySet, Request, SystemClock};
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -173,7 +173,6 @@ impl Webhook {
         let started = Instant::now();
         let body = body(http).await?;
         let document = review::parse(&body)?;
-        drop(body);
         let request = review::request(&document)?;
         let subject = self.facts.begin(&request);
         let snapshot = subject.within(self.serving()).await?;
@@ -191,7 +190,7 @@ impl Webhook {
 
         let evaluation = pharos_policy::evaluate(&policies, &request, &SystemClock);
         let verdict = enforce(&evaluation, &request);
-        let answer = Json(review::answer(&request, &verdict)).into_response();
+        let answer = axum::Json(review::answer(&request, &verdict)).into_response();
         let (success, known) = (&configuration.success_events, snapshot.policies());
         events::told(&self.events, success, known, &request, &evaluation, &verdict);
         record(&*self.facts, &subject, &evaluation, &verdict, started.elapsed());
@@ -214,7 +213,11 @@ impl Webhook {
     }
 
     /// The request's namespace, if a policy asks about it.
-    async fn namespace(&self, policies: &PolicySet, request: &Request<'_>) -> Option<Arc<Value>> {
+    async fn namespace(
+        &self,
+        policies: &PolicySet,
+        request: &Request<'_>,
+    ) -> Option<Arc<Json<'static>>> {
         let name = request.namespace?;
         // A Namespace itself brings its labels, and is in no namespace.
         let is_itself = request.is_namespace() && request.sub_resource.is_none();
@@ -236,7 +239,7 @@ impl Webhook {
             "reason": refusal.reason(),
             "message": refusal.to_string(),
         });
-        (status, Json(body)).into_response()
+        (status, axum::Json(body)).into_response()
     }
 
     /// Counts what got no review's answer, or was not even asked.

@@ -152,7 +152,8 @@ impl Server {
         // How the first one ended that died before was told by `died`.
         let mut ended = Ok(());
         while let Some(thread) = self.serving.join_next().await {
-            ended = ended.and(outcome(thread));
+            let outcome = outcome(thread);
+            ended = ended.and(outcome);
         }
         ended
     }

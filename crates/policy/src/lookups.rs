@@ -9,10 +9,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Number, Value as Json};
+use serde_json::{Number, Value};
+
+use crate::json::Json;
 
 /// Objects of the same place by their names.
-type Named = BTreeMap<String, Json>;
+type Named = BTreeMap<String, Json<'static>>;
 
 /// What policies may look up beside what comes with the request.
 #[derive(Clone, Debug)]
@@ -71,24 +73,24 @@ const MAX_DEPTH: usize = 128;
 impl Context {
     /// Adds an object, which is served as that resource (in the plural). Of two with one name the
     /// later counts.
-    pub fn add_resource(&mut self, resource: &str, object: Json) -> Result<(), ContextError> {
+    pub fn add_resource(&mut self, resource: &str, object: Value) -> Result<(), ContextError> {
         let text = |pointer| text(&object, "a resource", pointer).map(str::to_owned);
         let (api_version, name) = (text("/apiVersion")?, text("/metadata/name")?);
         let namespace = text("/metadata/namespace").unwrap_or_default();
         within_depth(&object, &name)?;
         let of = ResourceType { api_version, resource: resource.to_owned() };
         let objects = self.resources.entry(of).or_default();
-        objects.namespaces.entry(namespace).or_default().insert(name, object);
+        objects.namespaces.entry(namespace).or_default().insert(name, object.into());
         Ok(())
     }
 
     /// Adds what a registry would say about an image, whose reference is in the field `image`. Its
     /// numbers are doubles, as Kyverno has them.
-    pub fn add_image(&mut self, mut metadata: Json) -> Result<(), ContextError> {
+    pub fn add_image(&mut self, mut metadata: Value) -> Result<(), ContextError> {
         let image = text(&metadata, "an image", "/image")?.to_owned();
         within_depth(&metadata, &image)?;
         doubles(&mut metadata);
-        self.images.insert(image, metadata);
+        self.images.insert(image, metadata.into());
         Ok(())
     }
 
@@ -98,7 +100,7 @@ impl Context {
     }
 
     /// What is known about an image, which must be written as the context writes it.
-    pub(crate) fn image(&self, image: &str) -> Option<&Json> {
+    pub(crate) fn image(&self, image: &str) -> Option<&Json<'static>> {
         self.images.get(image)
     }
 }
@@ -107,12 +109,12 @@ impl Context {
 
 impl Objects {
     /// One object. The namespace is empty for what is in none.
-    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Json> {
+    pub(crate) fn get(&self, namespace: &str, name: &str) -> Option<&Json<'static>> {
         self.namespaces.get(namespace)?.get(name)
     }
 
     /// Those in a namespace, or all if it is empty; by namespace and name.
-    pub(crate) fn list(&self, namespace: &str) -> impl Iterator<Item = &Json> {
+    pub(crate) fn list(&self, namespace: &str) -> impl Iterator<Item = &Json<'static>> {
         let within = self.namespaces.iter().filter(move |(of, _)| {
             let of = of.as_str();
             namespace.is_empty() || of == namespace
@@ -122,15 +124,15 @@ impl Objects {
 }
 
 fn text<'a>(
-    of: &'a Json,
+    of: &'a Value,
     what: &'static str,
     pointer: &'static str,
 ) -> Result<&'a str, ContextError> {
-    let found = of.pointer(pointer).and_then(Json::as_str).filter(|it| !it.is_empty());
+    let found = of.pointer(pointer).and_then(Value::as_str).filter(|it| !it.is_empty());
     found.ok_or(ContextError::Nameless { what, pointer })
 }
 
-fn within_depth(json: &Json, name: &str) -> Result<(), ContextError> {
+fn within_depth(json: &Value, name: &str) -> Result<(), ContextError> {
     match is_within(json, MAX_DEPTH) {
         true => Ok(()),
         false => Err(ContextError::TooDeep { name: name.to_owned() }),
@@ -138,24 +140,24 @@ fn within_depth(json: &Json, name: &str) -> Result<(), ContextError> {
 }
 
 /// Goes no deeper than it allows.
-fn is_within(json: &Json, levels: usize) -> bool {
+fn is_within(json: &Value, levels: usize) -> bool {
     match (json, levels) {
-        (Json::Array(_) | Json::Object(_), 0) => false,
-        (Json::Array(elements), _) => elements.iter().all(|it| is_within(it, levels - 1)),
-        (Json::Object(fields), _) => fields.values().all(|it| is_within(it, levels - 1)),
+        (Value::Array(_) | Value::Object(_), 0) => false,
+        (Value::Array(elements), _) => elements.iter().all(|it| is_within(it, levels - 1)),
+        (Value::Object(fields), _) => fields.values().all(|it| is_within(it, levels - 1)),
         _ => true,
     }
 }
 
-fn doubles(json: &mut Json) {
+fn doubles(json: &mut Value) {
     match json {
-        Json::Number(number) => {
+        Value::Number(number) => {
             let double = number.as_f64().and_then(Number::from_f64);
             *number = double.unwrap_or_else(|| number.clone());
         }
-        Json::Array(elements) => elements.iter_mut().for_each(doubles),
-        Json::Object(fields) => fields.values_mut().for_each(doubles),
-        Json::Null | Json::Bool(_) | Json::String(_) => {}
+        Value::Array(elements) => elements.iter_mut().for_each(doubles),
+        Value::Object(fields) => fields.values_mut().for_each(doubles),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use crate::json::Json;
 
 /// A request to judge. Everything is borrowed from the review, which is parsed once.
 #[derive(Clone, Copy, Debug)]
@@ -26,9 +26,9 @@ pub struct Request<'a> {
     /// The namespace, which for a Namespace is its own name.
     pub namespace: Option<&'a str>,
     /// The object afterwards; null for a deletion.
-    pub object: &'a Value,
+    pub object: &'a Json<'a>,
     /// The object before; null for a creation.
-    pub old_object: &'a Value,
+    pub old_object: &'a Json<'a>,
     /// The kind of what `resource` names. It is `kind`, but for parts of a resource that carry
     /// objects of their own: `pods/exec` carries PodExecOptions, and is about a Pod. Those of
     /// Kubernetes' own resources are known here; the caller may know others by discovery.
@@ -38,9 +38,9 @@ pub struct Request<'a> {
     pub user_roles: Option<UserRoles<'a>>,
     /// The Namespace object, if the caller knows it. A policy that asks about a namespace which is
     /// not known cannot be evaluated; [`crate::PolicySet::needs_namespace`] says when to look.
-    pub namespace_object: Option<&'a Value>,
+    pub namespace_object: Option<&'a Json<'a>>,
     /// The whole request, which expressions see as `request`.
-    pub raw: &'a Value,
+    pub raw: &'a Json<'a>,
 }
 
 /// What is done to a resource.
@@ -91,13 +91,13 @@ pub enum MalformedRequest {
     UnknownOperation,
 }
 
-static NULL: Value = Value::Null;
+static NULL: Json<'static> = Json::Null;
 
 // === impl Request ===
 
 impl<'a> Request<'a> {
     /// Reads the `request` of an AdmissionReview. The namespace object is the caller's to add.
-    pub fn parse(raw: &'a Value) -> Result<Self, MalformedRequest> {
+    pub fn parse(raw: &'a Json<'a>) -> Result<Self, MalformedRequest> {
         let text = |pointer, field| string(raw, pointer).ok_or(MalformedRequest::NotAString(field));
         let non_empty = |pointer| string(raw, pointer).filter(|text| !text.is_empty());
         let operation = text("/operation", "operation")?;
@@ -135,6 +135,22 @@ impl<'a> Request<'a> {
         self.request_resource.is_some_and(|requested| requested != self.resource)
     }
 
+    /// Who asks; empty if nobody is known to.
+    pub fn user_name(&self) -> &'a str {
+        string(self.raw, "/userInfo/username").unwrap_or_default()
+    }
+
+    /// The groups of whoever asks.
+    pub fn user_groups(&self) -> impl Iterator<Item = &'a str> {
+        let groups = self.raw.pointer("/userInfo/groups").and_then(Json::as_array);
+        groups.into_iter().flatten().filter_map(Json::as_str)
+    }
+
+    /// Whether nothing of it is to stay.
+    pub fn is_dry_run(&self) -> bool {
+        self.raw.get("dryRun").and_then(Json::as_bool).unwrap_or_default()
+    }
+
     /// What the generated name will begin with; empty if the name is not to be generated.
     pub(crate) fn generate_name(&self) -> &'a str {
         string(self.object, "/metadata/generateName").unwrap_or_default()
@@ -147,7 +163,7 @@ impl<'a> Request<'a> {
     }
 }
 
-fn resource_of<'a>(raw: &'a Value, pointer: &str) -> Option<GroupVersionResource<'a>> {
+fn resource_of<'a>(raw: &'a Json<'a>, pointer: &str) -> Option<GroupVersionResource<'a>> {
     let resource = raw.pointer(pointer)?;
     Some(GroupVersionResource {
         group: string(resource, "/group")?,
@@ -173,7 +189,7 @@ fn owner<'a>(resource: GroupVersionResource<'a>) -> Option<GroupVersionKind<'a>>
     Some(GroupVersionKind { group, version, kind })
 }
 
-fn string<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+fn string<'a>(value: &'a Json<'a>, pointer: &str) -> Option<&'a str> {
     value.pointer(pointer)?.as_str()
 }
 

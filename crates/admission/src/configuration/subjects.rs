@@ -1,7 +1,6 @@
 //! Who is excluded: `excludeUsernames`, `excludeGroups`, `excludeRoles`, `excludeClusterRoles`.
 
 use pharos_policy::{Request, UserRoles, wildcard};
-use serde_json::Value;
 
 /// Patterns of users, by what they say about them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,12 +52,7 @@ impl Roles {
 
 impl<'a> User<'a> {
     pub(super) fn of(request: &Request<'a>) -> Self {
-        let info = &request.raw["userInfo"];
-        let groups = info["groups"].as_array().into_iter().flatten();
-        Self {
-            name: info["username"].as_str().unwrap_or_default(),
-            groups: groups.filter_map(Value::as_str).collect(),
-        }
+        Self { name: request.user_name(), groups: request.user_groups().collect() }
     }
 }
 

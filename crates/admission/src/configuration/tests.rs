@@ -1,3 +1,4 @@
+use pharos_policy::Json;
 use serde_json::{Value, json};
 
 use super::*;
@@ -24,7 +25,8 @@ fn pod(namespace: &str, name: &str) -> Value {
 }
 
 fn filters(configuration: &Configuration, review: &Value) -> bool {
-    configuration.filters(&Request::parse(review).unwrap(), &Roles::default())
+    let review = Json::from(review.clone());
+    configuration.filters(&Request::parse(&review).unwrap(), &Roles::default())
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn roles_are_asked_for_only_where_they_count() {
     assert!(!by_name.needs_roles() && !Configuration::default().needs_roles());
     let by_role = configuration(&[("excludeRoles", "shop:admin"), ("excludeClusterRoles", "edit")]);
     assert!(by_role.needs_roles());
-    let review = pod("shop", "web");
+    let review = Json::from(pod("shop", "web"));
     let request = Request::parse(&review).unwrap();
     let of = |roles: &[&str], cluster_roles: &[&str]| Roles {
         roles: roles.iter().map(|it| (*it).to_owned()).collect(),

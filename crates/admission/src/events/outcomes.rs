@@ -5,8 +5,9 @@
 //! an object without a name cannot be referred to.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use pharos_policy::{CompiledException, Evaluation, Request, RuleOutcome, RuleResult, Skipped};
-use serde_json::Value;
+use pharos_policy::{
+    CompiledException, Evaluation, Json, Request, RuleOutcome, RuleResult, Skipped,
+};
 
 use super::{Action, EventReason, Events, Notice};
 use crate::configuration::SuccessEvents;
@@ -30,7 +31,7 @@ pub(crate) fn told(
     evaluation: &Evaluation<'_>,
     verdict: &Verdict,
 ) {
-    if request.raw["dryRun"] == true || request.name.is_empty() {
+    if request.is_dry_run() || request.name.is_empty() {
         return;
     }
     let action = match verdict.decision {
@@ -153,7 +154,7 @@ fn namespace<'a>(request: &Request<'a>) -> Option<&'a str> {
 }
 
 fn reference(request: &Request<'_>) -> ObjectReference {
-    let uid = |object: &Value| Some(object.pointer("/metadata/uid")?.as_str()?.to_owned());
+    let uid = |object: &Json<'_>| Some(object.pointer("/metadata/uid")?.as_str()?.to_owned());
     let (group, version) = (request.kind.group, request.kind.version);
     let api_version =
         if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };

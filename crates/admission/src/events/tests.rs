@@ -6,7 +6,7 @@ use axum::extract::Request as HttpRequest;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use pharos_instruments::{AdmissionReviewFacts, Subject};
-use pharos_policy::Request;
+use pharos_policy::{Json, Request};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -134,7 +134,8 @@ async fn an_event_is_tried_again_where_that_may_help_and_counted_where_not() {
 /// What is told of a review of a Pod by one policy.
 fn told_of(spec: Value, request: &Value, omitted: &[EventReason]) -> Vec<Notice> {
     let policies = Policies::default().succeed(&observed([policy("labels", spec)]));
-    let request = Request::parse(request).unwrap();
+    let request = Json::from(request.clone());
+    let request = Request::parse(&request).unwrap();
     let set = &policies.set(|_| true);
     let evaluation = pharos_policy::evaluate(set, &request, &pharos_policy::SystemClock);
     let verdict = enforce(&evaluation, &request);

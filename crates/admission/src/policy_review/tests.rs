@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use kube::{Api, Client};
 use pharos_instruments::{AdmissionReviewFacts, Answer, Subject};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Mutex;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -17,14 +17,15 @@ use crate::routes::Knowledge;
 use crate::testing::policy;
 
 /// A request to store an object.
-fn request(object: &Value, old: &Value) -> Value {
+fn request(object: &Value, old: &Value) -> Json<'static> {
     let (group, version) = object["apiVersion"].as_str().unwrap().split_once('/').unwrap();
-    json!({
+    let request = json!({
         "uid": "1", "operation": if old.is_null() { "CREATE" } else { "UPDATE" }, "name": "p",
         "kind": {"group": group, "version": version, "kind": object["kind"]},
         "resource": {"group": group, "version": version, "resource": "x"},
         "object": object, "oldObject": old,
-    })
+    });
+    request.into()
 }
 
 fn judged(object: &Value, old: &Value, whose: PolicyStatus) -> Verdict {

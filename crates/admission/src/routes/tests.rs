@@ -8,6 +8,7 @@ use pharos_api::policy::FailurePolicy;
 use pharos_instruments::{
     AdmissionReviewFacts, Answer, Instruments, PolicyResult, PolicyRun, RuleFacts, Subject,
 };
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::*;
@@ -67,7 +68,9 @@ impl Scene {
         let policies = policies.map(compiled);
         let (sender, policies) = watch::channel(policies);
         let shop = axum::routing::get(async || {
-            Json(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}))
+            axum::Json(
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
+            )
         });
         let api = Router::new().route("/api/v1/namespaces/shop", shop);
         let api: Api<Namespace> = Api::all(Client::new(api, "default"));
@@ -298,6 +301,7 @@ async fn a_namespace_itself_is_not_looked_up() {
         "object": {"metadata": {"name": "shop"}},
     });
     let policies = policies.called(&Endpoint::shared(FailurePolicy::Ignore));
+    let creation = creation.into();
     let request = Request::parse(&creation).unwrap();
     assert!(policies.needs_namespace(request.resource));
     assert_eq!(webhook.namespace(&policies, &request).await, None);

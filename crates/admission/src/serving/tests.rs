@@ -134,6 +134,7 @@ fn a_part_of_a_resource_has_the_kind_of_the_whole_as_far_as_that_is_known() {
         (part("dolls", "scale"), "Scale"),
         (part("toys", ""), "Scale"),
     ] {
+        let raw = raw.into();
         let request = serving.of_the_whole(Request::parse(&raw).unwrap());
         assert_eq!(request.resource_kind.kind, expected, "{raw}");
     }

@@ -193,6 +193,7 @@ fn a_policy_for_everything_does_not_see_what_the_control_plane_lives_on() {
             "resource": {"group": group, "version": "v1", "resource": resource},
             "subResource": sub_resource, "object": {"metadata": {"labels": {}}},
         });
+        let request = request.into();
         let request = pharos_policy::Request::parse(&request).unwrap();
         let clock = pharos_policy::SystemClock;
         let set = policies.set(|_| true);

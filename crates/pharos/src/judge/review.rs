@@ -1,6 +1,6 @@
 //! The request that an API server would send about an object.
 
-use pharos_policy::{Operation, UserRoles};
+use pharos_policy::{Json, Operation, UserRoles};
 use serde_json::{Value, json};
 
 use super::object::{Object, group, version};
@@ -10,9 +10,9 @@ use super::{Circumstances, UserInfo};
 #[derive(Debug)]
 pub(crate) struct Review<'a> {
     /// The `request` of an AdmissionReview.
-    pub(super) request: Value,
+    pub(super) request: Json<'static>,
     /// The Namespace that it is in.
-    pub(super) namespace: Option<Value>,
+    pub(super) namespace: Option<Json<'static>>,
     /// The roles of whoever asks.
     pub(super) user_roles: UserRoles<'a>,
 }
@@ -73,8 +73,8 @@ impl<'a> Review<'a> {
         let in_one = !is_namespace && !namespace.is_empty();
         let UserInfo { roles, cluster_roles, .. } = &known.user;
         Self {
-            request,
-            namespace: in_one.then(|| known.namespace(namespace)),
+            request: request.into(),
+            namespace: in_one.then(|| known.namespace(namespace).into()),
             user_roles: UserRoles { roles, cluster_roles },
         }
     }
@@ -103,10 +103,10 @@ mod tests {
             (Operation::Delete, false, true),
         ] {
             let request = Review::of(&pod(), operation, &known).request;
-            let (object, old_object) = (&request["object"], &request["oldObject"]);
-            let has = (object.is_object(), old_object.is_object());
+            let has = |state: &str| request.get(state).is_some_and(Json::is_object);
+            let has = (has("object"), has("oldObject"));
             assert_eq!(has, (has_object, has_old_object), "{operation}");
-            assert_eq!(request["operation"], operation.as_str());
+            assert_eq!(request.get("operation"), Some(&operation.as_str().into()));
         }
     }
 
@@ -115,7 +115,8 @@ mod tests {
         let mut known = Circumstances::default();
         let label = |known: &Circumstances, key: &str| {
             let namespace = Review::of(&pod(), Operation::Create, known).namespace.unwrap();
-            namespace["metadata"]["labels"][key].clone()
+            let label = namespace.pointer("/metadata/labels").and_then(|labels| labels.get(key));
+            label.and_then(Json::as_str).unwrap().to_owned()
         };
         assert_eq!(label(&known, "kubernetes.io/metadata.name"), "default");
         known.namespaces =
@@ -134,7 +135,7 @@ mod tests {
         let node = object(json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}}));
         let of_namespace = Review::of(&namespace, Operation::Create, &known);
         let of_node = Review::of(&node, Operation::Create, &known);
-        assert_eq!(of_namespace.request["namespace"], "n");
+        assert_eq!(of_namespace.request.get("namespace"), Some(&"n".into()));
         assert_eq!(of_node.request.get("namespace"), None);
         assert!(of_namespace.namespace.is_none() && of_node.namespace.is_none());
     }

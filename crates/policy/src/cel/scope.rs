@@ -7,13 +7,13 @@
 use std::cell::OnceCell;
 
 use jiff::Timestamp;
-use serde_json::Value as Json;
 
 use super::input::Input;
 use super::lookup::Sight;
 use super::meter::{Allowance, Fault, Host, Meter, Resources};
 use super::value::Value;
 use super::{EvaluationError, Expression, Program};
+use crate::json::Json;
 
 /// Enough for [`super::MAX_DEPTH`] levels of a tree and a value of [`super::MAX_NESTING`] levels.
 const STACK: usize = if cfg!(debug_assertions) { 16 << 20 } else { 768 << 10 };
@@ -44,16 +44,16 @@ pub(crate) enum NamespaceObject<'r> {
     None,
     /// It is in one that the caller does not know.
     Unknown,
-    Known(&'r Json),
+    Known(&'r Json<'r>),
 }
 
 // === impl Inputs ===
 
 impl<'r> Inputs<'r> {
     pub(crate) fn new(
-        object: &'r Json,
-        old_object: &'r Json,
-        request: &'r Json,
+        object: &'r Json<'r>,
+        old_object: &'r Json<'r>,
+        request: &'r Json<'r>,
         namespace: NamespaceObject<'r>,
     ) -> Self {
         let namespace = match namespace {
@@ -71,7 +71,7 @@ impl<'r> Inputs<'r> {
     }
 
     /// Adds another input.
-    pub(crate) fn with(mut self, input: Input, value: &'r Json) -> Self {
+    pub(crate) fn with(mut self, input: Input, value: &'r Json<'r>) -> Self {
         self.values.push((input, Some(Value::of_json(value))));
         self
     }

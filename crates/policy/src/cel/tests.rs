@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::json::Json;
 
 mod budget;
 mod charges;
@@ -17,8 +18,8 @@ fn evaluate(source: &str, object: &Value) -> Result<bool, String> {
         .expression(source, Variables::Visible, Expected::Anything)
         .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
     let program = compiler.finish().expect("there are no variables");
-    let null = Value::Null;
-    let inputs = Inputs::new(object, &null, &null, NamespaceObject::None);
+    let object = Json::from(object.clone());
+    let inputs = Inputs::new(&object, &Json::Null, &Json::Null, NamespaceObject::None);
     let bindings = Bindings::new(&inputs, &program);
     Scope::new(&bindings, &Allowance::of_request())
         .truth(&expression)
@@ -261,8 +262,8 @@ impl Policy {
     }
 
     fn truth(&self, object: &Value, namespace: NamespaceObject<'_>) -> Result<bool, String> {
-        let null = Value::Null;
-        let inputs = Inputs::new(object, &null, &null, namespace);
+        let object = Json::from(object.clone());
+        let inputs = Inputs::new(&object, &Json::Null, &Json::Null, namespace);
         let bindings = Bindings::new(&inputs, &self.program);
         Scope::new(&bindings, &Allowance::of_request())
             .truth(&self.expression)
@@ -332,7 +333,7 @@ fn an_unknown_namespace_is_only_the_problem_of_who_asks() {
     assert!(asks.expression.needs_namespace());
     let unknown = asks.truth(&pod(), NamespaceObject::Unknown).expect_err("it is unknown");
     assert!(unknown.contains("namespace is not known"), "{unknown}");
-    let namespace = json!({"metadata": {"labels": {"team": "a"}}});
+    let namespace = Json::from(json!({"metadata": {"labels": {"team": "a"}}}));
     assert_eq!(asks.truth(&pod(), NamespaceObject::Known(&namespace)), Ok(true));
     let other = Policy::new(&[], "object.spec.on");
     assert!(!other.expression.needs_namespace());

@@ -5,11 +5,11 @@
 //! threads, so that values can borrow from it.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value as Json;
 
 use super::input::Input;
 use super::library::Overload;
 use super::types::Type;
+use crate::json::Json;
 
 /// An expression.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub(super) enum Literal {
     Timestamp(Timestamp),
     Type(Type),
     /// A list or map of literals that JSON has.
-    Json(Json),
+    Json(Json<'static>),
 }
 
 #[derive(Debug)]
@@ -158,16 +158,16 @@ pub(super) enum Wrapping {
 
 impl Node {
     /// The literal as JSON, if JSON has it and reads it as the same value.
-    pub(super) fn as_json(&self) -> Option<Json> {
+    pub(super) fn as_json(&self) -> Option<Json<'static>> {
         let Self::Literal(literal) = self else {
             return None;
         };
         match literal {
             Literal::Null => Some(Json::Null),
             Literal::Bool(bool) => Some(Json::Bool(*bool)),
-            Literal::Int(int) => Some(Json::from(*int)),
-            Literal::Double(double) => serde_json::Number::from_f64(*double).map(Json::Number),
-            Literal::String(text) => Some(Json::from(&**text)),
+            Literal::Int(int) => Some(Json::Int(*int)),
+            Literal::Double(double) => double.is_finite().then_some(Json::Double(*double)),
+            Literal::String(text) => Some(Json::String(text.to_string().into())),
             Literal::Json(json) => Some(json.clone()),
             Literal::Uint(_)
             | Literal::Bytes(_)

@@ -14,10 +14,9 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
-use serde_json::Value as Json;
-
 use super::types::Type;
+use crate::json::{Fields, Json};
+use jiff::{SignedDuration, Timestamp};
 
 /// A value. `'a` is the request, the policy, and what else outlives an evaluation.
 #[derive(Clone, Debug)]
@@ -56,14 +55,14 @@ pub(crate) enum Octets<'a> {
 /// A list.
 #[derive(Clone)]
 pub(crate) enum List<'a> {
-    Json(&'a [Json]),
+    Json(&'a [Json<'a>]),
     Shared(Rc<Vec<Value<'a>>>),
 }
 
 /// A map.
 #[derive(Clone)]
 pub(crate) enum Map<'a> {
-    Json(&'a serde_json::Map<String, Json>),
+    Json(&'a Fields<'a>),
     Shared(Rc<BTreeMap<Key<'a>, Value<'a>>>),
 }
 
@@ -94,14 +93,12 @@ pub(crate) trait Opaque: fmt::Debug {
 
 impl<'a> Value<'a> {
     /// What JSON is in an expression.
-    pub(crate) fn of_json(json: &'a Json) -> Self {
+    pub(crate) fn of_json(json: &'a Json<'a>) -> Self {
         match json {
             Json::Null => Self::Null,
             Json::Bool(bool) => Self::Bool(*bool),
-            Json::Number(number) => match number.as_i64() {
-                Some(int) => Self::Int(int),
-                None => Self::Double(number.as_f64().unwrap_or(f64::NAN)),
-            },
+            Json::Int(int) => Self::Int(*int),
+            Json::Double(double) => Self::Double(*double),
             Json::String(text) => Self::borrowed(text),
             Json::Array(elements) => Self::List(List::Json(elements)),
             Json::Object(fields) => Self::Map(Map::Json(fields)),
@@ -277,7 +274,7 @@ impl<'a> Map<'a> {
 
     pub(crate) fn get(&self, key: &Key<'_>) -> Option<Value<'a>> {
         match (self, key) {
-            (Self::Json(fields), Key::String(name)) => fields.get(&**name).map(Value::of_json),
+            (Self::Json(fields), Key::String(name)) => fields.get(name).map(Value::of_json),
             (Self::Json(_), _) => None,
             (Self::Shared(entries), key) => entries.get(key).cloned(),
         }

@@ -5,10 +5,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use serde_json::{Map, Value};
-
 use super::labels::Labels;
 use super::user::{self, Users};
+use crate::json::Json;
 use crate::request::{Operation, Request};
 use crate::rule::{KindPattern, RegisteredKind};
 use crate::wildcard;
@@ -205,7 +204,7 @@ impl Resource {
 
     fn selects_namespace(&self, request: &Request<'_>) -> Result<bool, Unknown> {
         // What is in no namespace has a namespace without labels.
-        static NO_LABELS: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
+        static NO_LABELS: LazyLock<Json<'static>> = LazyLock::new(Json::empty);
         let Some(labels) = &self.namespace_labels else { return Ok(true) };
         match (request.namespace, request.namespace_object) {
             _ if request.is_namespace() => Ok(false),
@@ -217,15 +216,15 @@ impl Resource {
 }
 
 /// The object's name, or the prefix of the name that it is to get.
-fn name<'a>(request: &Request<'a>, object: &'a Value) -> &'a str {
+fn name<'a>(request: &Request<'a>, object: &'a Json<'a>) -> &'a str {
     let text =
-        |field: &str| object.pointer(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+        |field: &str| object.pointer(field).and_then(Json::as_str).filter(|text| !text.is_empty());
     let name = text("/metadata/name").or_else(|| text("/metadata/generateName"));
     name.unwrap_or(request.name)
 }
 
-fn is_annotated(object: &Value, (key, value): &(String, String)) -> bool {
-    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object);
+fn is_annotated(object: &Json<'_>, (key, value): &(String, String)) -> bool {
+    let annotations = object.pointer("/metadata/annotations").and_then(Json::as_object);
     annotations.into_iter().flatten().any(|(name, text)| {
         wildcard::matches(key, name)
             && text.as_str().is_some_and(|text| wildcard::matches(value, text))

@@ -1,9 +1,9 @@
 //! Label selectors whose `matchLabels` may have wildcards.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde_json::Value;
 
 use crate::error::CompileError;
+use crate::json::Json;
 use crate::matching::Selector;
 use crate::wildcard;
 
@@ -37,8 +37,8 @@ impl Labels {
     }
 
     /// Whether the labels of an object are selected; what is no object has none.
-    pub(super) fn selects(&self, object: &Value) -> bool {
-        let labels = object.pointer("/metadata/labels").and_then(Value::as_object);
+    pub(super) fn selects(&self, object: &Json<'_>) -> bool {
+        let labels = object.pointer("/metadata/labels").and_then(Json::as_object);
         let is_there = |(key, value): &(String, String)| {
             labels.into_iter().flatten().any(|(name, label)| {
                 wildcard::matches(key, name)

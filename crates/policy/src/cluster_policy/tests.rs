@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::json::Json;
 use crate::request::{Request, UserRoles};
 
 fn policy(spec: Value) -> ClusterPolicy {
@@ -55,7 +56,8 @@ fn request(fields: Value) -> Value {
 /// Whether a rule with that match (and exclude) is about the request, or why nobody can say.
 fn is_about(fields: Value, asked: &Value) -> Result<bool, String> {
     let policy = compiled(json!({"rules": [rule("r", fields)]}));
-    let request = Request::parse(asked).unwrap();
+    let asked = Json::from(asked.clone());
+    let request = Request::parse(&asked).unwrap();
     policy.rules[0].matcher.matches(&request).map_err(|error| error.to_string())
 }
 
@@ -191,10 +193,11 @@ fn the_labels_of_the_namespace_decide_and_are_asked_for() {
     assert!(unknown.contains("namespace is not known"), "{unknown}");
     let policy = compiled(json!({"rules": [rule("r", filter)]}));
     assert!(policy.needs_namespace());
-    let raw = request(json!({}));
+    let raw = Json::from(request(json!({})));
     for (labels, expected) in [(json!({"team": "a"}), true), (json!({}), false)] {
         let namespace = json!({"metadata": {"name": "shop", "labels": labels}});
         let mut request = Request::parse(&raw).unwrap();
+        let namespace = Json::from(namespace);
         request.namespace_object = Some(&namespace);
         assert_eq!(policy.rules[0].matcher.matches(&request), Ok(expected));
     }
@@ -227,6 +230,7 @@ fn users_groups_and_roles_decide_unless_nobody_asks() {
     assert!(unknown.contains("roles of the user are not known"), "{unknown}");
     let policy = compiled(json!({"rules": [rule("r", roles)]}));
     assert!(policy.needs_roles());
+    let asked = Json::from(asked);
     for (roles, cluster_roles, expected) in [
         ("shop:reader", "edit", true),
         ("shop:reader", "admin", false),
@@ -303,6 +307,7 @@ fn a_policy_is_about_its_own_namespace() {
         "resource": {"group": "", "version": "v1", "resource": "namespaces"},
     }));
     for (raw, expected) in [(request(json!({})), true), (elsewhere, false), (namespace, false)] {
+        let raw = Json::from(raw);
         let request = Request::parse(&raw).unwrap();
         assert_eq!(compiled.rules[0].matcher.matches(&request), Ok(expected), "{raw}");
     }
@@ -324,7 +329,9 @@ fn the_action_is_the_rules_or_else_the_policys_and_an_override_goes_before() {
         let policy = compiled(spec);
         let raw = request(json!({"namespace": namespace}));
         let object = json!({"metadata": {"labels": labels}});
+        let raw = Json::from(raw);
         let mut request = Request::parse(&raw).unwrap();
+        let object = Json::from(object);
         request.namespace_object = Some(&object);
         format!("{:?}", policy.rules[0].actions_for(&request))
     };

@@ -1,7 +1,6 @@
 //! Whoever asks: subjects and roles of a filter.
 
 use pharos_api::policy::cluster_policy::Subject;
-use serde_json::Value;
 
 use super::filter::Unknown;
 use crate::request::{Request, UserRoles};
@@ -72,8 +71,8 @@ impl SubjectPattern {
 
     fn is(&self, request: &Request<'_>) -> bool {
         match self {
-            Self::User(pattern) => wildcard::matches(pattern, user_name(request)),
-            Self::Group(pattern) => groups(request).any(|it| wildcard::matches(pattern, it)),
+            Self::User(pattern) => wildcard::matches(pattern, request.user_name()),
+            Self::Group(pattern) => request.user_groups().any(|it| wildcard::matches(pattern, it)),
         }
     }
 }
@@ -81,18 +80,9 @@ impl SubjectPattern {
 /// Whether nobody is known to ask, as in a scan of what is in the cluster: then no rule is about
 /// somebody else.
 pub(super) fn nobody_asks(request: &Request<'_>) -> bool {
-    user_name(request).is_empty()
-        && groups(request).next().is_none()
+    request.user_name().is_empty()
+        && request.user_groups().next().is_none()
         && request
             .user_roles
             .is_none_or(|known| known.roles.is_empty() && known.cluster_roles.is_empty())
-}
-
-fn user_name<'a>(request: &Request<'a>) -> &'a str {
-    request.raw.pointer("/userInfo/username").and_then(Value::as_str).unwrap_or_default()
-}
-
-fn groups<'a>(request: &Request<'a>) -> impl Iterator<Item = &'a str> {
-    let groups = request.raw.pointer("/userInfo/groups").and_then(Value::as_array);
-    groups.into_iter().flatten().filter_map(Value::as_str)
 }

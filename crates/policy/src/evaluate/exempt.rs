@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use pharos_api::policy::{FailurePolicy, ReportResult};
-use serde_json::Value;
 
 use super::input::allowances;
 use super::judge::{Conditions, Judge, conditions};
 use crate::cel::{Bindings, Scope};
 use crate::exception::{self, CompiledException};
+use crate::json::Json;
 
 /// What follows from the exceptions that apply to a request.
 pub(super) enum Exemption<'p> {
@@ -20,7 +20,7 @@ pub(super) enum Exemption<'p> {
         report: ReportResult,
     },
     /// It is applied, with this as `exceptions`.
-    Allows(Value),
+    Allows(Json<'p>),
     /// It is applied.
     None,
 }
@@ -60,7 +60,7 @@ pub(super) fn exempt<'p>(
 }
 
 /// What exceptions allow together.
-fn allowed(applying: &[&CompiledException]) -> Value {
+fn allowed<'p>(applying: &[&'p CompiledException]) -> Json<'p> {
     let (mut all_images, mut all_values) = (Vec::new(), Vec::new());
     for exception in applying {
         if let exception::Scope::Allows { images, values } = &exception.scope {

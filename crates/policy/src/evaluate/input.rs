@@ -3,13 +3,13 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
 
 use crate::cel::{Input, Inputs, NamespaceObject};
+use crate::json::Json;
 use crate::request::Request;
 
-static ABSENT: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
-static NO_EXCEPTIONS: LazyLock<Value> = LazyLock::new(|| allowances(&[], &[]));
+static ABSENT: LazyLock<Json<'static>> = LazyLock::new(Json::empty);
+static NO_EXCEPTIONS: LazyLock<Json<'static>> = LazyLock::new(|| allowances(&[], &[]));
 
 /// What stands for a state of an object where there is none: `object` of a deletion, `oldObject` of a
 /// creation.
@@ -35,7 +35,7 @@ pub(super) fn inputs<'r>(
 pub(super) fn inputs_with<'r>(
     request: &Request<'r>,
     absent: Absent,
-    exceptions: &'r Value,
+    exceptions: &'r Json<'r>,
     now: &'r dyn Fn() -> Timestamp,
 ) -> Inputs<'r> {
     let namespace = match (request.namespace, request.namespace_object) {
@@ -52,15 +52,17 @@ pub(super) fn inputs_with<'r>(
 }
 
 /// The value of `exceptions`.
-pub(super) fn allowances(images: &[&str], values: &[&str]) -> Value {
-    json!({"allowedImages": images, "allowedValues": values})
+pub(super) fn allowances<'a>(images: &[&'a str], values: &[&'a str]) -> Json<'a> {
+    let list = |texts: &[&'a str]| texts.iter().map(|text| Json::from(*text)).collect();
+    let fields = [("allowedImages", list(images)), ("allowedValues", list(values))];
+    fields.into_iter().map(|(name, texts)| (name.into(), Json::Array(texts))).collect()
 }
 
 // === impl Absent ===
 
 impl Absent {
     /// The state, if there is one.
-    fn or(self, object: &Value) -> &Value {
+    fn or<'r>(self, object: &'r Json<'r>) -> &'r Json<'r> {
         match self {
             Self::Empty if object.is_null() => &ABSENT,
             Self::Empty | Self::Null => object,

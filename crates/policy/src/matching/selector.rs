@@ -1,10 +1,10 @@
 //! Label selectors, as Kubernetes reads them.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use serde_json::Value;
 
 use crate::cel::Reason;
 use crate::error::CompileError;
+use crate::json::Json;
 
 /// A selector that selects something; all its requirements must hold.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Selector {
     }
 
     /// Whether the labels of an object are selected. What is no object has no labels to select.
-    pub(crate) fn selects(&self, object: &Value) -> bool {
+    pub(crate) fn selects(&self, object: &Json<'_>) -> bool {
         let label = |key: &str| object.pointer("/metadata/labels")?.get(key)?.as_str();
         object.is_object()
             && self.0.iter().all(|requirement| requirement.values.allow(label(&requirement.key)))

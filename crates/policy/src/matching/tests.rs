@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::json::Json;
 
 fn matcher(constraints: Value) -> Matcher {
     let constraints = serde_json::from_value(constraints).expect("the constraints decode");
@@ -43,7 +44,9 @@ fn request(fields: &Value) -> Value {
 }
 
 fn matches(matcher: &Matcher, request: &Value) -> Result<bool, Undecided> {
-    matcher.matches(&Request::parse(request).expect("the request is well-formed"))
+    let request = Json::from(request.clone());
+    let request = Request::parse(&request).expect("the request is well-formed");
+    matcher.matches(&request)
 }
 
 fn resource(group: &str, resource: &str) -> Value {
@@ -195,9 +198,11 @@ fn a_namespace_is_selected_by_labels_that_must_be_known() {
 
     let deployment = request(&json!({}));
     assert_eq!(matches(&matcher, &deployment), Err(UnknownNamespace.into()));
+    let deployment = Json::from(deployment);
     for (team, expected) in [("a", true), ("b", false)] {
         let namespace = labelled(team);
         let mut request = Request::parse(&deployment).expect("the request is well-formed");
+        let namespace = Json::from(namespace);
         request.namespace_object = Some(&namespace);
         assert_eq!(matcher.matches(&request), Ok(expected));
     }

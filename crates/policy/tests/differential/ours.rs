@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pharos_api::policy::ValidatingPolicy;
 use pharos_policy::{
-    Lookups, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
+    Json, Lookups, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
     evaluate as judge,
 };
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub(crate) fn evaluate((kind, set): &(Kind, PolicySet), input: &str) -> Outcome 
         "object": configmap("any", input),
         "oldObject": null,
     });
+    let review = Json::from(review);
     let request = Request::parse(&review).expect("the request is well-formed");
     let mut evaluation = judge(set, &request, &SystemClock);
     let rule = evaluation.outcomes.pop().and_then(|mut outcome| outcome.rules.pop());

@@ -8,7 +8,7 @@ use std::thread;
 use allocation_counter::measure;
 use pharos_api::policy::ValidatingPolicy;
 use pharos_policy::{
-    CompiledPolicy, Lookups, Origin, PolicySet, Request, RuleResult, SystemClock,
+    CompiledPolicy, Json, Lookups, Origin, PolicySet, Request, RuleResult, SystemClock,
     compile_validating_policy, evaluate,
 };
 use proptest::strategy::Strategy;
@@ -97,6 +97,7 @@ pub(crate) fn request(object: &Value) -> Value {
 /// What the policies say about an object, and how many steps each took.
 pub(crate) fn judged(set: &PolicySet, object: &Value) -> Vec<(RuleResult, u64)> {
     let raw = request(object);
+    let raw = Json::from(raw);
     let request = Request::parse(&raw).expect("the request is well-formed");
     let mut results = Vec::new();
     let held = measure(|| {

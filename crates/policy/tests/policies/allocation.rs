@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use allocation_counter::measure;
 use jiff::Timestamp;
-use pharos_policy::{Clock, Origin, PolicySet, Request, SystemClock, evaluate};
+use pharos_policy::{Clock, Json, Origin, PolicySet, Request, SystemClock, evaluate};
 use serde_json::{Value, json};
 
 use crate::support::{compiled, request};
@@ -38,7 +38,8 @@ fn megabyte_pod() -> Value {
 }
 
 fn bytes_allocated(set: &PolicySet, raw: &Value) -> u64 {
-    let request = Request::parse(raw).expect("the request is well-formed");
+    let raw = Json::from(raw.clone());
+    let request = Request::parse(&raw).expect("the request is well-formed");
     // Once before, for what is only made once.
     black_box(evaluate(set, &request, &SystemClock));
     let mut outcomes = 0;
@@ -50,6 +51,7 @@ fn bytes_allocated(set: &PolicySet, raw: &Value) -> u64 {
 #[test]
 fn without_a_policy_about_the_resource_nothing_is_allocated() {
     let raw = megabyte_pod();
+    let raw = Json::from(raw);
     let request = Request::parse(&raw).expect("the request is well-formed");
     let rules = json!({"resourceRules": [{
         "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["*"],

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use pharos_api::policy::cluster_policy::ClusterPolicy;
 use pharos_policy::{
-    CompiledPolicy, Origin, PolicySet, Request, RuleResult, SystemClock, compile_cluster_policy,
-    evaluate,
+    CompiledPolicy, Json, Origin, PolicySet, Request, RuleResult, SystemClock,
+    compile_cluster_policy, evaluate,
 };
 use serde_json::{Value, json};
 
@@ -58,7 +58,9 @@ fn creation(object: &Value) -> Value {
 fn verdicts(set: &PolicySet, object: &Value) -> Verdicts {
     let raw = creation(object);
     let namespace = json!({"metadata": {"name": raw["namespace"]}});
+    let raw = Json::from(raw);
     let mut request = Request::parse(&raw).expect("the request is well-formed");
+    let namespace = Json::from(namespace);
     request.namespace_object = request.namespace.map(|_| &namespace);
     let evaluation = evaluate(set, &request, &SystemClock);
     let rules = evaluation.outcomes.iter().flat_map(|outcome| &outcome.rules);
@@ -172,6 +174,7 @@ fn a_rule_that_cannot_be_evaluated_has_failed() {
     let set = PolicySet::new(Origin::Admission, [Arc::new(compiled)], []);
     let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}});
     let raw = creation(&object);
+    let raw = Json::from(raw);
     let request = Request::parse(&raw).expect("the request is well-formed");
     let evaluation = evaluate(&set, &request, &SystemClock);
     let result = &evaluation.outcomes[0].rules[0].result;

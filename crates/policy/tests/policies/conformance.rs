@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pharos_api::policy::ValidatingPolicy;
 use pharos_policy::{
-    Lookups, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
+    Json, Lookups, Origin, PolicySet, Request, RuleResult, SystemClock, compile_validating_policy,
     evaluate,
 };
 use serde_json::{Value, json};
@@ -171,7 +171,9 @@ fn the_library_accepts_its_good_resources_and_rejects_its_bad_ones() {
             for object in documents {
                 let raw = creation(&object);
                 let namespace = json!({"metadata": {"name": raw["namespace"]}});
+                let raw = Json::from(raw);
                 let mut request = Request::parse(&raw).expect("the request is well-formed");
+                let namespace = Json::from(namespace);
                 request.namespace_object = request.namespace.map(|_| &namespace);
                 let evaluation = evaluate(&set, &request, &SystemClock);
                 let Some(outcome) = evaluation.outcomes.first() else {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use pharos_api::policy::{FailurePolicy, ValidationAction};
 use pharos_policy::{
-    Actions, Clock, GroupVersionResource, MalformedRequest, Operation, Origin, PolicySet, Request,
-    RuleResult, Skipped, StatusReason, SystemClock, evaluate,
+    Actions, Clock, GroupVersionResource, Json, MalformedRequest, Operation, Origin, PolicySet,
+    Request, RuleResult, Skipped, StatusReason, SystemClock, evaluate,
 };
 use serde_json::{Value, json};
 
@@ -145,10 +145,13 @@ fn an_unknown_namespace_is_an_error_for_a_policy_that_selects_by_it() {
         json!({"metadata": {"labels": {"team": "a"}}}),
         json!({"metadata": {"labels": {"team": "b"}}}),
     );
+    let raw = Json::from(raw);
     let mut known = Request::parse(&raw).expect("the request is well-formed");
+    let ours = Json::from(ours);
     known.namespace_object = Some(&ours);
     let evaluation = evaluate(&set, &known, &SystemClock);
     assert_eq!(evaluation.outcomes[0].rules[0].result, RuleResult::Pass);
+    let theirs = Json::from(theirs);
     known.namespace_object = Some(&theirs);
     assert!(evaluate(&set, &known, &SystemClock).outcomes.is_empty());
 }
@@ -170,7 +173,9 @@ fn a_namespace_is_in_no_namespace() {
         }));
         assert_eq!(judge(&set, &raw), Some(RuleResult::Pass), "{operation} {sub_resource}");
         let namespace = json!({"metadata": {"name": "web"}});
+        let raw = Json::from(raw);
         let mut known = Request::parse(&raw).expect("the request is well-formed");
+        let namespace = Json::from(namespace);
         known.namespace_object = Some(&namespace);
         assert_eq!(
             evaluate(&set, &known, &SystemClock).outcomes[0].rules[0].result,
@@ -202,6 +207,7 @@ fn outcomes_come_in_the_order_of_names_each_with_its_time() {
     let policies = ["c", "a", "b"].map(|name| compiled(name, json!({})));
     let set = PolicySet::new(Origin::Admission, policies, []);
     let raw = request(json!({}));
+    let raw = Json::from(raw);
     let request = Request::parse(&raw).expect("the request is well-formed");
     let evaluation = evaluate(&set, &request, &clock);
     let facts: Vec<_> = evaluation
@@ -226,6 +232,7 @@ fn a_policy_is_evaluated_once_however_many_of_its_rules_match() {
     let other = compiled("other", json!({"autogen": {"podControllers": {"controllers": []}}}));
     let set = PolicySet::new(Origin::Admission, [many, other], []);
     let raw = request(json!({}));
+    let raw = Json::from(raw);
     let request = Request::parse(&raw).expect("the request is well-formed");
     let evaluation = evaluate(&set, &request, &SystemClock);
     let names: Vec<_> = evaluation.outcomes.iter().map(|outcome| outcome.policy.name()).collect();
@@ -264,12 +271,13 @@ fn a_malformed_request_is_refused_by_field() {
             MalformedRequest::NotAString("resource.resource"),
         ),
     ] {
-        assert_eq!(Request::parse(&request(fields)).err(), Some(error));
+        assert_eq!(Request::parse(&request(fields).into()).err(), Some(error));
     }
     for nonsense in [json!(null), json!([]), json!("x"), json!({})] {
-        assert!(Request::parse(&nonsense).is_err());
+        assert!(Request::parse(&nonsense.into()).is_err());
     }
     let raw = request(json!({"subResource": "", "namespace": "", "operation": "CONNECT"}));
+    let raw = Json::from(raw);
     let parsed = Request::parse(&raw).expect("empty is absent");
     assert_eq!((parsed.sub_resource, parsed.namespace), (None, None));
     assert_eq!(parsed.operation, Operation::Connect);
@@ -280,6 +288,7 @@ fn a_malformed_request_is_refused_by_field() {
 fn annotated(spec: Value) -> (RuleResult, Vec<(String, String)>) {
     let set = set(spec);
     let raw = request(json!({}));
+    let raw = Json::from(raw);
     let request = Request::parse(&raw).expect("the request is well-formed");
     let mut evaluation = evaluate(&set, &request, &SystemClock);
     let rule = evaluation.outcomes.remove(0).rules.remove(0);
@@ -326,6 +335,7 @@ fn an_outcome_says_how_many_steps_it_took() {
     let steps = |expression: &str| {
         let set = set(json!({"validations": [{"expression": expression}]}));
         let raw = request(json!({}));
+        let raw = Json::from(raw);
         let request = Request::parse(&raw).expect("the request is well-formed");
         evaluate(&set, &request, &SystemClock).outcomes[0].rules[0].steps
     };

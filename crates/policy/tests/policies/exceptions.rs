@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use pharos_policy::{
-    Clock, CompiledException, Origin, PolicySet, Request, RuleResult, Skipped, StatusReason,
+    Clock, CompiledException, Json, Origin, PolicySet, Request, RuleResult, Skipped, StatusReason,
     compile_exception, evaluate,
 };
 use serde_json::{Value, json};
@@ -35,6 +35,7 @@ fn judge(
     let spec = json!({"failurePolicy": failure_policy, "validations": [{"expression": "false"}]});
     let set = PolicySet::new(Origin::Admission, [compiled("policy", spec)], exceptions);
     let raw = request(json!({}));
+    let raw = Json::from(raw);
     let request = Request::parse(&raw).expect("the request is well-formed");
     let mut evaluation = evaluate(&set, &request, &Then);
     let rule = evaluation.outcomes.remove(0).rules.remove(0);
@@ -148,6 +149,7 @@ fn expressions_see_what_the_exceptions_that_apply_allow() {
             .collect();
         let set = PolicySet::new(Origin::Admission, [compiled("policy", spec.clone())], exceptions);
         let raw = request(json!({}));
+        let raw = Json::from(raw);
         let request = Request::parse(&raw).expect("the request is well-formed");
         evaluate(&set, &request, &Then).outcomes.remove(0).rules.remove(0).result
     };
@@ -176,6 +178,7 @@ fn an_exception_from_a_policy_for_pods_is_one_for_what_makes_them() {
             "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
             "object": {"metadata": {"name": name}},
         }));
+        let raw = Json::from(raw);
         let request = Request::parse(&raw).expect("the request is well-formed");
         let evaluation = evaluate(&set, &request, &Then);
         assert_eq!(evaluation.outcomes[0].rules[0].result.as_str(), expected);

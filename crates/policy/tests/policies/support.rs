@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pharos_api::policy::{PolicyException, ValidatingPolicy};
 use pharos_policy::{
-    CompiledException, CompiledPolicy, Lookups, Origin, PolicySet, Request, RuleResult,
+    CompiledException, CompiledPolicy, Json, Lookups, Origin, PolicySet, Request, RuleResult,
     SystemClock, compile_exception, compile_validating_policy, evaluate,
 };
 use serde_json::{Value, json};
@@ -79,7 +79,8 @@ pub(crate) fn request(fields: Value) -> Value {
 
 /// What the only policy about the request says, if one is about it.
 pub(crate) fn judge(set: &PolicySet, raw: &Value) -> Option<RuleResult> {
-    let request = Request::parse(raw).expect("the request is well-formed");
+    let raw = Json::from(raw.clone());
+    let request = Request::parse(&raw).expect("the request is well-formed");
     let evaluation = evaluate(set, &request, &SystemClock);
     assert!(evaluation.outcomes.len() < 2);
     let mut rules = evaluation.outcomes.into_iter().flat_map(|outcome| outcome.rules);

@@ -1,13 +1,15 @@
 //! Lists and maps as they are written: what they hold is of one type.
 
+use std::collections::BTreeMap;
+
 use cel::common::ast::{EntryExpr, IdedExpr, ListExpr, MapExpr};
-use serde_json::Value as Json;
 
 use super::assign::join;
 use super::{Checker, Typed};
 use crate::cel::Reason;
 use crate::cel::tree::{Element, Entry, Literal, Node, Presence};
 use crate::cel::types::Type;
+use crate::json::Json;
 
 // === impl Checker ===
 
@@ -98,25 +100,25 @@ fn may_be_key(type_: &Type) -> bool {
     matches!(type_, Type::Dyn | Type::Bool | Type::Int | Type::Uint | Type::String)
 }
 
-fn list_of_literals(elements: &[Element]) -> Option<Json> {
+fn list_of_literals(elements: &[Element]) -> Option<Json<'static>> {
     elements
         .iter()
         .map(|element| element.value.as_json().filter(|_| element.presence == Presence::Always))
-        .collect::<Option<Vec<_>>>()
+        .collect::<Option<_>>()
         .map(Json::Array)
 }
 
 /// The map as JSON, if every key is a string and stands there once.
-fn map_of_literals(entries: &[Entry]) -> Option<Json> {
-    let mut fields = serde_json::Map::new();
+fn map_of_literals(entries: &[Entry]) -> Option<Json<'static>> {
+    let mut fields = BTreeMap::new();
     for entry in entries {
         let Node::Literal(Literal::String(key)) = &entry.key else {
             return None;
         };
         let value = entry.value.as_json().filter(|_| entry.presence == Presence::Always)?;
-        if fields.insert(key.to_string(), value).is_some() {
+        if fields.insert(key.to_string().into(), value).is_some() {
             return None;
         }
     }
-    Some(Json::Object(fields))
+    Some(fields.into_iter().collect())
 }

@@ -10,7 +10,8 @@ fn within(budget: Budget, source: &str, object: &Value) -> (Result<bool, String>
         .expression(source, Variables::Visible, Expected::Anything)
         .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
     let program = compiler.finish().expect("there are no variables");
-    let inputs = Inputs::new(object, &Value::Null, &Value::Null, NamespaceObject::None);
+    let object = Json::from(object.clone());
+    let inputs = Inputs::new(&object, &Json::Null, &Json::Null, NamespaceObject::None);
     let bindings = Bindings::new(&inputs, &program);
     let allowance = Allowance::of(budget);
     let scope = Scope::new(&bindings, &allowance);

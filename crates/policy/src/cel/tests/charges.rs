@@ -78,7 +78,8 @@ struct Cost {
 
 impl Cost {
     fn of(policy: &Policy, object: &Value) -> Self {
-        let inputs = Inputs::new(object, &Value::Null, &Value::Null, NamespaceObject::None);
+        let object = Json::from(object.clone());
+        let inputs = Inputs::new(&object, &Json::Null, &Json::Null, NamespaceObject::None);
         let bindings = Bindings::new(&inputs, &policy.program);
         let allowance = Allowance::of(PLENTY);
         let scope = Scope::new(&bindings, &allowance);

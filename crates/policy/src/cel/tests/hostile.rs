@@ -56,7 +56,7 @@ fn no_expression_overflows_a_stack() {
                 compiler.expression(&tower, Variables::Visible, Expected::Anything)
             {
                 let program = compiler.finish().expect("there are no variables");
-                let value = Value::Null;
+                let value = Json::Null;
                 let inputs = Inputs::new(&value, &value, &value, NamespaceObject::None);
                 let bindings = Bindings::new(&inputs, &program);
                 // Whatever it is, it comes out.
@@ -134,7 +134,7 @@ fn values_do_not_nest_without_end_through_names() {
 fn the_deepest_value_that_is_accepted_can_be_cloned_compared_and_dropped() {
     let brackets = 90;
     let count = MAX_NESTING / brackets;
-    let object = json!({"n": 1});
+    let object = Json::from(json!({"n": 1}));
     on_a_small_stack(|| {
         let mut compiler = Compiler::default();
         let found = ["a", "b"].map(|name| wrap(&mut compiler, name, count, brackets));
@@ -308,6 +308,7 @@ fn no_value_makes_a_function_or_an_operator_panic() {
     let mut dice = Dice(42);
     for _ in 0..40 {
         let object = json!({"a": dice.value(3), "b": dice.value(2), "c": dice.value(1)});
+        let object = Json::from(object);
         let inputs = Inputs::new(&object, &object, &object, NamespaceObject::Known(&object));
         let bindings = Bindings::new(&inputs, &program);
         let allowance = Allowance::of_request();

@@ -96,7 +96,7 @@ mod tests {
             error_of("json.unmarshal", &[Value::string(text)]);
         }
         let object = json!({ "b": 1, "a": "<&>", "c": { "d": [1.5] } });
-        let written = text_of("json.marshal", &[Value::of_json(&object)]);
+        let written = text_of("json.marshal", &[Value::of_json(&object.into())]);
         assert_eq!(written, r#"{"a":"\u003c\u0026\u003e","b":1,"c":{"d":[1.5]}}"#);
     }
 

@@ -124,8 +124,9 @@ fn list<'a>(
     for object in objects.list(namespace) {
         host.meter.step(1 + selector.len() as u64)?;
         host.meter.scan(length)?;
-        let labels = &object["metadata"]["labels"];
-        if selector.iter().all(|(name, value)| labels[&**name] == **value) {
+        let labels = object.pointer("/metadata/labels");
+        let label = |name: &str| labels?.get(name)?.as_str();
+        if selector.iter().all(|(name, value)| label(name) == Some(&**value)) {
             host.meter.allocate(size_of::<Value<'_>>())?;
             items.push(Value::of_json(object));
         }

@@ -56,11 +56,12 @@ mod tests {
 
     use crate::cel::library::tests::{error_of, value};
     use crate::cel::value::{Key, Text, Value};
+    use crate::json::Json;
 
     #[test]
     fn two_lists_of_objects_become_a_map() {
-        let keys = json!([{ "name": "a", "x": 1 }, { "name": "b" }]);
-        let values = json!([{ "value": 1 }, {}]);
+        let keys = Json::from(json!([{ "name": "a", "x": 1 }, { "name": "b" }]));
+        let values = Json::from(json!([{ "value": 1 }, {}]));
         let fields = [Value::borrowed("name"), Value::borrowed("value")];
         let call = |keys, values| {
             let lists = [Value::of_json(keys), Value::of_json(values)];
@@ -74,7 +75,7 @@ mod tests {
         assert!(matches!(of("b"), Some(Value::Null)));
         assert_eq!(map.len(), 2);
 
-        let (none, numbers) = (json!([]), json!([1, 2]));
+        let (none, numbers) = (Json::from(json!([])), Json::from(json!([1, 2])));
         error_of("listObjToMap", &call(&keys, &none));
         error_of("transform.listObjToMap", &call(&values, &values));
         error_of("listObjToMap", &call(&numbers, &values));

@@ -1,19 +1,20 @@
 use std::sync::Arc;
 
-use serde_json::{Value as Json, json};
+use serde_json::{Value, json};
 
 use crate::cel::meter::Budget;
 use crate::cel::{
     Allowance, Bindings, Compiler, Expected, Input, Inputs, NamespaceObject, Scope, Sight,
     Variables,
 };
+use crate::json::Json;
 use crate::lookups::{Context, ContextError};
 
 const ENOUGH: Budget = Budget { steps: 1 << 20, bytes: 1 << 20 };
 
 fn context() -> Arc<Context> {
     let mut context = Context::default();
-    let object = |namespace: &str, name: &str, labels: Json| {
+    let object = |namespace: &str, name: &str, labels: Value| {
         json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": name, "namespace": namespace, "labels": labels},
             "data": {"of": format!("{namespace}/{name}")}, "size": 3})
@@ -53,7 +54,7 @@ fn within(budget: Budget, sight: Sight, source: &str) -> Result<bool, String> {
         .expression(source, Variables::Visible, Expected::Anything)
         .unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
     let program = compiler.finish().expect("there are no variables");
-    let object = json!({"name": "a", "labels": {"team": "x"}, "number": 1});
+    let object = json!({"name": "a", "labels": {"team": "x"}, "number": 1}).into();
     let inputs = Inputs::new(&object, &Json::Null, &Json::Null, NamespaceObject::None);
     let bindings = Bindings::new(&inputs, &program);
     let allowance = Allowance::of(budget);
@@ -188,7 +189,7 @@ fn what_nobody_can_name_and_what_is_too_deep_is_not_taken() {
         assert_eq!(error.reason(), "Nameless", "{object}");
     }
     assert!(context.add_image(json!({"config": {}})).is_err());
-    let deep = |levels: usize| (0..levels).fold(json!(1), |inner, _| Json::Array(vec![inner]));
+    let deep = |levels: usize| (0..levels).fold(json!(1), |inner, _| Value::Array(vec![inner]));
     let of = |levels| json!({"apiVersion": "v1", "metadata": {"name": "a"}, "deep": deep(levels)});
     assert_eq!(context.add_resource("pods", of(127)), Ok(()));
     let too_deep = Err(ContextError::TooDeep { name: "a".to_owned() });
