@@ -19,7 +19,6 @@ const MISSING: &[&str] = &[
     "images",
     "params",
     "resource",
-    "x509",
 ];
 
 /// Whether a function belongs to one of them, as `resource.Get` does.

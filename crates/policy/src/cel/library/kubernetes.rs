@@ -14,7 +14,7 @@ mod regex;
 mod semver;
 mod url;
 
-pub(super) use url::is_authority;
+pub(super) use url::{is_authority, url_parts};
 
 /// Declares them.
 pub(super) fn declare(library: &mut Library) {

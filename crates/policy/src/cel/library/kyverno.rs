@@ -17,6 +17,7 @@ mod regex;
 mod time;
 mod transform;
 mod user;
+mod x509;
 mod yaml;
 
 pub(super) use lookup::{declare_for_cluster, declare_for_namespace};
@@ -31,6 +32,7 @@ pub(super) fn declare(library: &mut Library) {
     math::declare(library);
     random::declare(library);
     user::declare(library);
+    x509::declare(library);
     transform::declare(library);
     gzip::declare(library);
     regex::declare(library);

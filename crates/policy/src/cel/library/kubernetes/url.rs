@@ -4,6 +4,8 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 
+use serde_json::{Value as Json, json};
+
 use super::super::Library;
 use super::super::arguments::{error, opaque, text};
 use crate::cel::meter::{Fault, Host};
@@ -60,6 +62,34 @@ pub(super) fn declare(library: &mut Library) {
 /// Whether a string is a host, with or without a port, as it stands in a URL.
 pub(in crate::cel::library) fn is_authority(text: &str) -> bool {
     Url::is_authority(text)
+}
+
+/// The parts of a URL, which may be relative, as Go writes them as JSON; none if it is no URL.
+pub(in crate::cel::library) fn url_parts(written: &str) -> Option<Json> {
+    let url = Url::reference(written).ok()?;
+    let (path, raw_path) = unescaped(&url.path, escape::Part::Path)?;
+    let (fragment, raw_fragment) = unescaped(&url.fragment, escape::Part::Fragment)?;
+    Some(json!({
+        "Scheme": url.scheme,
+        "Opaque": url.opaque,
+        // What a user is, Go does not write.
+        "User": url.user.map(|_| json!({})),
+        "Host": lossy(&url.host),
+        "Path": path,
+        "RawPath": raw_path,
+        "OmitHost": url.without_authority,
+        "ForceQuery": url.empty_query,
+        "RawQuery": url.query,
+        "Fragment": fragment,
+        "RawFragment": raw_fragment,
+    }))
+}
+
+/// A part, and how it is written if that is not how it would be escaped.
+fn unescaped(written: &str, part: escape::Part) -> Option<(String, &str)> {
+    let bytes = escape::unescape(written, part).ok()?;
+    let raw = if escape::escape(&bytes, part) == written { "" } else { written };
+    Some((lossy(&bytes), raw))
 }
 
 fn lossy(bytes: &[u8]) -> String {

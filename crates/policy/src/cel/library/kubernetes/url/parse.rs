@@ -11,8 +11,8 @@ pub(in crate::cel::library::kubernetes) struct Url {
     /// In lower case; empty for a path.
     pub(super) scheme: String,
     /// What follows the scheme where that is not a path.
-    opaque: String,
-    user: Option<User>,
+    pub(super) opaque: String,
+    pub(super) user: Option<User>,
     /// The host, with its port. Unescaped.
     pub(super) host: Vec<u8>,
     /// The path, escaped.
@@ -20,15 +20,15 @@ pub(in crate::cel::library::kubernetes) struct Url {
     /// The query, as it is written.
     pub(super) query: String,
     /// Whether a question mark ends it.
-    empty_query: bool,
+    pub(super) empty_query: bool,
     /// Whether a path follows the scheme without an authority between them.
-    without_authority: bool,
+    pub(super) without_authority: bool,
     /// The fragment, escaped.
-    fragment: String,
+    pub(super) fragment: String,
 }
 
 #[derive(Debug)]
-struct User {
+pub(super) struct User {
     name: Vec<u8>,
     password: Option<Vec<u8>>,
 }
@@ -77,6 +77,11 @@ impl Url {
     /// The URL, which must pass [`Url::check`], and of which the fragment is known.
     pub(super) fn parse(written: &str) -> Result<Self, Invalid> {
         Self::check(written)?;
+        Self::reference(written)
+    }
+
+    /// The URL, which may be relative.
+    pub(super) fn reference(written: &str) -> Result<Self, Invalid> {
         let (rest, fragment) = written.split_once('#').unwrap_or((written, ""));
         let mut url = Self::read(rest, Reading::Reference)?;
         url.fragment = escaped(fragment, Part::Fragment)?;
