@@ -14,7 +14,7 @@ use pharos_cluster::view::Observed;
 use pharos_policy::{CompiledPolicy, Rule};
 use serde::Serialize;
 
-use crate::policies::{Defect, Entry, Kind, Objects, Outcome, Policies};
+use crate::policies::{Defect, Entry, ExceptionNamespaces, Kind, Objects, Outcome, Policies};
 
 const PAGE: u32 = 500;
 
@@ -75,11 +75,15 @@ pub struct InspectError {
     source: Box<kube::Error>,
 }
 
-/// Everything that the API server holds of policies and exceptions, by kind, namespace and name.
+/// Everything that the API server holds of policies and exceptions, by kind, namespace and name, where
+/// the exceptions of those namespaces count.
 ///
 /// # Errors
 /// If any served kind cannot be listed.
-pub async fn inspect(client: &Client) -> Result<Vec<Inspected>, InspectError> {
+pub async fn inspect(
+    client: &Client,
+    exceptions: ExceptionNamespaces,
+) -> Result<Vec<Inspected>, InspectError> {
     let kinds: Vec<_> = Kind::all().map(Kind::custom).collect();
     let served = served::look(client, &kinds).await;
     let served = served.map_err(|error| InspectError::new("which policies are served", error))?;
@@ -104,7 +108,7 @@ pub async fn inspect(client: &Client) -> Result<Vec<Inspected>, InspectError> {
         }
         objects.insert(kind, Arc::new(found));
     }
-    let policies = Policies::default().succeed(&objects);
+    let policies = Policies::with_exceptions_of(exceptions).succeed(&objects);
     let mut entries: Vec<_> = policies.entries().values().collect();
     let place = |entry: &Entry| (entry.kind, entry.metadata.namespace.clone());
     entries.sort_by(|one, other| {
@@ -164,7 +168,7 @@ impl Problem {
                     reason: error.reason(),
                 })
                 .collect(),
-            Defect::Unsupported(_) | Defect::Undecodable(_) => vec![Self {
+            Defect::Unsupported(_) | Defect::Undecodable(_) | Defect::Elsewhere(_) => vec![Self {
                 path: String::new(),
                 expression: None,
                 position: None,

@@ -53,6 +53,7 @@ mod webhook_configuration;
 pub use error::Error;
 pub use events::{EventOptions, EventReason};
 pub use inspect::{InspectError, Inspected, Problem, inspect};
+pub use policies::{ExceptionNamespaces, NoNamespace};
 pub use policy_status::PolicyStatus;
 pub use registered::{Registered, registered, unregister};
 pub use run::{Admission, Options};

@@ -15,10 +15,12 @@ use pharos_policy::{CompiledException, CompiledPolicy, Origin, PolicyKey, Policy
 use serde_json::Value;
 use tokio::sync::watch;
 
+mod exceptions;
 mod kind;
 mod outcome;
 mod sources;
 
+pub use exceptions::{ExceptionNamespaces, NoNamespace};
 pub(crate) use kind::Kind;
 pub(crate) use outcome::{Defect, Outcome};
 pub(crate) use sources::{Missing, Objects, Sources};
@@ -27,6 +29,7 @@ pub(crate) use sources::{Missing, Objects, Sources};
 #[derive(Default)]
 pub(crate) struct Policies {
     entries: BTreeMap<Uid, Entry>,
+    exceptions: ExceptionNamespaces,
 }
 
 /// One object as it was seen and what became of it.
@@ -42,6 +45,11 @@ pub(crate) struct Entry {
 // === impl Policies ===
 
 impl Policies {
+    /// None so far, and the exceptions of those namespaces will count.
+    pub(crate) fn with_exceptions_of(exceptions: ExceptionNamespaces) -> Self {
+        Self { entries: BTreeMap::new(), exceptions }
+    }
+
     /// What follows on these policies when the API server holds `objects`.
     pub(crate) fn succeed(&self, objects: &BTreeMap<Kind, Objects>) -> Self {
         let mut entries = BTreeMap::new();
@@ -50,14 +58,14 @@ impl Policies {
                 entries.insert(uid.clone(), self.entry(*kind, uid, observed));
             }
         }
-        Self { entries }
+        Self { entries, exceptions: self.exceptions.clone() }
     }
 
     fn entry(&self, kind: Kind, uid: &str, observed: &Observed<DynamicObject>) -> Entry {
         let same = self.entries.get(uid).filter(|before| before.is_as_in(&observed.metadata));
         let outcome = match (&observed.object, same) {
             (Ok(_), Some(before)) => before.outcome.clone(),
-            (Ok(object), None) => Outcome::of(kind, object),
+            (Ok(object), None) => Outcome::of(kind, object, &self.exceptions),
             (Err(error), _) => Outcome::Broken(Defect::Undecodable(error.clone())),
         };
         let object = observed.object.as_ref().ok().cloned();
@@ -169,10 +177,15 @@ impl Entry {
 }
 
 /// Keeps `policies` what follows on `objects`, for as long as it is polled.
-pub(crate) async fn keep(mut objects: Sources, policies: watch::Sender<Option<Arc<Policies>>>) {
+pub(crate) async fn keep(
+    mut objects: Sources,
+    exceptions: ExceptionNamespaces,
+    policies: watch::Sender<Option<Arc<Policies>>>,
+) {
+    let none = Arc::new(Policies::with_exceptions_of(exceptions));
     loop {
         if let Ok(observed) = objects.snapshot() {
-            let before = policies.borrow().clone().unwrap_or_default();
+            let before = policies.borrow().clone().unwrap_or_else(|| none.clone());
             // Many policies, or large ones, take longer to compile than a review should wait.
             let next = match tokio::task::spawn_blocking(move || before.succeed(&observed)).await {
                 Ok(next) => next,

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::enforce::{Verdict, bounded};
-use crate::policies::{Defect, Kind, Outcome};
+use crate::policies::{Defect, ExceptionNamespaces, Kind, Outcome};
 use crate::policy_status::PolicyStatus;
 use crate::record::{Facts, record};
 use crate::review;
@@ -41,13 +41,19 @@ pub(crate) struct PolicyWebhook {
     webhook: Arc<Webhook>,
     facts: Arc<dyn Facts>,
     whose: PolicyStatus,
+    exceptions: ExceptionNamespaces,
     turns: Arc<Semaphore>,
 }
 
 /// The route of the webhook.
-pub(crate) fn router(webhook: Arc<Webhook>, facts: Arc<dyn Facts>, whose: PolicyStatus) -> Router {
+pub(crate) fn router(
+    webhook: Arc<Webhook>,
+    facts: Arc<dyn Facts>,
+    whose: PolicyStatus,
+    exceptions: ExceptionNamespaces,
+) -> Router {
     let turns = Arc::new(Semaphore::new(AT_ONCE));
-    let state = Arc::new(PolicyWebhook { webhook, facts, whose, turns });
+    let state = Arc::new(PolicyWebhook { webhook, facts, whose, exceptions, turns });
     Router::new().route(PATH, post(look).with_state(state))
 }
 
@@ -78,14 +84,14 @@ impl PolicyWebhook {
     }
 
     async fn verdict(&self, document: Arc<Json<'static>>) -> Verdict {
-        let whose = self.whose;
+        let (whose, exceptions) = (self.whose, self.exceptions.clone());
         let turns = self.turns.clone();
         let judged = async move {
             let turn = turns.acquire_owned().await.ok()?;
             let judging = tokio::task::spawn_blocking(move || {
                 // Held by the thread, which goes on when nobody waits any more.
                 let _turn = turn;
-                Some(judge(&review::request(&document).ok()?, whose))
+                Some(judge(&review::request(&document).ok()?, whose, &exceptions))
             });
             judging.await.ok()?
         };
@@ -111,12 +117,12 @@ fn deprecated(request: &Request<'_>) -> Option<(&'static str, PolicyKind)> {
 }
 
 /// What is said about an object that is to be stored.
-fn judge(request: &Request<'_>, whose: PolicyStatus) -> Verdict {
+fn judge(request: &Request<'_>, whose: PolicyStatus, exceptions: &ExceptionNamespaces) -> Verdict {
     let kind = Kind::all().find(|kind| {
         let custom = kind.custom();
         (custom.group, custom.kind) == (request.kind.group, request.kind.kind)
     });
-    let outcome = kind.and_then(|kind| outcome(kind, request.object));
+    let outcome = kind.and_then(|kind| outcome(kind, request.object, exceptions));
     let Some(Outcome::Broken(defect)) = outcome else {
         return passed(Vec::new());
     };
@@ -127,13 +133,13 @@ fn judge(request: &Request<'_>, whose: PolicyStatus) -> Verdict {
     }
 }
 
-fn outcome(kind: Kind, object: &Json<'_>) -> Option<Outcome> {
+fn outcome(kind: Kind, object: &Json<'_>, exceptions: &ExceptionNamespaces) -> Option<Outcome> {
     let object = serde_json::to_value(object).ok()?;
     let mut object: DynamicObject = serde_json::from_value(object).ok()?;
     // One whose name is to be generated is named after what it will begin with.
     let generated = object.metadata.generate_name.clone();
     object.metadata.name = object.metadata.name.or(generated);
-    Some(Outcome::of(kind, &object))
+    Some(Outcome::of(kind, &object, exceptions))
 }
 
 fn passed(warnings: Vec<String>) -> Verdict {

@@ -25,7 +25,7 @@ use crate::certificate_secret::{self, SECRET_NAME};
 use crate::configuration::Configuration;
 use crate::events::{self, EventOptions, Events};
 use crate::namespaces::{Known, Namespaces};
-use crate::policies::Policies;
+use crate::policies::{ExceptionNamespaces, Policies};
 use crate::policy_status::{PolicyStatus, StatusWriter};
 use crate::record::Facts;
 use crate::routes::{self, Knowledge, Refusal, Webhook};
@@ -56,6 +56,8 @@ pub struct Options {
     pub config_map: String,
     /// Who writes the status of policies.
     pub policy_status: PolicyStatus,
+    /// The namespaces whose PolicyExceptions count.
+    pub exceptions: ExceptionNamespaces,
     /// What is told by Events.
     pub events: EventOptions,
     /// The name of this process in Events: that of its Pod.
@@ -148,8 +150,8 @@ impl Admission {
         let namespaces = Namespaces::new(Api::all(self.client), means.namespaces);
         let webhook = Webhook::new(means.knowledge, namespaces, self.facts.clone(), events);
         let whose = self.options.policy_status;
-        let policy_webhook = policy_review::router(webhook.clone(), self.facts, whose);
-        let Options { limits, .. } = self.options;
+        let Options { limits, exceptions, .. } = self.options;
+        let policy_webhook = policy_review::router(webhook.clone(), self.facts, whose, exceptions);
         let router = routes::router(&webhook, policy_webhook);
         let router = server::limited(router, InFlight::new(webhook.clone(), limits));
         let router = server::parting(router, leaving.clone());
@@ -222,7 +224,9 @@ impl Admission {
         tasks.spawn("chooses the certificate", keep);
 
         let (compiled, policies) = watch::channel(None);
-        tasks.spawn("compiles policies", policies::keep(views.policies.clone(), compiled));
+        let exceptions = self.options.exceptions.clone();
+        let keep = policies::keep(views.policies.clone(), exceptions, compiled);
+        tasks.spawn("compiles policies", keep);
         let (discovered, resources) = watch::channel(None);
         let keep = discovery::keep(self.client.clone(), discovered);
         tasks.spawn("asks which resources are served", keep);

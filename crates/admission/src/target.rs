@@ -149,13 +149,17 @@ impl WebhookService {
 }
 
 fn dns_label(text: &str) -> Result<String, TargetError> {
+    if is_label(text) { Ok(text.to_owned()) } else { Err(TargetError::Label(text.to_owned())) }
+}
+
+/// Whether a namespace can have that name.
+pub(crate) fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();
-    let sound = bytes.len() <= 63
+    bytes.len() <= 63
         && bytes.first().is_some_and(|byte| inner(*byte))
         && bytes.last().is_some_and(|byte| inner(*byte))
-        && bytes.iter().all(|byte| inner(*byte) || *byte == b'-');
-    if sound { Ok(text.to_owned()) } else { Err(TargetError::Label(text.to_owned())) }
+        && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
 }
 
 // === impl WebhookUrl ===

@@ -146,6 +146,7 @@ impl Process {
             owner: arguments.owner_cluster_role.clone(),
             config_map: arguments.policies.kyverno_config_map.clone(),
             policy_status: arguments.policies.policy_status,
+            exceptions: arguments.policies.exception_namespace.clone(),
             events: arguments.policies.events(),
             reporter: replica.name.clone(),
             limits: arguments.limits(),

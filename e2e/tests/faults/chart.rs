@@ -26,6 +26,7 @@ admission:
   replicas: 3
   exemptNamespaces: [other, another]
   policyStatus: Kyverno
+  exceptionNamespace: platform
   kyvernoConfigMap: settings
   events: {omit: []}
   shutdownDelaySeconds: 20
@@ -75,6 +76,7 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "--webhook-service=there/first-pharos:443",
         "--exempt-namespaces=kube-system\n",
         "--policy-status=Pharos\n",
+        "--exception-namespace=*\n",
         "--omit-events=PolicyApplied,PolicySkipped\n",
         "resources: [clusterpolicies/status, policies/status]",
         "- \"--create-telemetry-config={\\\"apiVersion\\\":",
@@ -100,6 +102,7 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         "maxUnavailable: 50%",
         "--exempt-namespaces=other,another",
         "--policy-status=Kyverno",
+        "--exception-namespace=platform\n",
         "--omit-events=\n",
         "resourceNames: [settings]",
     ] {
@@ -129,6 +132,7 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         ("admission: {replicas: two}", "/admission/replicas"),
         ("admission: {logFormat: xml}", "/admission/logFormat"),
         ("admission: {policyStatus: Nobody}", "/admission/policyStatus"),
+        ("admission: {exceptionNamespace: team-*}", "/admission/exceptionNamespace"),
         ("admission: {events: {omit: [Applied]}}", "/admission/events/omit/0"),
         ("image: {digest: latest}", "/image/digest"),
         ("replicas: 3", "replicas"),

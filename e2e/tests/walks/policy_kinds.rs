@@ -141,7 +141,8 @@ async fn every_kind_of_policy_says_what_becomes_of_it() -> anyhow::Result<()> {
     let walk = Walk(Stage::bare().await?);
     let cluster = &walk.0.cluster;
     // Without any definition of a policy it is ready.
-    let pharos = Pharos::builder(cluster).start().await?;
+    let exceptions = "--exception-namespace=shop";
+    let pharos = Pharos::builder(cluster).arguments(&[exceptions]).start().await?;
     cluster.install_crds(&repository().join("crds")).await?;
     for yaml in [POLICY, BROKEN] {
         cluster.apply(yaml).await?;
@@ -180,8 +181,16 @@ async fn every_kind_of_policy_says_what_becomes_of_it() -> anyhow::Result<()> {
     cluster.kubectl(&["delete", "configmap", "kyverno", "-n", ENGINE]).await?;
     walk.admitted("free-lunch", false).await?;
 
-    // An exception, as it comes and goes.
+    // An exception, as it comes and goes. In another namespace it does not count, and says so.
     walk.admitted("excepted-lunch", false).await?;
+    let elsewhere = EXCEPTION.replace("namespace: shop", "namespace: default");
+    cluster.apply(&elsewhere).await?;
+    walk.event("PolicyError", "lunch", "exceptions count in the namespace shop only").await?;
+    walk.admitted("excepted-lunch", false).await?;
+    let (code, table) = walk.policy_status(&["lunch", "--exception-namespace=shop"]).await?;
+    ensure!(code == 1 && table.contains("OtherNamespace"), "{code}: {table}");
+    let (code, table) = walk.policy_status(&["lunch"]).await?;
+    ensure!(code == 0 && table.contains("default/lunch"), "{code}: {table}");
     cluster.apply(EXCEPTION).await?;
     walk.admitted("excepted-lunch", true).await?;
     walk.admitted("free-lunch", false).await?;

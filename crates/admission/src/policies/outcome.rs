@@ -11,7 +11,7 @@ use pharos_policy::{
 };
 use serde::de::DeserializeOwned;
 
-use super::Kind;
+use super::{ExceptionNamespaces, Kind};
 
 /// What became of an object.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub(crate) enum Defect {
     Undecodable(String),
     /// Not all of it compiles.
     Uncompilable(Arc<CompileErrors>),
+    /// An exception that does not count where it is, but would in this namespace.
+    Elsewhere(Box<str>),
 }
 
 /// No policy asks the cluster or a registry while a request waits.
@@ -45,8 +47,8 @@ const QUOTED: usize = 256;
 // === impl Outcome ===
 
 impl Outcome {
-    /// Compiles an object of that kind.
-    pub(crate) fn of(kind: Kind, object: &DynamicObject) -> Self {
+    /// Compiles an object of that kind. What exceptions say counts in `exceptions` only.
+    pub(crate) fn of(kind: Kind, object: &DynamicObject, exceptions: &ExceptionNamespaces) -> Self {
         match kind {
             Kind::ValidatingPolicy => {
                 Self::policy(object, |policy| compile_validating_policy(policy, &LOOKUPS))
@@ -56,7 +58,7 @@ impl Outcome {
             }),
             Kind::ClusterPolicy => Self::policy(object, compile_cluster_policy),
             Kind::Policy => Self::policy(object, compile_policy),
-            Kind::PolicyException => Self::exception(object),
+            Kind::PolicyException => Self::exception(object, exceptions),
             Kind::Other(_) => Self::Broken(Defect::Unsupported(kind)),
         }
     }
@@ -74,7 +76,10 @@ impl Outcome {
         }
     }
 
-    fn exception(object: &DynamicObject) -> Self {
+    fn exception(object: &DynamicObject, exceptions: &ExceptionNamespaces) -> Self {
+        if let Some(namespace) = exceptions.other_than(object.metadata.namespace.as_deref()) {
+            return Self::Broken(Defect::Elsewhere(namespace.into()));
+        }
         match compiled(object, compile_exception) {
             Ok(exception) => Self::Exception(Arc::new(exception)),
             Err(defect) => Self::Broken(defect),
@@ -125,6 +130,7 @@ impl Defect {
             Self::Unsupported(_) => "Unsupported",
             Self::Undecodable(_) => "Undecodable",
             Self::Uncompilable(errors) => errors.reason(),
+            Self::Elsewhere(_) => "OtherNamespace",
         }
     }
 }
@@ -136,6 +142,12 @@ impl fmt::Display for Defect {
                 write!(f, "this version of Pharos evaluates no policies of kind {}", kind.name())
             }
             Self::Undecodable(error) => f.write_str(error),
+            Self::Elsewhere(namespace) => {
+                write!(
+                    f,
+                    "exceptions count in the namespace {namespace} only (--exception-namespace)"
+                )
+            }
             Self::Uncompilable(errors) => {
                 for (index, error) in errors.iter().enumerate() {
                     let separator = if index == 0 { "" } else { "; " };

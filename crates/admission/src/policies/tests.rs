@@ -80,6 +80,28 @@ fn exceptions_and_policies_change_apart_from_each_other() {
 }
 
 #[test]
+fn an_exception_counts_in_the_namespaces_that_were_named() {
+    let refs = json!([{"kind": "ValidatingPolicy", "name": "a"}]);
+    let objects = with(
+        observed([policy("a", json!({}))]),
+        Kind::PolicyException,
+        exception(json!({"policyRefs": refs})),
+    );
+    for (namespaces, counts) in [("*", true), ("", true), ("shop", true), ("kyverno", false)] {
+        let namespaces = namespaces.parse().unwrap();
+        let policies = Policies::with_exceptions_of(namespaces).succeed(&objects);
+        // It is remembered from one step to the next.
+        for policies in [policies.succeed(&objects), policies] {
+            assert_eq!(policies.entries()["e"].exception().is_some(), counts);
+        }
+    }
+    let elsewhere = Policies::with_exceptions_of("kyverno".parse().unwrap()).succeed(&objects);
+    let defect = defect(&elsewhere, "e");
+    assert_eq!(defect.reason(), "OtherNamespace");
+    assert!(defect.to_string().contains("in the namespace kyverno only"), "{defect}");
+}
+
+#[test]
 fn a_policy_of_one_namespace_has_its_rules_beside_those_of_the_cluster() {
     let mut namespaced = serde_json::to_value(policy("a", json!({}))).unwrap();
     namespaced["kind"] = json!("NamespacedValidatingPolicy");

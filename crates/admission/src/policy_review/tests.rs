@@ -29,7 +29,23 @@ fn request(object: &Value, old: &Value) -> Json<'static> {
 }
 
 fn judged(object: &Value, old: &Value, whose: PolicyStatus) -> Verdict {
-    judge(&Request::parse(&request(object, old)).unwrap(), whose)
+    judge(&Request::parse(&request(object, old)).unwrap(), whose, &ExceptionNamespaces::Every)
+}
+
+#[test]
+fn an_exception_where_none_counts_is_stored_with_a_warning() {
+    let exception = json!({"apiVersion": "policies.kyverno.io/v1", "kind": "PolicyException",
+        "metadata": {"name": "e", "namespace": "shop"},
+        "spec": {"policyRefs": [{"kind": "ValidatingPolicy", "name": "p"}]}});
+    let document = request(&exception, &Value::Null);
+    let within = |namespaces: &str| {
+        let request = Request::parse(&document).unwrap();
+        judge(&request, PolicyStatus::Pharos, &namespaces.parse().unwrap())
+    };
+    assert_eq!(within("*"), Verdict::default());
+    assert_eq!(within("shop"), Verdict::default());
+    let elsewhere = within("kyverno");
+    assert!(warning(&elsewhere).contains("in the namespace kyverno only"), "{elsewhere:?}");
 }
 
 fn policy_with(spec: Value) -> Value {
@@ -107,7 +123,7 @@ async fn it_answers_reviews_and_counts_them() {
     let namespaces = Namespaces::new(Api::all(Client::new(Router::new(), "default")), known);
     let events = Events::untold(noted.clone());
     let webhook = Webhook::new(Knowledge::of(serving), namespaces, noted.clone(), events);
-    let router = router(webhook, noted.clone(), PolicyStatus::Pharos);
+    let router = router(webhook, noted.clone(), PolicyStatus::Pharos, ExceptionNamespaces::Every);
     for (object, warnings) in [(policy_with(json!({})), 0), (broken(), 1)] {
         let review = json!({
             "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",

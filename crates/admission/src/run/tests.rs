@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::certificate::CaBundle;
+use crate::policies::ExceptionNamespaces;
 use crate::testing::{Connection, policy};
 
 const NAMESPACE: &str = "pharos";
@@ -122,6 +123,7 @@ fn scene() -> Scene {
         owner: None,
         config_map: "kyverno".to_owned(),
         policy_status: PolicyStatus::Pharos,
+        exceptions: ExceptionNamespaces::Every,
         events: EventOptions::default(),
         reporter: "test".to_owned(),
         limits: Limits::default(),
@@ -197,6 +199,7 @@ async fn a_port_in_use_ends_it_before_anything_is_asked_of_the_api_server() {
         owner: None,
         config_map: "kyverno".to_owned(),
         policy_status: PolicyStatus::Pharos,
+        exceptions: ExceptionNamespaces::Every,
         events: EventOptions::default(),
         reporter: "test".to_owned(),
         limits: Limits::default(),

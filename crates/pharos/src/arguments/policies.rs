@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
-use pharos_admission::{EventOptions, EventReason, PolicyStatus};
+use pharos_admission::{EventOptions, EventReason, ExceptionNamespaces, PolicyStatus};
 
 #[derive(Args, Debug)]
 pub(crate) struct PolicyArguments {
@@ -19,6 +19,10 @@ pub(crate) struct PolicyArguments {
     /// `pharos policy status` tell what is wrong.
     #[arg(long, value_name = "Pharos|Kyverno", default_value = "Pharos")]
     pub(crate) policy_status: PolicyStatus,
+
+    /// The namespace whose PolicyExceptions count; '*' is every one.
+    #[arg(long, alias = "exceptionNamespace", value_name = "NAMESPACE", default_value = "*")]
+    pub(crate) exception_namespace: ExceptionNamespaces,
 
     /// The reasons that no Event is made for, of PolicyViolation, PolicyApplied, PolicyError and
     /// PolicySkipped.
@@ -64,6 +68,10 @@ pub(crate) struct PolicyStatusArguments {
     /// The kubeconfig to use. Without it: what kubectl would use, or the Pod's service account.
     #[arg(long, value_name = "FILE")]
     pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// The namespace whose PolicyExceptions count; '*' is every one. Say what the engine was told.
+    #[arg(long, value_name = "NAMESPACE", default_value = "*")]
+    pub(crate) exception_namespace: ExceptionNamespaces,
 
     /// How the result looks.
     #[arg(short, long, value_enum, default_value_t = PolicyOutput::Table)]
@@ -129,6 +137,21 @@ mod tests {
         let all = serve(&["--omit-events=PolicyError", "--policy-status=Kyverno"]).policies;
         assert_eq!(all.events().omitted, [EventReason::PolicyError].into());
         assert_eq!(all.policy_status, PolicyStatus::Kyverno);
+    }
+
+    #[test]
+    fn exceptions_count_everywhere_or_in_one_namespace() {
+        let given = |flags: &[&str]| serve(flags).policies.exception_namespace;
+        for every in [&[][..], &["--exception-namespace=*"], &["--exceptionNamespace="]] {
+            assert_eq!(given(every), ExceptionNamespaces::Every, "{every:?}");
+        }
+        let one = given(&["--exceptionNamespace=kyverno"]);
+        assert_eq!(one, ExceptionNamespaces::Only("kyverno".into()));
+        for name in ["a,b", "A", "team-*", "-a", "a.b"] {
+            let flag = format!("--exception-namespace={name}");
+            let refused = Arguments::try_parse_from(["pharos", "serve", &flag]).unwrap_err();
+            assert!(refused.to_string().contains("neither the name of a namespace"), "{refused}");
+        }
     }
 
     #[test]

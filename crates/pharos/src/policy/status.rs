@@ -17,10 +17,10 @@ const LONGEST_LINE: usize = 200;
 
 /// Shows what there is.
 pub(super) fn run(arguments: &PolicyStatusArguments) -> anyhow::Result<ExitCode> {
-    let PolicyStatusArguments { name, kubeconfig, output } = arguments;
+    let PolicyStatusArguments { name, kubeconfig, exception_namespace, output } = arguments;
     let mut policies = console::runtime()?.block_on(async {
         let client = console::client(kubeconfig.as_deref()).await?;
-        let asking = pharos_admission::inspect(&client);
+        let asking = pharos_admission::inspect(&client, exception_namespace.clone());
         let answered = tokio::time::timeout(DEADLINE, asking).await;
         anyhow::Ok(answered.context("the API server did not answer in time")??)
     })?;
