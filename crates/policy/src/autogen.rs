@@ -51,10 +51,12 @@ const PATH: &str = "spec.autogen.podControllers.controllers";
 /// What is to be generated from a policy; what it asks for and this version does not generate is
 /// added to `errors`.
 pub(crate) fn generate(spec: &ValidatingPolicySpec, errors: &mut Vec<CompileError>) -> Generated {
-    let asked = controllers(spec.autogen.as_ref(), errors);
+    refuse_admission_policy(spec.autogen.as_ref(), errors);
+    // Where nothing is generated, it does not matter what for.
     let Some(rule) = spec.match_constraints.as_ref().and_then(rule_for_pods) else {
         return Generated::default();
     };
+    let asked = controllers(spec.autogen.as_ref(), errors);
     let mut groups = BTreeMap::<Autogen, Vec<&Controller>>::new();
     for controller in CONTROLLERS {
         if asked.as_ref().is_none_or(|asked| asked.contains(controller.resource)) {
@@ -72,20 +74,26 @@ pub(crate) fn generate(spec: &ValidatingPolicySpec, errors: &mut Vec<CompileErro
     Generated { generated: groups.into_iter().filter_map(generate).collect() }
 }
 
-/// The controllers that the policy names; none if it leaves that to us.
+/// A ValidatingAdmissionPolicy in the place of a policy is not generated.
+fn refuse_admission_policy(autogen: Option<&AutogenSpec>, errors: &mut Vec<CompileError>) {
+    let asked = autogen.and_then(|autogen| autogen.validating_admission_policy.as_ref());
+    if let Some(VapAutogen { enabled: Some(true) }) = asked {
+        let path = "spec.autogen.validatingAdmissionPolicy.enabled";
+        errors.push(CompileError::unsupported(path, "generating a ValidatingAdmissionPolicy"));
+    }
+}
+
+/// The controllers that the policy names; none if it leaves that to us. A name with a capital letter,
+/// as in `Deployment`, is that of no resource, and nothing is generated for it, as with Kyverno.
 fn controllers<'a>(
     autogen: Option<&'a AutogenSpec>,
     errors: &mut Vec<CompileError>,
 ) -> Option<BTreeSet<&'a str>> {
-    let AutogenSpec { pod_controllers, validating_admission_policy } = autogen?;
-    if let Some(VapAutogen { enabled: Some(true) }) = validating_admission_policy {
-        let path = "spec.autogen.validatingAdmissionPolicy.enabled";
-        errors.push(CompileError::unsupported(path, "generating a ValidatingAdmissionPolicy"));
-    }
-    let PodControllersAutogen { controllers } = pod_controllers.as_ref()?;
+    let PodControllersAutogen { controllers } = autogen?.pod_controllers.as_ref()?;
     let asked: BTreeSet<_> = controllers.as_ref()?.iter().map(String::as_str).collect();
     let is_known = |name: &str| CONTROLLERS.iter().any(|controller| controller.resource == name);
-    for name in asked.iter().filter(|name| !is_known(name)) {
+    let is_resource = |name: &str| !name.chars().any(char::is_uppercase);
+    for name in asked.iter().filter(|name| !is_known(name) && is_resource(name)) {
         errors.push(CompileError::unsupported(PATH, &format!("generating rules for {name}")));
     }
     Some(asked)

@@ -75,6 +75,28 @@ fn the_policy_says_for_which_controllers_rules_are_made() {
 }
 
 #[test]
+fn a_kind_in_the_place_of_a_resource_is_passed_over() {
+    let autogen =
+        json!({"podControllers": {"controllers": ["Deployment", "CronJob", "deployments"]}});
+    let set = no_bad(json!({"autogen": autogen}));
+    for (kind, is_judged) in [("Deployment", true), ("CronJob", false), ("Job", false)] {
+        assert_eq!(judge(&set, &controller(kind, "bad", "bad")).is_some(), is_judged, "{kind}");
+    }
+}
+
+#[test]
+fn where_no_rules_are_made_it_does_not_matter_for_which_controllers() {
+    let rule = |resource: &str| {
+        json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": [resource]})
+    };
+    let set = no_bad(json!({
+        "matchConstraints": {"resourceRules": [rule("pods"), rule("services")]},
+        "autogen": {"podControllers": {"controllers": ["jobsets"]}},
+    }));
+    assert_eq!(set.iter().map(|policy| policy.rules().len()).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
 fn rules_are_made_only_from_one_rule_for_pods_as_they_are() {
     let pods = json!({
         "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
