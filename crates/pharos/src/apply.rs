@@ -40,7 +40,10 @@ fn applied(arguments: &ApplyArguments) -> anyhow::Result<ExitCode> {
     let mut kinds = Kinds::default();
     resources.iter().for_each(|document| kinds.define(&document.value));
     let context = first(arguments.context_file.as_deref())?;
-    let lookups = context.map_or(Ok(Lookups::Refused), |it| judge::lookups(it, &kinds))?;
+    let lookups = match context {
+        Some(context) => judge::lookups(Some(context), Vec::new(), &kinds)?,
+        None => Lookups::Refused,
+    };
     let policies = Policies::of(&policies, &exceptions, &lookups);
     if policies.is_empty() {
         bail!("there is no policy in the files");

@@ -17,6 +17,7 @@ mod find;
 mod render;
 mod report;
 mod run;
+mod select;
 mod suite;
 
 use render::Shown;
@@ -32,8 +33,13 @@ fn tested(arguments: &TestArguments) -> anyhow::Result<ExitCode> {
     if files.is_empty() {
         anyhow::bail!("there is no {} in the folders", arguments.file_name);
     }
-    let report = Report::of(files.iter().flat_map(|file| run::run(file)).collect());
-    let shown = if arguments.fail_only { Shown::Failures } else { Shown::All };
+    let selector = &arguments.test_case_selector;
+    let report = Report::of(files.iter().flat_map(|file| run::run(file, selector)).collect());
+    let shown = match (arguments.fail_only, arguments.detailed_results) {
+        (true, _) => Shown::Failures,
+        (false, true) => Shown::Detailed,
+        (false, false) => Shown::All,
+    };
     console::print(&render::rendered(&report, arguments.output, shown)?)?;
     let unsupported = match arguments.allow_unsupported {
         true => Unsupported::Allow,

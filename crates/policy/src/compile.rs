@@ -4,6 +4,7 @@
 //! compiles the expressions of one rule, which share variables, and is what every kind of policy
 //! makes its rules with.
 
+use std::mem;
 use std::time::Duration;
 
 use pharos_api::policy::cluster_policy::ApplyRules;
@@ -81,9 +82,13 @@ fn compile(
     sight: &Sight,
 ) -> Result<CompiledPolicy, CompileErrors> {
     let mut compilation = Compilation::default();
+    let origins = compilation.origins(spec.evaluation.as_ref());
+    // What is right or wrong in another mode is not known here.
+    if let Some(errors) = CompileErrors::new(mem::take(&mut compilation.errors)) {
+        return Err(errors);
+    }
     let name = compilation.name(name);
     let written = compilation.validating_rule(spec, sight, "", RuleSource::Written, "spec");
-    let origins = compilation.origins(spec.evaluation.as_ref());
     let autogen = autogen::generate(spec, &mut compilation.errors);
     let asked = spec.webhook_configuration.as_ref().and_then(|webhook| webhook.timeout_seconds);
     let timeout = compilation.timeout(asked);

@@ -55,19 +55,21 @@ struct Image {
     config: Option<Value>,
 }
 
-/// What policies may look up: what the file has.
-pub(crate) fn lookups(document: Value, kinds: &Kinds) -> anyhow::Result<Lookups> {
-    let file: ContextFile = serde_json::from_value(document).context("no context file")?;
-    if (file.api_version.as_str(), file.kind.as_str()) != (API_VERSION, KIND) {
-        bail!("{} {} is not {API_VERSION} {KIND}", file.api_version, file.kind);
-    }
-    let Spec { resources, images } = file.spec;
+/// What policies may look up: what the context file has, and these objects. Of two objects with one
+/// name that of the file counts.
+pub(crate) fn lookups(
+    file: Option<Value>,
+    objects: Vec<Value>,
+    kinds: &Kinds,
+) -> anyhow::Result<Lookups> {
+    let Spec { resources, images } = file.map_or(Ok(Spec::default()), Spec::parse)?;
     let mut context = Context::default();
-    for (index, object) in resources.into_iter().enumerate() {
+    let places = (0..).map(|index| format!("spec.resources[{index}] of the context"));
+    let described = objects.into_iter().map(|it| (it, "the cluster's resources".to_owned()));
+    for (object, place) in described.chain(resources.into_iter().zip(places)) {
         let text = |field: &str| object[field].as_str().unwrap_or_default();
         let resource = kinds.served(group(text("apiVersion")), text("kind")).resource;
-        let added = context.add_resource(&resource, object);
-        added.with_context(|| format!("spec.resources[{index}] of the context"))?;
+        context.add_resource(&resource, object).with_context(|| place)?;
     }
     for (index, image) in images.into_iter().enumerate() {
         let added = context.add_image(serde_json::to_value(image)?);
@@ -76,12 +78,24 @@ pub(crate) fn lookups(document: Value, kinds: &Kinds) -> anyhow::Result<Lookups>
     Ok(Lookups::Given(Arc::new(context)))
 }
 
+// === impl Spec ===
+
+impl Spec {
+    fn parse(document: Value) -> anyhow::Result<Self> {
+        let file: ContextFile = serde_json::from_value(document).context("no context file")?;
+        if (file.api_version.as_str(), file.kind.as_str()) != (API_VERSION, KIND) {
+            bail!("{} {} is not {API_VERSION} {KIND}", file.api_version, file.kind);
+        }
+        Ok(file.spec)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(yaml: &str) -> anyhow::Result<Lookups> {
-        lookups(serde_saphyr::from_str(yaml)?, &Kinds::default())
+        lookups(Some(serde_saphyr::from_str(yaml)?), Vec::new(), &Kinds::default())
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::judge::{Judgement, ObjectId, PolicyId, RuleResult, Verdict};
 #[derive(Debug)]
 pub(super) struct Judged {
     pub(super) policies: Vec<PolicyId>,
+    /// Why each of them says nothing about any object, where it does not.
+    pub(super) problems: Vec<Option<Verdict>>,
     pub(super) objects: Vec<ObjectId>,
     pub(super) runs: Vec<Run>,
 }
@@ -64,6 +66,9 @@ pub(super) fn compare(expected: &Expectation, judged: &Judged) -> Vec<Check> {
     let operation = expected.operation();
     let run = judged.runs.iter().find(|run| run.operation == operation);
     let Some(run) = run else { return Vec::new() };
+    if judged.objects.is_empty() {
+        return vec![about_nothing(expected, judged)];
+    }
     let about = selected(expected, &judged.objects).into_iter().filter_map(|index| {
         let (object, verdicts) = (judged.objects.get(index)?, run.verdicts.get(index)?);
         Some((object, verdicts))
@@ -76,6 +81,25 @@ pub(super) fn compare(expected: &Expectation, judged: &Judged) -> Vec<Check> {
         checks.finish()
     };
     about.flat_map(check).collect()
+}
+
+/// The check of a result where there is no object, as in a test of other payloads. With Kyverno, a
+/// result about no resource holds; nothing would be tested here.
+fn about_nothing(expected: &Expectation, judged: &Judged) -> Check {
+    let of_policy = judged.policies.iter().zip(&judged.problems);
+    let mut of_policy = of_policy.filter(|(policy, _)| policy.name == expected.policy_name());
+    let (outcome, reason, message) = match of_policy.find_map(|(_, problem)| problem.as_ref()) {
+        Some(Verdict::Unsupported(why)) => (Outcome::Unsupported, "Unsupported", why.as_str()),
+        _ => (Outcome::Fail, "Not found", "the test has no resource"),
+    };
+    Check {
+        policy: expected.policy.clone(),
+        rule: expected.rule.clone(),
+        resource: String::new(),
+        outcome,
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+    }
 }
 
 /// The positions of the objects that a result is about.

@@ -14,6 +14,8 @@ mod junit;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shown {
     All,
+    /// All, each with what the policy said.
+    Detailed,
     /// Those that did not come out as they were to, or not at all.
     Failures,
 }
@@ -27,6 +29,7 @@ pub(super) fn rendered(
     Ok(match output {
         TestOutput::Table => tables(report, shown),
         TestOutput::Json => serde_json::to_string_pretty(report)? + "\n",
+        TestOutput::Yaml => serde_saphyr::to_string(report)?,
         TestOutput::Junit => junit::junit(report, shown),
     })
 }
@@ -63,7 +66,7 @@ fn of_suite(suite: &SuiteReport, shown: Shown) -> String {
                 let _ = writeln!(text, "  {object} is there twice: the first counts");
             }
             text.push_str(&table(&checks).text("  "));
-            text.push_str(&messages(&checks));
+            text.push_str(&messages(&checks, shown));
             text.push('\n');
             text
         }
@@ -85,12 +88,13 @@ fn table(checks: &[&Check]) -> Table {
     table
 }
 
-/// What the policies said where it was not what they were to say.
-fn messages(checks: &[&Check]) -> String {
+/// What the policies said, where it was not what they were to say or all is asked for.
+fn messages(checks: &[&Check], shown: Shown) -> String {
     let mut text = String::new();
-    let unexpected = checks.iter().enumerate().filter(|(_, it)| Shown::Failures.shows(it));
+    let is_shown = |check: &Check| shown == Shown::Detailed || Shown::Failures.shows(check);
+    let with_message = checks.iter().enumerate().filter(|(_, it)| is_shown(it));
     let mut said = Vec::new();
-    for (index, check) in unexpected.filter(|(_, it)| !it.message.is_empty()) {
+    for (index, check) in with_message.filter(|(_, it)| !it.message.is_empty()) {
         // One reason may hold for every check of a policy.
         if check.outcome == Outcome::Unsupported && said.contains(&&check.message) {
             continue;
@@ -128,7 +132,8 @@ fn sum(summary: &Summary) -> String {
 impl Shown {
     fn shows(self, check: &Check) -> bool {
         match (self, check.outcome) {
-            (Self::All, _) | (Self::Failures, Outcome::Fail | Outcome::Unsupported) => true,
+            (Self::All | Self::Detailed, _)
+            | (Self::Failures, Outcome::Fail | Outcome::Unsupported) => true,
             (Self::Failures, Outcome::Pass | Outcome::Excluded) => false,
         }
     }

@@ -9,11 +9,24 @@ use serde_json::Value;
 use super::compare::{Judged, Run, compare};
 use super::report::{SuiteReport, Tested};
 use super::suite::Suite;
+use crate::arguments::test::TestCaseSelector;
 use crate::documents::{Document, read_all};
-use crate::judge::{self, Circumstances, Kinds, Object, Objects, Policies, UserInfo, Values};
+use crate::judge::{
+    self, Circumstances, Kinds, Object, Objects, Policies, Policy, UserInfo, Values,
+};
 
-/// Runs every test of a file. What cannot be run is reported, not passed over.
-pub(super) fn run(file: &Path) -> Vec<SuiteReport> {
+/// The cluster that a test describes beside its resources.
+#[derive(Debug, Default)]
+struct Cluster {
+    /// How the kinds of its definitions are served.
+    kinds: Kinds,
+    /// What is in it.
+    objects: Vec<Value>,
+}
+
+/// Runs every test of a file, as far as it is selected. What cannot be run is reported, not passed
+/// over.
+pub(super) fn run(file: &Path, selector: &TestCaseSelector) -> Vec<SuiteReport> {
     let report = |name: &str, tested| SuiteReport {
         file: file.display().to_string(),
         name: name.to_owned(),
@@ -26,12 +39,13 @@ pub(super) fn run(file: &Path) -> Vec<SuiteReport> {
     };
     let run = |document: Document| match Suite::parse(document.value) {
         Ok(suite) => {
+            let suite = suite.selected(selector)?;
             let tested = suite.run(file.parent().unwrap_or_else(|| Path::new("")));
-            report(suite.name(), tested.unwrap_or_else(|error| broken(&error)))
+            Some(report(suite.name(), tested.unwrap_or_else(|error| broken(&error))))
         }
-        Err(error) => report("", broken(&error)),
+        Err(error) => Some(report("", broken(&error))),
     };
-    documents.into_iter().map(run).collect()
+    documents.into_iter().filter_map(run).collect()
 }
 
 // === impl Suite ===
@@ -41,17 +55,16 @@ impl Suite {
         let documents = |files: &[String]| read_all(&paths(folder, files)?);
         let policies = documents(&self.policies).context("policies")?;
         let exceptions = documents(&self.exceptions).context("exceptions")?;
-        let kinds = self.kinds(folder)?;
-        let context = first(folder, &self.context)?;
-        let lookups = context.map_or(Ok(Lookups::Refused), |it| judge::lookups(it, &kinds))?;
-        let policies = Policies::of(&policies, &exceptions, &lookups);
+        let cluster = self.cluster(folder)?;
         let mut objects = Objects::default();
-        objects.add(documents(&self.resources).context("resources")?, &kinds)?;
+        objects.add(documents(&self.resources).context("resources")?, &cluster.kinds)?;
+        let lookups = self.lookups(folder, &cluster, &objects)?;
+        let policies = Policies::of(&policies, &exceptions, &lookups);
         let circumstances = Circumstances {
             user: first(folder, &self.userinfo)?
                 .map_or(Ok(UserInfo::default()), UserInfo::parse)?,
             values: self.values(folder)?,
-            namespaces: objects.namespaces(),
+            namespaces: objects.namespaces().into_iter().chain(cluster.namespaces()).collect(),
         };
         let asked_for = self.operations().into_iter().map(Some);
         let runs = [None].into_iter().chain(asked_for).map(|operation| Run {
@@ -60,6 +73,7 @@ impl Suite {
         });
         let judged = Judged {
             policies: policies.iter().map(|policy| policy.id().clone()).collect(),
+            problems: policies.iter().map(Policy::problem).collect(),
             objects: objects.objects.iter().map(|object| object.id.clone()).collect(),
             runs: runs.collect(),
         };
@@ -80,18 +94,48 @@ impl Suite {
         document.map_or(Ok(Values::default()), Values::parse)
     }
 
-    /// The definitions in the files that the test's cluster resources name.
-    fn kinds(&self, folder: &Path) -> anyhow::Result<Kinds> {
-        let mut kinds = Kinds::default();
+    /// What the files say that the test's cluster resources are.
+    fn cluster(&self, folder: &Path) -> anyhow::Result<Cluster> {
+        let mut cluster = Cluster::default();
         for document in read_all(&paths(folder, &self.cluster_resources)?)? {
-            let files = document.value.pointer("/spec/crds").and_then(Value::as_array);
-            let files = files.into_iter().flatten().filter_map(Value::as_str);
+            let listed = |pointer: &str| document.value.pointer(pointer).and_then(Value::as_array);
+            let files = listed("/spec/crds").into_iter().flatten().filter_map(Value::as_str);
             let files: Vec<_> = files.map(str::to_owned).collect();
             for definition in read_all(&paths(folder, &files)?).context("clusterResources")? {
-                kinds.define(&definition.value);
+                cluster.kinds.define(&definition.value);
             }
+            cluster.objects.extend(listed("/spec/resources").into_iter().flatten().cloned());
         }
-        Ok(kinds)
+        Ok(cluster)
+    }
+
+    /// What policies may look up: in a cluster, if the test describes one, its objects and those of the
+    /// test.
+    fn lookups(
+        &self,
+        folder: &Path,
+        cluster: &Cluster,
+        objects: &Objects,
+    ) -> anyhow::Result<Lookups> {
+        let context = first(folder, &self.context)?;
+        let of_cluster: Vec<_> = match self.cluster_resources.as_slice() {
+            [] if context.is_none() => return Ok(Lookups::Refused),
+            [] => Vec::new(),
+            _ => {
+                let named = objects.objects.iter().filter(|object| !object.id.name.is_empty());
+                cluster.objects.iter().chain(named.map(|object| &object.value)).cloned().collect()
+            }
+        };
+        judge::lookups(context, of_cluster, &cluster.kinds)
+    }
+}
+
+// === impl Cluster ===
+
+impl Cluster {
+    fn namespaces(&self) -> impl Iterator<Item = Value> {
+        let is_namespace = |it: &&Value| it["apiVersion"] == "v1" && it["kind"] == "Namespace";
+        self.objects.iter().filter(is_namespace).cloned()
     }
 }
 

@@ -86,9 +86,7 @@ fn a_kind_in_the_place_of_a_resource_is_passed_over() {
 
 #[test]
 fn where_no_rules_are_made_it_does_not_matter_for_which_controllers() {
-    let rule = |resource: &str| {
-        json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": [resource]})
-    };
+    let rule = |resource: &str| json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": [resource]});
     let set = no_bad(json!({
         "matchConstraints": {"resourceRules": [rule("pods"), rule("services")]},
         "autogen": {"podControllers": {"controllers": ["jobsets"]}},

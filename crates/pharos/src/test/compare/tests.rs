@@ -26,7 +26,8 @@ fn passes() -> Verdict {
 /// One policy, and what it says about each object.
 fn judged(policy: PolicyId, verdicts: Vec<(ObjectId, Verdict)>) -> Judged {
     let (objects, verdicts) = verdicts.into_iter().map(|(id, it)| (id, vec![it])).unzip();
-    Judged { policies: vec![policy], objects, runs: vec![Run { operation: None, verdicts }] }
+    let runs = vec![Run { operation: None, verdicts }];
+    Judged { policies: vec![policy], problems: vec![None], objects, runs }
 }
 
 fn expected(yaml: &str) -> Expectation {
@@ -130,4 +131,17 @@ fn a_result_with_an_operation_is_about_the_run_of_that_operation() {
     let result = |yaml: &str| compare(&expected(yaml), &judged)[0].outcome;
     assert_eq!(result("{policy: p, result: fail, operation: DELETE}"), Outcome::Pass);
     assert_eq!(result("{policy: p, result: pass}"), Outcome::Pass);
+}
+
+#[test]
+fn a_result_about_no_object_does_not_hold() {
+    let mut judged = judged(policy("ValidatingPolicy", "p"), Vec::new());
+    let outcome = |judged: &Judged, policy: &str| {
+        let expected = expected(&format!("{{policy: {policy}, result: pass}}"));
+        compare(&expected, judged).iter().map(|check| check.outcome).collect::<Vec<_>>()
+    };
+    assert_eq!(outcome(&judged, "p"), [Outcome::Fail]);
+    judged.problems = vec![Some(Verdict::Unsupported("mode JSON".to_owned()))];
+    assert_eq!(outcome(&judged, "p"), [Outcome::Unsupported]);
+    assert_eq!(outcome(&judged, "q"), [Outcome::Fail]);
 }

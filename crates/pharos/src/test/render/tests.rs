@@ -42,6 +42,21 @@ fn report() -> Report {
 }
 
 #[test]
+fn in_detail_a_table_has_what_policies_said_where_all_is_as_it_was_to_be() {
+    let checks = vec![check(Outcome::Pass, "Ok", "no label"), check(Outcome::Pass, "Ok", "")];
+    let tested =
+        Tested::Ran { policies: Vec::new(), refused: Vec::new(), repeated: Vec::new(), checks };
+    let report =
+        Report::of(vec![SuiteReport { file: "f".to_owned(), name: String::new(), tested }]);
+    let said = |shown| {
+        let text = rendered(&report, TestOutput::Table, shown).unwrap();
+        text.lines().filter(|line| line.contains("no label")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(said(Shown::Detailed), ["  1: no label"]);
+    assert!(said(Shown::All).is_empty());
+}
+
+#[test]
 fn a_table_shows_every_check_and_the_sum_hides_nothing() {
     let text = rendered(&report(), TestOutput::Table, Shown::All).unwrap();
     let expected = "\
