@@ -73,7 +73,7 @@ impl Circumstances {
         let of_objects = || self.namespaces.iter().find(|it| it["metadata"]["name"] == name);
         self.values
             .namespace(name)
-            .or_else(|| of_objects().cloned())
+            .or_else(|| of_objects().cloned().map(review::with_its_own_label))
             .unwrap_or_else(|| review::minimal_namespace(name))
     }
 }

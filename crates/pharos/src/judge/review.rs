@@ -17,10 +17,25 @@ pub(crate) struct Review<'a> {
     pub(super) user_roles: UserRoles<'a>,
 }
 
+/// The label that every Namespace has: its name.
+const OWN_LABEL: &str = "kubernetes.io/metadata.name";
+
 /// A Namespace of which nothing is known but its name, with the label that every one has.
 pub(super) fn minimal_namespace(name: &str) -> Value {
-    let labels = json!({"kubernetes.io/metadata.name": name});
+    let labels = json!({OWN_LABEL: name});
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+}
+
+/// A Namespace from a manifest as the API server holds it.
+pub(super) fn with_its_own_label(mut namespace: Value) -> Value {
+    let name = namespace["metadata"]["name"].clone();
+    if let Some(metadata) = namespace.get_mut("metadata").and_then(Value::as_object_mut) {
+        let labels = metadata.entry("labels").or_insert_with(|| json!({}));
+        if let Some(labels) = labels.as_object_mut() {
+            labels.insert(OWN_LABEL.to_owned(), name);
+        }
+    }
+    namespace
 }
 
 // === impl Review ===
@@ -122,6 +137,7 @@ mod tests {
         known.namespaces =
             vec![json!({"metadata": {"name": "default", "labels": {"a": "object"}}})];
         assert_eq!(label(&known, "a"), "object");
+        assert_eq!(label(&known, "kubernetes.io/metadata.name"), "default");
         let values = json!({"namespaceSelector": [{"name": "default", "labels": {"a": "value"}}]});
         known.values = super::super::Values::parse(values).unwrap();
         assert_eq!(label(&known, "a"), "value");

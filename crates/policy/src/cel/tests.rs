@@ -228,6 +228,16 @@ fn what_is_wrong_with_an_expression_is_found_before_it_is_evaluated() {
 }
 
 #[test]
+fn the_methods_of_what_is_missing_are_no_problems_of_their_own() {
+    let found = problems("authorizer.group('').resource('pods').check('get').allowed()");
+    assert_eq!(found.len(), 1, "{found:?}");
+    let found = problems("authorizer.group(frob()).check(object.frob())");
+    let reasons: Vec<_> = found.iter().map(|problem| problem.reason).collect();
+    use Reason::{UnknownFunction, Unsupported};
+    assert_eq!(reasons, [UnknownFunction, Unsupported, UnknownFunction], "{found:?}");
+}
+
+#[test]
 fn every_problem_of_an_expression_is_found_at_once() {
     let found = problems("foo == bar && object.frob() && 'x'.matches('[')");
     let reasons: Vec<_> = found.iter().map(|problem| problem.reason).collect();

@@ -32,7 +32,10 @@ suite holds if every check of it passes. `make conformance` fails if a suite wit
 const COUNTED: &str = "
 A result is a check for each object that it names, and for each rule that it is about; a name that several objects have is a check
 for each of them, and a result that names none is about all objects of the test. An object that is in the files twice counts
-once. The figures are not those of Kyverno's command line, which counts lines of its own report.
+once. Kyverno's command line counts lines of its report, another number of them each time: four runs over these suites came to
+2127, 2128, 2131 and 2138. Where rules are generated for the controllers of Pods, it goes through them in no order, and adds a line
+`Excluded` if those that are not about a CronJob come before the one that is. All its other lines are the same each time: for
+ValidatingPolicies and ClusterPolicies the checks of the table, one by one.
 ";
 
 const BY_A_CONTEXT: &str = "\

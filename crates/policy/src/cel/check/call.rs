@@ -4,7 +4,7 @@ use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::assign::{Bindings, join};
 use super::name::is_missing;
-use super::{Checker, Typed};
+use super::{Checker, Flaw, Typed};
 use crate::cel::Reason;
 use crate::cel::library::{self, Overload, Style};
 use crate::cel::pattern::Refusal;
@@ -60,7 +60,16 @@ impl Checker<'_> {
                 return self.resolve(id, &qualified, Style::Global, typed, arguments);
             }
         }
-        let typed = std::iter::once(target).chain(arguments).map(|one| self.check(one)).collect();
+        let flaws = self.found.flaws.len();
+        let receiver = self.check(target);
+        let is_missing = |flaw: &Flaw| flaw.reason == Reason::Unsupported;
+        let is_of_what_is_missing = self.found.flaws[flaws..].iter().any(is_missing);
+        let rest = arguments.iter().map(|argument| self.check(argument));
+        let typed = std::iter::once(receiver).chain(rest).collect();
+        // The methods of what is not here are not here either.
+        if is_of_what_is_missing && self.library.overloads(name).is_empty() {
+            return Typed::unknown();
+        }
         self.resolve(id, name, Style::Member, typed, arguments)
     }
 
