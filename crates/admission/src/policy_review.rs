@@ -27,14 +27,25 @@ use crate::policies::{Defect, ExceptionNamespaces, Kind, Outcome};
 use crate::policy_status::PolicyStatus;
 use crate::record::{Facts, record};
 use crate::review;
+use crate::review::memory::Share;
 use crate::routes::{self, Refusal, Webhook};
 
 /// Where it is called.
 pub(crate) const PATH: &str = "/validate/policies";
 /// How many policies are compiled at a time, beside those that are in force.
 const AT_ONCE: usize = 2;
+/// How many times the memory of the document it takes to decode it, which makes serde_json's values.
+const COPIES: usize = 30;
 /// How long one waits for its turn and for its end; the API server gives up after ten seconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is to be stored, for the thread that compiles it.
+struct Document {
+    json: Json<'static>,
+    /// Taken for it, and for what is made of it.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it is given back when it is dropped"))]
+    taken: Share,
+}
 
 /// Looks at policies.
 pub(crate) struct PolicyWebhook {
@@ -62,16 +73,25 @@ async fn look(State(state): State<Arc<PolicyWebhook>>, request: HttpRequest) -> 
     answered.unwrap_or_else(|refusal| state.webhook.refuse(&refusal))
 }
 
+// === impl Document ===
+
+impl Document {
+    fn parse(body: &[u8], mut share: Share) -> Result<Self, Refusal> {
+        let json = review::parse(body, &mut share)?;
+        share.take(body.len() + share.taken().saturating_mul(COPIES))?;
+        Ok(Self { json: json.into_owned(), taken: share })
+    }
+}
+
 // === impl PolicyWebhook ===
 
 impl PolicyWebhook {
     async fn answer(&self, http: HttpRequest) -> Result<Response, Refusal> {
         let started = Instant::now();
         let body = routes::body(http).await?;
-        // Its own, for the thread that compiles it.
-        let document = Arc::new(review::parse(&body)?.into_owned());
+        let document = Arc::new(Document::parse(&body, self.webhook.share())?);
         drop(body);
-        let request = review::request(&document)?;
+        let request = review::request(&document.json)?;
         if let Some((version, kind)) = deprecated(&request) {
             self.facts.deprecated(version, kind);
         }
@@ -83,7 +103,7 @@ impl PolicyWebhook {
         Ok(answer)
     }
 
-    async fn verdict(&self, document: Arc<Json<'static>>) -> Verdict {
+    async fn verdict(&self, document: Arc<Document>) -> Verdict {
         let (whose, exceptions) = (self.whose, self.exceptions.clone());
         let turns = self.turns.clone();
         let judged = async move {
@@ -91,7 +111,7 @@ impl PolicyWebhook {
             let judging = tokio::task::spawn_blocking(move || {
                 // Held by the thread, which goes on when nobody waits any more.
                 let _turn = turn;
-                Some(judge(&review::request(&document).ok()?, whose, &exceptions))
+                Some(judge(&review::request(&document.json).ok()?, whose, &exceptions))
             });
             judging.await.ok()?
         };

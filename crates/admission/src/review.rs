@@ -4,15 +4,28 @@
 
 use std::collections::BTreeMap;
 
-use pharos_policy::{Json, MalformedRequest, NotJson, Request};
+use pharos_policy::{Json, MalformedRequest, NotJson, Request, Unread};
 use serde::Serialize;
 
 use crate::enforce::{Decision, Verdict};
+
+pub(crate) mod memory;
+
+use memory::{Share, Shortage};
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 /// How much of what a client sent is repeated to it.
 const QUOTED: usize = 64;
+
+/// Why a body was not parsed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unparsed {
+    #[error(transparent)]
+    Malformed(Malformed),
+    #[error(transparent)]
+    Memory(Shortage),
+}
 
 /// Why bytes are not a review that can be judged, and whose review it is, if that much is known.
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +78,24 @@ struct Status<'a> {
     message: &'a str,
 }
 
-/// Parses a body, whatever it is.
-pub(crate) fn parse(body: &[u8]) -> Result<Json<'_>, Malformed> {
-    Json::parse(body).map_err(|error| Malformed { uid: None, problem: Problem::Json(error) })
+/// Parses a body, whatever it is, within the memory that there is for it.
+pub(crate) fn parse<'a>(body: &'a [u8], share: &mut Share) -> Result<Json<'a>, Unparsed> {
+    let mut taken = Ok(());
+    let read = Json::parse_within(body, &mut |bytes| {
+        taken = share.take(bytes);
+        taken.is_ok()
+    });
+    taken.map_err(Unparsed::Memory)?;
+    match read {
+        Ok(read) => {
+            share.keep(read.bytes);
+            Ok(read.document)
+        }
+        Err(Unread::NotJson(error)) => {
+            Err(Unparsed::Malformed(Malformed { uid: None, problem: Problem::Json(error) }))
+        }
+        Err(Unread::NoMemory) => Err(Unparsed::Memory(Shortage::Taken)),
+    }
 }
 
 /// The request in a body.
@@ -109,10 +137,18 @@ fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
 mod tests {
+    use super::memory::Memory;
     use super::*;
     use pharos_policy::StatusReason;
     use serde_json::{Value, json};
+
+    fn share() -> Share {
+        Memory::new(0).share()
+    }
 
     fn review() -> Value {
         json!({
@@ -132,7 +168,7 @@ mod tests {
     #[test]
     fn a_request_points_into_the_body() {
         let body = review().to_string();
-        let review = parse(body.as_bytes()).unwrap();
+        let review = parse(body.as_bytes(), &mut share()).unwrap();
         let request = request(&review).unwrap();
         assert_eq!(request.uid, "705ab4f5");
         assert!(body.as_bytes().as_ptr_range().contains(&request.uid.as_ptr()));
@@ -176,10 +212,10 @@ mod tests {
     fn what_is_not_json_is_refused() {
         let deep = "[".repeat(100_000);
         for body in ["", "{", "\u{0}", "{\"a\": 1} x", &deep] {
-            let error = parse(body.as_bytes()).unwrap_err().to_string();
+            let error = parse(body.as_bytes(), &mut share()).unwrap_err().to_string();
             assert!(error.contains("not JSON"), "{error}");
         }
-        assert!(parse(b"{\"a\": \"\xff\"}").is_err());
+        assert!(parse(b"{\"a\": \"\xff\"}", &mut share()).is_err());
     }
 
     #[test]

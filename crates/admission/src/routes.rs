@@ -26,7 +26,8 @@ use crate::enforce::enforce;
 use crate::events::{self, Events};
 use crate::namespaces::Namespaces;
 use crate::record::{Facts, record};
-use crate::review::{self, Malformed};
+use crate::review::memory::{Memory, Share, Shortage};
+use crate::review::{self, Malformed, Unparsed};
 use crate::roles::{self, Roles};
 use crate::serving::Serving;
 use crate::webhook::Endpoint;
@@ -50,6 +51,7 @@ pub(crate) struct Webhook {
     namespaces: Namespaces,
     facts: Arc<dyn Facts>,
     events: Events,
+    memory: Arc<Memory>,
     /// Requests that got no review's answer, for the log.
     refused: AtomicU64,
 }
@@ -83,6 +85,8 @@ pub(crate) enum Refusal {
     TooManyConnections,
     #[error("the policies are not known yet")]
     NoPolicies,
+    #[error(transparent)]
+    Memory(#[from] Shortage),
     #[error(transparent)]
     Malformed(#[from] Malformed),
 }
@@ -165,14 +169,21 @@ impl Webhook {
         namespaces: Namespaces,
         facts: Arc<dyn Facts>,
         events: Events,
+        memory: Arc<Memory>,
     ) -> Arc<Self> {
-        Arc::new(Self { knowledge, namespaces, facts, events, refused: AtomicU64::new(0) })
+        Arc::new(Self { knowledge, namespaces, facts, events, memory, refused: AtomicU64::new(0) })
+    }
+
+    /// The memory for one body.
+    pub(crate) fn share(&self) -> Share {
+        self.memory.share()
     }
 
     async fn answer(&self, endpoint: &Endpoint, http: HttpRequest) -> Result<Response, Refusal> {
         let started = Instant::now();
         let body = body(http).await?;
-        let document = review::parse(&body)?;
+        let mut share = self.share();
+        let document = review::parse(&body, &mut share)?;
         let request = review::request(&document)?;
         let subject = self.facts.begin(&request);
         let snapshot = subject.within(self.serving()).await?;
@@ -273,11 +284,13 @@ impl Refusal {
             Self::Path => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooLong | Self::Memory(Shortage::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             // Without a Retry-After: an API server that is told to come back waits, and its client with
             // it; as it is, it goes by the failure policy at once.
-            Self::TooMany | Self::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany | Self::TooManyConnections | Self::Memory(Shortage::Taken) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::NoPolicies => StatusCode::SERVICE_UNAVAILABLE,
             Self::Interrupted | Self::Malformed(_) => StatusCode::BAD_REQUEST,
         }
@@ -289,12 +302,21 @@ impl Refusal {
             Self::Path => "NotFound",
             Self::Method => "MethodNotAllowed",
             Self::MediaType => "UnsupportedMediaType",
-            Self::TooLong => "RequestEntityTooLarge",
+            Self::TooLong | Self::Memory(Shortage::TooLarge) => "RequestEntityTooLarge",
             Self::TooSlow => "Timeout",
-            Self::TooMany => "TooManyRequests",
+            Self::TooMany | Self::Memory(Shortage::Taken) => "TooManyRequests",
             Self::TooManyConnections => "TooManyConnections",
             Self::NoPolicies => "ServiceUnavailable",
             Self::Interrupted | Self::Malformed(_) => "BadRequest",
+        }
+    }
+}
+
+impl From<Unparsed> for Refusal {
+    fn from(unparsed: Unparsed) -> Self {
+        match unparsed {
+            Unparsed::Malformed(malformed) => Self::Malformed(malformed),
+            Unparsed::Memory(shortage) => Self::Memory(shortage),
         }
     }
 }

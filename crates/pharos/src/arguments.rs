@@ -113,9 +113,14 @@ pub(crate) struct ServeArguments {
     webhook_max_reviews: usize,
 
     /// How many MiB the bodies of these reviews may have together; at least one fits in, whatever its
-    /// length. Parsed, they take several times as much memory.
+    /// length.
     #[arg(long, value_name = "MIB", default_value_t = Limits::default().body_bytes >> 20)]
     webhook_max_body_mebibytes: usize,
+
+    /// How many MiB of memory these bodies may take together when they are parsed, 96 at least: as much
+    /// as one may take. Most take five times their length, many small parts thirty times.
+    #[arg(long, value_name = "MIB", default_value_t = Limits::default().parsed_bytes >> 20)]
+    webhook_max_parsed_mebibytes: usize,
 
     /// Where /metrics is served for Prometheus to scrape (HTTP).
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8000")]
@@ -196,6 +201,7 @@ impl ServeArguments {
             connections: self.webhook_max_connections,
             requests: self.webhook_max_reviews,
             body_bytes: self.webhook_max_body_mebibytes.saturating_mul(1 << 20),
+            parsed_bytes: self.webhook_max_parsed_mebibytes.saturating_mul(1 << 20),
         }
     }
 

@@ -1,6 +1,7 @@
 //! JSON as policies read it: parsed once, borrowing what need not be copied.
 //!
-//! Enter at [`Json::parse`]. Texts without escapes stay where they were read; each list and each
+//! Enter at [`Json::parse`], or at [`Json::parse_within`] for what somebody else has sent: JSON can take
+//! thirty times its length in memory while it is read, and half of that afterwards. Texts without escapes stay where they were read; each list and each
 //! object is one allocation of just its size. A document that owns every text and keeps every object
 //! in a tree takes three times the CPU time to make and to drop, which was most of what a review of a
 //! large object took (docs/adr/0019).
@@ -38,6 +39,26 @@ pub enum Json<'a> {
 #[derive(Clone, Default, PartialEq)]
 pub struct Fields<'a>(Box<[(Cow<'a, str>, Json<'a>)]>);
 
+/// A document that was read within bounds.
+#[derive(Debug)]
+pub struct Read<'a> {
+    /// The document.
+    pub document: Json<'a>,
+    /// How many bytes of memory it holds, beside what it was read from.
+    pub bytes: usize,
+}
+
+/// Why there is no document.
+#[derive(Debug, thiserror::Error)]
+pub enum Unread {
+    /// It is none.
+    #[error(transparent)]
+    NotJson(#[from] NotJson),
+    /// It would take more memory than it was given.
+    #[error("there is not enough memory for it")]
+    NoMemory,
+}
+
 /// Why bytes are no JSON, and where.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -49,12 +70,29 @@ impl<'a> Json<'a> {
     /// Reads a document, which must be all that there is. Of fields of one name the last counts. What
     /// is nested more than 128 levels deep is refused.
     pub fn parse(written: &'a [u8]) -> Result<Self, NotJson> {
+        match Self::parse_within(written, &mut |_| true) {
+            Ok(read) => Ok(read.document),
+            Err(Unread::NotJson(error)) => Err(error),
+            Err(Unread::NoMemory) => unreachable!("there is memory without a bound"),
+        }
+    }
+
+    /// The same within bounds: `take` is asked for every so many bytes of memory before they are used,
+    /// and ends the reading by saying no. In the end more was taken than [`Read::bytes`] says.
+    pub fn parse_within(
+        written: &'a [u8],
+        take: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Read<'a>, Unread> {
+        let longest_text = if written.contains(&b'\\') { written.len() } else { 0 };
         // Looking at all of it once is cheaper than at each string; who finds no text says where.
-        let read = match str::from_utf8(written) {
-            Ok(text) => read::document(serde_json::Deserializer::from_str(text)),
-            Err(_) => read::document(serde_json::Deserializer::from_slice(written)),
-        };
-        read.map_err(NotJson)
+        match str::from_utf8(written) {
+            Ok(text) => {
+                read::document(serde_json::Deserializer::from_str(text), longest_text, take)
+            }
+            Err(_) => {
+                read::document(serde_json::Deserializer::from_slice(written), longest_text, take)
+            }
+        }
     }
 
     /// An object without fields.

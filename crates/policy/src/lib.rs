@@ -43,7 +43,7 @@ pub use compile::{
 pub use error::{CompileError, CompileErrors};
 pub use evaluate::{Evaluation, PolicyOutcome, RuleOutcome, RuleResult, Skipped, evaluate};
 pub use exception::CompiledException;
-pub use json::{Fields, Json, NotJson};
+pub use json::{Fields, Json, NotJson, Read, Unread};
 pub use kind::{PolicyKey, PolicyKind};
 pub use lookups::{Context, ContextError, Lookups};
 pub use policy::{CompiledPolicy, Origin, StatusReason};

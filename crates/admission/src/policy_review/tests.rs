@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use allocation_counter::measure;
 use axum::body::Body;
 use http::header::CONTENT_TYPE;
 use kube::{Api, Client};
@@ -13,6 +14,7 @@ use super::*;
 use crate::enforce::Decision;
 use crate::events::Events;
 use crate::namespaces::{Known, Namespaces};
+use crate::review::memory::Memory;
 use crate::routes::Knowledge;
 use crate::testing::policy;
 
@@ -105,6 +107,32 @@ fn a_policy_whose_name_is_generated_is_as_good_as_another() {
     assert_eq!(judged(&nameless, &Value::Null, PolicyStatus::Pharos), Verdict::default());
 }
 
+#[test]
+fn what_compiling_copies_is_taken_before() {
+    let nested = |depth: usize| (0..depth).fold(json!(0), |inner, _| json!({"": inner}));
+    let (many, text) = (vec![json!({"a": [0]}); 5000], "x".repeat(1 << 20));
+    let mut object = policy_with(json!({}));
+    for (field, value) in [
+        ("spec", json!(many)),
+        ("data", json!({"x": many})),
+        ("y", json!(text)),
+        ("z", json!(vec![nested(100); 100])),
+    ] {
+        object[field] = value;
+        let review = json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": serde_json::to_value(request(&object, &Value::Null)).unwrap(),
+        });
+        let body = review.to_string();
+        let document = Document::parse(body.as_bytes(), Memory::new(0).share()).ok().unwrap();
+        let request = review::request(&document.json).unwrap();
+        let judged = || drop(judge(&request, PolicyStatus::Pharos, &ExceptionNamespaces::Every));
+        let (held, taken) = (measure(judged).bytes_max, document.taken.taken() as u64);
+        println!("{field}: {held} bytes of {taken}");
+        assert!(held < taken, "{held} bytes of {taken}");
+    }
+}
+
 #[derive(Default)]
 struct Noted(Mutex<Vec<bool>>);
 
@@ -122,7 +150,8 @@ async fn it_answers_reviews_and_counts_them() {
     let (_, known) = watch::channel(Known::default());
     let namespaces = Namespaces::new(Api::all(Client::new(Router::new(), "default")), known);
     let events = Events::untold(noted.clone());
-    let webhook = Webhook::new(Knowledge::of(serving), namespaces, noted.clone(), events);
+    let webhook =
+        Webhook::new(Knowledge::of(serving), namespaces, noted.clone(), events, Memory::new(0));
     let router = router(webhook, noted.clone(), PolicyStatus::Pharos, ExceptionNamespaces::Every);
     for (object, warnings) in [(policy_with(json!({})), 0), (broken(), 1)] {
         let review = json!({

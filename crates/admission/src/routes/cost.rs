@@ -32,7 +32,8 @@ enum Telemetry {
     MetricsAndTraces,
 }
 
-/// What one review may cost at most: today's figures and a little more.
+/// What one review may cost at most: today's figures and a little more; with traces some more than that,
+/// as which exemplars are kept depends on how long things take.
 struct Limit {
     policies: usize,
     telemetry: Telemetry,
@@ -43,14 +44,14 @@ struct Limit {
 const LIMITS: [Limit; 6] = [
     Limit { policies: 1, telemetry: Telemetry::Off, allocations: 104, bytes: 18_000 },
     Limit { policies: 1, telemetry: Telemetry::Metrics, allocations: 100, bytes: 17_500 },
-    Limit { policies: 1, telemetry: Telemetry::MetricsAndTraces, allocations: 138, bytes: 24_000 },
+    Limit { policies: 1, telemetry: Telemetry::MetricsAndTraces, allocations: 155, bytes: 25_000 },
     Limit { policies: 16, telemetry: Telemetry::Off, allocations: 121, bytes: 21_800 },
     Limit { policies: 16, telemetry: Telemetry::Metrics, allocations: 117, bytes: 21_300 },
-    Limit { policies: 16, telemetry: Telemetry::MetricsAndTraces, allocations: 200, bytes: 37_500 },
+    Limit { policies: 16, telemetry: Telemetry::MetricsAndTraces, allocations: 220, bytes: 39_500 },
 ];
 
 /// Policies, and the instructions of one review under them with metrics.
-const INSTRUCTIONS: [(usize, u64); 2] = [(1, 1_000_000), (16, 1_800_000)];
+const INSTRUCTIONS: [(usize, u64); 2] = [(1, 1_050_000), (16, 1_850_000)];
 
 /// Spans end here.
 #[derive(Debug)]

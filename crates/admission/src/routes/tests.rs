@@ -1,7 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
-use axum::body::{Body, Bytes};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use pharos_api::policy::FailurePolicy;
@@ -18,6 +17,8 @@ use crate::policies::Policies;
 use crate::server::limits::{InFlight, Limits};
 use crate::server::{self, Connections, Patience, Server};
 use crate::testing::{Connection, material, observed, policy, serving};
+
+mod limits;
 
 /// The facts of a test, as far as it looks at them.
 #[derive(Default)]
@@ -51,6 +52,7 @@ impl Facts for Noted {
 
 struct Scene {
     server: Server,
+    webhook: Arc<Webhook>,
     client: Connection,
     noted: Arc<Noted>,
     policies: watch::Sender<Option<Arc<Serving>>>,
@@ -76,7 +78,10 @@ impl Scene {
         let api: Api<Namespace> = Api::all(Client::new(api, "default"));
         let (_, known) = watch::channel(Known::default());
         let noted = Arc::new(Noted::default());
-        let webhook = webhook(policies, Namespaces::new(api, known), noted.clone());
+        let namespaces = Namespaces::new(api, known);
+        let (events, memory) = (Events::untold(noted.clone()), Memory::new(limits.parsed_bytes));
+        let knowledge = Knowledge::of(policies);
+        let webhook = Webhook::new(knowledge, namespaces, noted.clone(), events, memory);
         let material = material();
         let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
@@ -95,7 +100,7 @@ impl Scene {
         .unwrap();
         let client = Connection::open(address, material.bundle()).await.unwrap();
         let another = (address, material.bundle().clone());
-        Self { server, client, noted, policies: sender, another }
+        Self { server, webhook, client, noted, policies: sender, another }
     }
 
     async fn review(&mut self, path: &str, labels: Value) -> Value {
@@ -122,7 +127,7 @@ fn webhook(
     facts: Arc<Noted>,
 ) -> Arc<Webhook> {
     let events = Events::untold(facts.clone());
-    Webhook::new(Knowledge::of(serving), namespaces, facts, events)
+    Webhook::new(Knowledge::of(serving), namespaces, facts, events, Memory::new(0))
 }
 
 fn compiled(specs: Vec<Value>) -> Arc<Serving> {
@@ -236,33 +241,6 @@ async fn what_is_no_review_is_refused_clearly_and_harms_nothing() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_long_is_refused_announced_or_not() {
-    let mut announced = Scene::with(Some(vec![])).await;
-    let head = "POST /validate/ignore HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
-    let length = BODY_LIMIT + 1;
-    let request = format!("{head}content-length: {length}\r\n\r\n{}", " ".repeat(length));
-    announced.refused(&request, 413, "RequestEntityTooLarge", "longer than").await;
-
-    let endless =
-        futures::stream::repeat_with(|| Ok::<_, axum::Error>(Bytes::from_static(&[b' '; 1024])));
-    let refusal = body(streamed(Body::from_stream(endless))).await.unwrap_err();
-    assert!(matches!(refusal, Refusal::TooLong), "{refusal}");
-    announced.server.end(async {}).await.unwrap();
-}
-
-fn streamed(body: Body) -> HttpRequest {
-    let request = HttpRequest::post("/validate/ignore").header(CONTENT_TYPE, "application/json");
-    request.body(body).unwrap()
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_body_that_never_ends_is_refused() {
-    let never = futures::stream::pending::<Result<Bytes, axum::Error>>();
-    let refusal = body(streamed(Body::from_stream(never))).await.unwrap_err();
-    assert!(matches!(refusal, Refusal::TooSlow), "{refusal}");
-}
-
-#[tokio::test]
 async fn a_policy_that_asks_about_the_namespace_gets_it_even_if_the_watch_lags() {
     let asking = |name: &str| {
         let expression = format!("namespaceObject.metadata.name == '{name}'");
@@ -329,38 +307,4 @@ async fn without_policies_a_review_is_refused_rather_than_allowed() {
     let webhook = webhook(policies, namespaces, Arc::new(Noted::default()));
     let Err(refusal) = webhook.serving().await else { panic!("there are no policies") };
     assert!(matches!(refusal, Refusal::NoPolicies), "{refusal}");
-}
-
-#[tokio::test]
-async fn what_is_over_a_limit_is_refused_at_once_and_counted() {
-    let head = "POST /validate/fail HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n";
-    let megabyte = 1 << 20;
-    for (what, limits, length) in [
-        ("requests", Limits { requests: 1, ..Limits::default() }, 10),
-        ("bytes", Limits { body_bytes: 8 * megabyte, ..Limits::default() }, 8 * megabyte),
-    ] {
-        let mut scene = Scene::within(Some(vec![json!({})]), limits).await;
-        let (address, bundle) = &scene.another;
-        // Their bodies never come; that one has its room is seen by others being refused. One that
-        // comes while another thread still answers is refused itself.
-        let mut slow = Vec::new();
-        let (mut status, mut body) = (200, String::new());
-        while status == 200 {
-            let mut one = Connection::open(*address, bundle).await.unwrap();
-            one.send(format!("{head}content-length: {length}\r\n\r\n")).await.unwrap();
-            slow.push(one);
-            let review = review(json!({"app": "web"}));
-            (status, body) = scene.client.post("/validate/ignore", &review).await.unwrap();
-        }
-        assert_eq!(status, 429, "{what}: {body}");
-        assert!(body.contains("too much is being answered"), "{what}: {body}");
-        let refusals = scene.noted.refusals.lock().unwrap().clone();
-        assert!(!refusals.is_empty(), "{what}");
-        assert!(refusals.iter().all(|reason| *reason == "TooManyRequests"), "{refusals:?}");
-        drop(slow);
-        while status != 200 {
-            let mut client = Connection::open(*address, bundle).await.unwrap();
-            (status, _) = client.post("/validate/ignore", &review(json!({}))).await.unwrap();
-        }
-    }
 }

@@ -1,4 +1,4 @@
-//! How much is taken on at a time: connections, requests, and bytes of requests.
+//! How much is taken on at a time: connections, requests, bytes of requests, and what becomes of them.
 //!
 //! What is over a limit is turned away at once, so that whoever asks knows and nothing waits without
 //! a bound: a connection is closed, a request is answered with a status that makes the API server go
@@ -24,8 +24,10 @@ pub struct Limits {
     pub connections: usize,
     /// Requests that are being read or answered.
     pub requests: usize,
-    /// Bytes of the bodies of these requests. Parsed, they take several times as much memory.
+    /// Bytes of the bodies of these requests, as they come.
     pub body_bytes: usize,
+    /// Bytes of memory that these bodies take when they are parsed ([`crate::review::memory`]).
+    pub parsed_bytes: usize,
 }
 
 /// Requests that are being read or answered.
@@ -42,7 +44,7 @@ impl Default for Limits {
     /// Room for a few API servers, each of which keeps 25 connections and opens more as it needs
     /// them; and for the memory that the chart gives.
     fn default() -> Self {
-        Self { connections: 1024, requests: 256, body_bytes: 32 << 20 }
+        Self { connections: 1024, requests: 256, body_bytes: 32 << 20, parsed_bytes: 192 << 20 }
     }
 }
 

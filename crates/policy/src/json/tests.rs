@@ -37,6 +37,7 @@ proptest! {
         let read = Json::parse(written.as_bytes()).unwrap();
         prop_assert_eq!(&read, &Json::from(serde_json::from_str::<Value>(&written).unwrap()));
         prop_assert_eq!(&read.clone().into_owned(), &read);
+        assert_bounded(&written);
         let again = read.to_string();
         prop_assert_eq!(Json::parse(again.as_bytes()).unwrap(), read);
     }
@@ -116,6 +117,94 @@ fn each_list_and_each_object_is_one_allocation_of_its_size() {
     let kept = 100 * (element + 2 * field + 3 * element + field);
     let held = measure(|| std::mem::forget(Json::parse(written.as_bytes()))).bytes_current;
     assert_eq!(held, i64::try_from(kept).unwrap());
+}
+
+/// Reads what may take so many bytes; says what of it was taken, and what was held at most.
+fn within(bytes: usize, written: &str) -> (Option<usize>, usize) {
+    let mut taken = 0;
+    let mut take = |more| {
+        taken += more;
+        taken <= bytes
+    };
+    let mut kept = None;
+    let held = measure(|| {
+        kept = Json::parse_within(written.as_bytes(), &mut take).ok().map(|read| {
+            let bytes = read.bytes;
+            std::mem::forget(read);
+            bytes
+        });
+    });
+    let most = usize::try_from(held.bytes_max).unwrap();
+    // Beside it: an error, with its words.
+    assert!(most <= taken.min(bytes) + 1024, "{most} bytes of {taken}: {written:.80}");
+    if let Some(kept) = kept {
+        let stays = usize::try_from(held.bytes_current).unwrap();
+        assert!(stays <= kept && kept <= taken, "{stays} bytes stay of {kept}: {written:.80}");
+    }
+    (kept, taken)
+}
+
+fn assert_bounded(written: &str) {
+    let (kept, taken) = within(usize::MAX, written);
+    // Nothing is refused that takes much less than there is.
+    assert!(
+        taken <= 5 * kept.unwrap_or(taken) + 4 * written.len() + (32 << 10),
+        "{taken}: {written:.80}"
+    );
+    for part in [1, 2, 3, 5, 8] {
+        within(taken * part / 8, written);
+    }
+}
+
+#[test]
+fn no_document_takes_more_memory_than_it_asked_for() {
+    const ELEMENTS: [&str; 16] = [
+        "0",
+        "-1.5e3",
+        "null",
+        "\"\"",
+        "\"a\"",
+        "[]",
+        "[0]",
+        "[[[[]]]]",
+        "{}",
+        "{\"\":0}",
+        "{\"a\":\"a\"}",
+        "{\"a\":1,\"a\":2}",
+        "{\"b\":0,\"a\":{\"c\":[]}}",
+        "\"\\n\"",
+        "\"\\u00e9\\\\\"",
+        "{\"\\n\":\"\\n\"}",
+    ];
+    for element in ELEMENTS {
+        for count in [1, 2, 4, 5, 8, 9, 63, 1024, 1025, 100_000] {
+            assert_bounded(&format!("[{}]", vec![element; count].join(",")));
+        }
+        for count in [1, 20, 21, 1000, 40_000] {
+            let named = |name: usize| format!("\"{:x}\":{element}", name * 7919 % count);
+            let fields: Vec<_> = (0..count).map(named).collect();
+            assert_bounded(&format!("{{{}}}", fields.join(",")));
+            assert_bounded(&format!("{{{}}}", vec![format!("\"a\":{element}"); count].join(",")));
+        }
+    }
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"\":", "}]")] {
+        let deep = format!("{}0{}", open.repeat(60), close.repeat(60));
+        assert_bounded(&deep);
+        assert_bounded(&format!("[{}]", vec![deep; 2000].join(",")));
+    }
+    for text in ["x", "\\n", "\\u00e9"] {
+        for length in [1, 7, 9, 1000, 1 << 16, 1 << 20] {
+            let text = text.repeat(length);
+            assert_bounded(&format!("[\"{text}\",{{\"{text}\":\"{text}\"}}]"));
+        }
+    }
+}
+
+#[test]
+fn a_field_that_serde_json_has_a_meaning_for_is_one_like_another() {
+    let written = br#"{"$serde_json::private::RawValue":"{\"a\":0}"}"#;
+    let read = Json::parse(written).unwrap();
+    assert_eq!(read.get("$serde_json::private::RawValue").unwrap().as_str(), Some(r#"{"a":0}"#));
 }
 
 #[test]
