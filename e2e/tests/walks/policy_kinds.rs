@@ -191,6 +191,7 @@ async fn every_kind_of_policy_says_what_becomes_of_it() -> anyhow::Result<()> {
     ensure!(code == 1 && table.contains("OtherNamespace"), "{code}: {table}");
     let (code, table) = walk.policy_status(&["lunch"]).await?;
     ensure!(code == 0 && table.contains("default/lunch"), "{code}: {table}");
+    cluster.kubectl(&["delete", "policyexception", "lunch", "-n", "default"]).await?;
     cluster.apply(EXCEPTION).await?;
     walk.admitted("excepted-lunch", true).await?;
     walk.admitted("free-lunch", false).await?;
