@@ -18,7 +18,7 @@ use certificates::Authority;
 use opentelemetry::trace::Tracer as _;
 use pharos_telemetry::config::{Endpoint, Header, Protocol, ServerTls};
 use pharos_telemetry::{Config, Pipeline, RecordSink, Signal, SinkStats};
-use support::producers::{Arrivals, Arrived, Producers};
+use support::producers::{Arrivals, Arrived, Names, Producers};
 use support::records::batch;
 use support::records::until_stats;
 use support::{Answer, Forwarder, PATIENCE, Receiver, commit, start};
@@ -49,6 +49,14 @@ fn arrived(receivers: &[(Receiver, Protocol)], signal: Signal) -> Arrived {
         Signal::Traces => Arrived::spans(receivers),
         Signal::Logs => Arrived::logs(receivers),
         Signal::Metrics => panic!("no records"),
+    }
+}
+
+/// Until all that was made has arrived: then there is no more to send, as the other signal has used up
+/// the credit of both.
+async fn nothing_left(arrived: &Names, producers: &Producers) {
+    while arrived.number() < producers.made() {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
@@ -98,9 +106,15 @@ async fn what_comes_twice_is_no_more_than_what_was_never_answered() {
         let (spans, logs) = (receiver.span_exports().len(), receiver.log_exports().len());
         drop(commit(&mut reloader, config(&receivers, round, QUEUE)).await);
         let has_spans = |it: &support::SpanExport| it.spans().next().is_some();
-        receiver.until_spans("a request", |all| all[spans..].iter().any(has_spans)).await;
         let has_records = |it: &support::LogExport| it.records().next().is_some();
-        receiver.until_logs("a request", |all| all[logs..].iter().any(has_records)).await;
+        tokio::select! {
+            () = receiver.until_spans("a request", |all| all[spans..].iter().any(has_spans)) => {}
+            () = nothing_left(&arrivals.spans, &producers) => {}
+        }
+        tokio::select! {
+            () = receiver.until_logs("a request", |all| all[logs..].iter().any(has_records)) => {}
+            () = nothing_left(&arrivals.logs, &producers) => {}
+        }
         receiver.answers(Answer::Accept);
         let (number, made) = (arrivals.spans.number(), producers.made());
         let next = config(&receivers, round + 1, QUEUE);
