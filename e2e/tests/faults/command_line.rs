@@ -124,8 +124,14 @@ async fn a_check_tells_beforehand_what_status_would_say() -> anyhow::Result<()> 
     stage.cluster.kubectl(&["delete", "secret", "token", "-n", ENGINE]).await?;
     let _pharos = stage.pharos().await?;
     stage.cluster.apply(&yaml).await?;
-    let message = stage.condition("ResolvedRefs", "False", "SecretNotFound").await?;
-    ensure!(checked_missing.contains(&message), "{message} is not in {checked_missing}");
+    // One of the two may be told while the other has yet to be read.
+    eventually("the words of the check", PATIENCE, async || {
+        let told = stage.condition("ResolvedRefs", "False", "SecretNotFound").await;
+        let message = told.map_err(|error| error.to_string())?;
+        let same = checked_missing.contains(&message);
+        same.then_some(()).ok_or_else(|| format!("{message} is not in {checked_missing}"))
+    })
+    .await?;
 
     // Another object would lose against the one that is there.
     let late = yaml.replace("name: default", "name: late");
