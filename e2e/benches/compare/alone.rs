@@ -6,9 +6,9 @@ use anyhow::ensure;
 use kube::Api;
 use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::core::{ApiResource, GroupVersionKind};
-use pharos_e2e::stage::ENGINE;
+use pharos_e2e::stage::{ENGINE, PATIENCE};
 use pharos_testkit::bench::Section;
-use pharos_testkit::prometheus;
+use pharos_testkit::{eventually, prometheus};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -108,8 +108,12 @@ pub(crate) async fn reloads(
         reloaded.push(round?);
         reloads = written?;
     }
-    let counted = reloads_of(&pharos).await? - before;
-    ensure!(counted >= f64::from(reloads), "{counted} reloads of {reloads}");
+    let counted = eventually("every reload to be counted", PATIENCE, async || {
+        let counted = reloads_of(&pharos).await.map_err(|error| error.to_string())? - before;
+        let all = counted >= f64::from(reloads);
+        all.then_some(counted).ok_or_else(|| format!("{counted} reloads of {reloads}"))
+    })
+    .await?;
     let more = calm.iter().zip(&reloaded).map(|(calm, reloaded)| {
         (reloaded.percentile(99).as_secs_f64() - calm.percentile(99).as_secs_f64()) * 1e3
     });
