@@ -1,10 +1,10 @@
 //! JSON as policies read it: parsed once, borrowing what need not be copied.
 //!
 //! Enter at [`Json::parse`], or at [`Json::parse_within`] for what somebody else has sent: JSON can take
-//! thirty times its length in memory while it is read, and half of that afterwards. Texts without escapes stay where they were read; each list and each
-//! object is one allocation of just its size. A document that owns every text and keeps every object
-//! in a tree took more than twice the CPU time to make and to drop, which was most of what a review of
-//! a large object took (docs/adr/0019).
+//! thirty times its length in memory while it is read, and half of that afterwards. Texts without
+//! escapes stay where they were read; each list and each object is one allocation of just its size. A
+//! document that owns every text and keeps every object in a tree took more than twice the CPU time to
+//! make and to drop, which was most of what a review of a large object took (docs/adr/0019).
 //!
 //! Numbers are what Kubernetes makes of them in an unstructured object. Nothing here knows policies.
 
