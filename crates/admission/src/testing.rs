@@ -26,6 +26,22 @@ use crate::certificate::{CaBundle, Encoded, Issued, Material, issue};
 use crate::policies::{Kind, Objects};
 use crate::tls;
 
+/// An AdmissionReview of the creation of a Pod, with these fields of its request on top.
+pub(crate) fn review(fields: Value) -> Value {
+    let mut request = json!({
+        "uid": "705ab4f5",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "name": "web", "namespace": "shop", "operation": "CREATE",
+        "userInfo": {"username": "jane"},
+        "object": {"metadata": {"name": "web"}}, "oldObject": null,
+    });
+    for (field, value) in fields.as_object().into_iter().flatten() {
+        request[field] = value.clone();
+    }
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
+}
+
 /// The name that certificates of tests are for.
 pub(crate) const NAME: &str = "webhook.pharos.svc";
 

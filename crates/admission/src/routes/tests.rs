@@ -138,19 +138,8 @@ fn compiled(specs: Vec<Value>) -> Arc<Serving> {
 }
 
 fn review(labels: Value) -> String {
-    json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "705ab4f5",
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "name": "web", "namespace": "shop", "operation": "CREATE",
-            "userInfo": {"username": "jane"},
-            "object": {"metadata": {"name": "web", "labels": labels}}, "oldObject": null,
-        },
-    })
-    .to_string()
+    let object = json!({"metadata": {"name": "web", "labels": labels}});
+    crate::testing::review(json!({"object": object})).to_string()
 }
 
 #[tokio::test]

@@ -70,21 +70,14 @@ async fn scene() -> (Server, Connection, Kept) {
 }
 
 fn review() -> String {
-    json!({
-        "apiVersion": "admission.k8s.io/v1",
-        "kind": "AdmissionReview",
-        "request": {
-            "uid": "705ab4f5",
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "requestKind": {"group": "", "version": "v1", "kind": "Pod"},
-            "requestResource": {"group": "", "version": "v1", "resource": "pods"},
-            "name": "web", "namespace": "shop", "operation": "CREATE", "dryRun": true,
-            "userInfo": {"username": "jane", "groups": ["a", "b"]},
-            "object": {"metadata": {"name": "web", "labels": {}}}, "oldObject": null,
-        },
-    })
-    .to_string()
+    let review = crate::testing::review(json!({
+        "requestKind": {"group": "", "version": "v1", "kind": "Pod"},
+        "requestResource": {"group": "", "version": "v1", "resource": "pods"},
+        "dryRun": true,
+        "userInfo": {"username": "jane", "groups": ["a", "b"]},
+        "object": {"metadata": {"name": "web", "labels": {}}},
+    }));
+    review.to_string()
 }
 
 fn told(span: &SpanData) -> Value {
