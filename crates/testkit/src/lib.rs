@@ -30,6 +30,7 @@ pub mod ports;
 pub mod process;
 pub mod prometheus;
 pub mod prometheus_server;
+mod property;
 
 pub use balancer::Balancer;
 pub use collector::{Collector, Export, LogRecord, Point, Series, Signal, Span, Value};
@@ -45,3 +46,4 @@ pub use kyverno::{Kyverno, KyvernoTelemetry};
 pub use mutual_tls_proxy::{Call, MutualTlsProxy};
 pub use pharos::{Builder, Pharos, Ports, WebhookTarget};
 pub use prometheus_server::PrometheusServer;
+pub use property::try_on;

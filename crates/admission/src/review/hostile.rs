@@ -3,31 +3,14 @@
 //!
 //! What is generated is the same in every run; `PROPTEST_CASES` tries more.
 
-use std::env;
-
+use pharos_testkit::try_on;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
 
 use super::memory::Memory;
 use super::*;
-
-fn try_on<S: Strategy>(cases: u32, values: &S, property: impl Fn(S::Value)) {
-    let mut config = Config { failure_persistence: None, ..Config::default() };
-    if env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = cases;
-    }
-    config.rng_seed = RngSeed::Fixed(6);
-    let tried = TestRunner::new(config).run(values, |value| {
-        property(value);
-        Ok(())
-    });
-    if let Err(failed) = tried {
-        panic!("{failed}");
-    }
-}
 
 fn review() -> Value {
     crate::testing::review(json!({

@@ -8,13 +8,14 @@ use pharos_policy::{
     CompileErrors, CompiledPolicy, Lookups, Origin, PolicySet, compile_cluster_policy,
     compile_exception, compile_validating_policy,
 };
+use pharos_testkit::try_on;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::{judged, on_a_workers_stack, policy, try_on};
+use crate::support::{judged, on_a_workers_stack, policy};
 
 /// A policy that uses what a ValidatingPolicy has.
 fn validating_policy() -> Value {

@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 
+use pharos_testkit::try_on;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::generate::{Entropy, Parts, Type};
-use crate::support::{Said, on_a_workers_stack, said, try_on};
+use crate::support::{Said, on_a_workers_stack, said};
 
 /// What only an expression with types that do not fit says when it is evaluated.
 const UNTYPED: [&str; 4] =

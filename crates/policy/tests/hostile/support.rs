@@ -1,7 +1,6 @@
 //! One expression over one object, as a policy and a request, with everything that is promised of it
 //! asserted on the way.
 
-use std::env;
 use std::sync::Arc;
 use std::thread;
 
@@ -11,8 +10,6 @@ use pharos_policy::{
     CompiledPolicy, Json, Lookups, Origin, PolicySet, Request, RuleResult, SystemClock,
     compile_validating_policy, evaluate,
 };
-use proptest::strategy::Strategy;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
 
 /// What the stack of a server's worker holds.
@@ -38,24 +35,6 @@ pub(crate) fn on_a_workers_stack(test: impl FnOnce() + Send) {
         let ended = thread.expect("a thread can be started").join();
         ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     });
-}
-
-/// Tries a property on so many values that are the same in every run, unless it is told otherwise.
-pub(crate) fn try_on<S: Strategy>(cases: u32, values: &S, property: impl Fn(S::Value)) {
-    let mut config = Config { failure_persistence: None, ..Config::default() };
-    if env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = cases;
-    }
-    if env::var_os("PROPTEST_RNG_SEED").is_none() {
-        config.rng_seed = RngSeed::Fixed(6);
-    }
-    let tried = TestRunner::new(config).run(values, |value| {
-        property(value);
-        Ok(())
-    });
-    if let Err(failed) = tried {
-        panic!("{failed}");
-    }
 }
 
 /// A policy about Pods with these validations.
