@@ -1,4 +1,4 @@
-{{/* Which definitions of Kyverno's groups are this release's to install. */}}
+{{/* Which definitions of Kyverno's groups, and of reports, are this release's to install. */}}
 
 {{/* Whether one is. The arguments are the root and the definition's name. One that is there and
 belongs to another release, or to none, is left alone; one of this release is updated. */}}
@@ -28,7 +28,10 @@ true
 {{- if .served -}}{{- $served = append $served .name -}}{{- end -}}
 {{- end -}}
 {{- $read := list "v1" "v1beta1" "v1alpha1" -}}
-{{- if eq (dig "spec" "group" "" $present) "kyverno.io" -}}{{- $read = list "v1" -}}{{- end -}}
+{{- $group := dig "spec" "group" "" $present -}}
+{{- if eq $group "kyverno.io" -}}{{- $read = list "v1" -}}{{- end -}}
+{{- if eq $group "wgpolicyk8s.io" -}}{{- $read = list "v1alpha2" -}}{{- end -}}
+{{- if eq $group "openreports.io" -}}{{- $read = list "v1alpha1" -}}{{- end -}}
 {{- $common := list -}}
 {{- range $served -}}{{- if has . $read -}}{{- $common = append $common . -}}{{- end -}}{{- end -}}
 {{- if not $common }}

@@ -15,6 +15,7 @@ use crate::policy::{
     NamespacedValidatingPolicy, PolicyException, UNEVALUATED, UnevaluatedKind, UnevaluatedPolicy,
     ValidatingPolicy,
 };
+use crate::report::ReportKind;
 use crate::telemetryconfig::TelemetryConfig;
 
 /// How Kyverno serves a kind: its versions, newest first, and which of them is stored. Pharos stores
@@ -56,6 +57,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
         RULE_VERSIONS.of(namespaced_rules),
     ];
     crds.extend(UNEVALUATED.iter().flat_map(unevaluated));
+    crds.extend(ReportKind::ALL.map(ReportKind::crd));
     crds.into_iter().map(adapted).collect()
 }
 

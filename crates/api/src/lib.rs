@@ -1,7 +1,7 @@
 //! The Kubernetes API of Pharos: the kinds that users write, and the definitions that an API server
 //! needs to store them.
 //!
-//! Enter at [`telemetryconfig::TelemetryConfig`] and [`policy`]; [`crds`] returns
+//! Enter at [`telemetryconfig::TelemetryConfig`], [`policy`] and [`report`]; [`crds`] returns
 //! their definitions and [`yaml`] renders one as YAML.
 //!
 //! The types mirror the stored objects and mean nothing by themselves: a value that decodes is not
@@ -15,6 +15,7 @@
 
 pub mod condition;
 pub mod policy;
+pub mod report;
 pub mod telemetryconfig;
 
 mod crd;

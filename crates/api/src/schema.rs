@@ -91,6 +91,35 @@ pub(crate) fn anything(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "x-kubernetes-preserve-unknown-fields": true })
 }
 
+/// `corev1.ObjectReference`.
+pub(crate) fn object_reference(_: &mut SchemaGenerator) -> Schema {
+    let text = |description: &str| {
+        let schema = json_schema!({ "type": "string", "maxLength": 1024 });
+        described(schema, description)
+    };
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "properties": {
+            "apiVersion": text("The API version."),
+            "kind": text("The kind."),
+            "namespace": text("The namespace, if it is in one."),
+            "name": text("The name."),
+            "uid": text("What tells it from others of the same name, before and after it."),
+            "resourceVersion": text("The version of the object."),
+            "fieldPath": text("The part of the object, as in spec.containers[2]."),
+        },
+    })
+}
+
+/// `[]corev1.ObjectReference`.
+pub(crate) fn object_references(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "maxItems": 16_384, "x-kubernetes-list-type": "atomic",
+        "items": object_reference(generator),
+    })
+}
+
 /// `metav1.LabelSelector`.
 pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
     let key = json_schema!({ "type": "string", "minLength": 1, "maxLength": 317 });

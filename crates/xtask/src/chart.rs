@@ -11,6 +11,7 @@ use std::fs;
 
 use anyhow::Context;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use pharos_api::report::ReportApi;
 use pharos_operator::resolve::Place;
 
 use crate::generated::Folder;
@@ -29,7 +30,7 @@ const OWN: &str = r#"metadata:
   {{- end }}
 "#;
 /// Added to the metadata of Kyverno's definitions: a release that goes takes no engine's policies
-/// with it.
+/// and nobody's reports with it.
 const KYVERNOS: &str = r#"metadata:
   labels:
     {{- include "pharos.labels" . | nindent 4 }}
@@ -96,9 +97,12 @@ fn kyvernos() -> String {
     format!("{HEADER}{{{{- define \"pharos.kyvernoCrds\" }}}}\n{names}{{{{- end }}}}\n")
 }
 
-/// Whether it is a definition that a cluster with Kyverno has already.
+/// Whether it is a definition that a cluster with Kyverno has already: its own, and those of reports,
+/// which it brings along as others do.
 fn is_kyvernos(crd: &CustomResourceDefinition) -> bool {
-    crd.spec.group == "kyverno.io" || crd.spec.group.ends_with(".kyverno.io")
+    let group = &*crd.spec.group;
+    let is_of_reports = ReportApi::ALL.into_iter().any(|api| api.group() == group);
+    group == "kyverno.io" || group.ends_with(".kyverno.io") || is_of_reports
 }
 
 #[cfg(test)]

@@ -108,7 +108,8 @@ async fn every_policy_is_read_as_it_was_written() -> anyhow::Result<()> {
         *kinds.entry(policy["kind"].to_string()).or_default() += 1;
     }
     println!("{} policies: {kinds:?}", documents.len());
-    let untold = crds.iter().skip(1).map(|crd| json!(crd.spec.names.kind).to_string());
+    let kyvernos = crds.iter().filter(|crd| crd.spec.group.ends_with("kyverno.io"));
+    let untold = kyvernos.map(|crd| json!(crd.spec.names.kind).to_string());
     let untold: Vec<_> = untold.filter(|kind| !kinds.contains_key(kind)).collect();
     ensure!(untold.is_empty(), "no document is of kind {untold:?}");
 

@@ -13,4 +13,8 @@
 - namespacedimagevalidatingpolicies.policies.kyverno.io
 - deletingpolicies.policies.kyverno.io
 - namespaceddeletingpolicies.policies.kyverno.io
+- policyreports.wgpolicyk8s.io
+- clusterpolicyreports.wgpolicyk8s.io
+- reports.openreports.io
+- clusterreports.openreports.io
 {{- end }}

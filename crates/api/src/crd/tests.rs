@@ -118,11 +118,16 @@ fn the_yaml_is_the_definition() {
     }
 }
 
+/// The definitions of Kyverno's groups.
+fn kyvernos() -> impl Iterator<Item = CustomResourceDefinition> {
+    crds().into_iter().filter(|crd| crd.spec.group.ends_with("kyverno.io"))
+}
+
 /// The versions and what is stored are those of Kyverno 1.19.
 #[test]
 fn every_kind_of_kyverno_is_served_and_stored_in_its_versions() {
     let mut told = Vec::new();
-    for crd in crds().into_iter().skip(1) {
+    for crd in kyvernos() {
         let versions: Vec<_> = crd.spec.versions.iter().map(|it| it.name.as_str()).collect();
         let stored: Vec<_> = crd.spec.versions.iter().filter(|it| it.storage).collect();
         let [stored] = stored[..] else { panic!("{} stores {stored:?}", crd.spec.names.kind) };
@@ -163,7 +168,7 @@ fn every_kind_of_kyverno_is_served_and_stored_in_its_versions() {
 
 #[test]
 fn a_kind_that_is_not_evaluated_is_kept_whole_and_described_as_what_it_is() {
-    for crd in crds().into_iter().skip(6) {
+    for crd in kyvernos().skip(5) {
         let kind = &crd.spec.names.kind;
         let schema = crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref();
         let schema = schema.unwrap();
