@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use pharos_cluster::tasks::TaskError;
+
 /// Why the webhook ended without having been told to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +32,15 @@ pub enum Error {
 }
 
 // === impl Error ===
+
+impl From<TaskError> for Error {
+    fn from(error: TaskError) -> Self {
+        match error {
+            TaskError::Ended(does) => Self::Ended(does),
+            TaskError::Died(error) => Self::Died(error),
+        }
+    }
+}
 
 impl Error {
     /// A closed word for logs and metrics.

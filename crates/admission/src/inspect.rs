@@ -3,20 +3,11 @@
 //! The answer is made by the code that admission runs on, so that it says what a replica of the same
 //! version says.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use kube::Client;
-use kube::api::ListParams;
-use pharos_cluster::served;
-use pharos_cluster::trouble::Trouble;
-use pharos_cluster::view::Observed;
 use pharos_policy::{CompiledPolicy, Rule};
 use serde::Serialize;
 
-use crate::policies::{Defect, Entry, ExceptionNamespaces, Kind, Objects, Outcome, Policies};
-
-const PAGE: u32 = 500;
+use crate::policies::{self, Defect, Entry, ExceptionNamespaces, Outcome};
 
 /// What becomes of one policy or exception.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -66,14 +57,7 @@ pub struct Problem {
 }
 
 /// Why policies cannot be inspected.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot list {what}: {source}; {remedy}")]
-pub struct InspectError {
-    what: String,
-    remedy: String,
-    #[source]
-    source: Box<kube::Error>,
-}
+pub type InspectError = policies::ListError;
 
 /// Everything that the API server holds of policies and exceptions, by kind, namespace and name, where
 /// the exceptions of those namespaces count.
@@ -84,31 +68,7 @@ pub async fn inspect(
     client: &Client,
     exceptions: ExceptionNamespaces,
 ) -> Result<Vec<Inspected>, InspectError> {
-    let kinds: Vec<_> = Kind::all().map(Kind::custom).collect();
-    let served = served::look(client, &kinds).await;
-    let served = served.map_err(|error| InspectError::new("which policies are served", error))?;
-    let mut objects: BTreeMap<Kind, Objects> = BTreeMap::new();
-    for kind in Kind::all() {
-        let custom = kind.custom();
-        let Some(version) = served.version(&custom) else { continue };
-        let api = custom.api(client.clone(), version);
-        let mut asked = ListParams { limit: Some(PAGE), ..ListParams::default() };
-        let mut found = BTreeMap::new();
-        loop {
-            let page = api.list(&asked).await;
-            let page = page.map_err(|error| InspectError::new(custom.plural, error))?;
-            for object in page.items {
-                let observed = Observed::from(object);
-                found.insert(observed.uid().to_owned(), observed);
-            }
-            match page.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => asked.continue_token = Some(token),
-                None => break,
-            }
-        }
-        objects.insert(kind, Arc::new(found));
-    }
-    let policies = Policies::with_exceptions_of(exceptions).succeed(&objects);
+    let policies = policies::list(client, exceptions).await?;
     let mut entries: Vec<_> = policies.entries().values().collect();
     let place = |entry: &Entry| (entry.kind, entry.metadata.namespace.clone());
     entries.sort_by(|one, other| {
@@ -176,24 +136,5 @@ impl Problem {
                 reason: defect.reason(),
             }],
         }
-    }
-}
-
-// === impl InspectError ===
-
-impl InspectError {
-    fn new(what: &str, error: kube::Error) -> Self {
-        let remedy = match Trouble::of(&error) {
-            Trouble::Forbidden => {
-                format!("whoever asks needs a ClusterRole that may list {what}")
-            }
-            trouble => trouble.remedy().to_owned(),
-        };
-        Self { what: what.to_owned(), remedy, source: Box::new(error) }
-    }
-
-    /// A closed word.
-    pub fn reason(&self) -> &'static str {
-        Trouble::of(&self.source).reason()
     }
 }

@@ -5,7 +5,7 @@
 //! What they go by is kept true by tasks, one for each thing, which read each other through
 //! `tokio::sync::watch`:
 //!
-//! - `policies` compiles; `configuration`, `roles` and `namespaces` hold what judging takes beside;
+//! - the policy cache compiles; `configuration`, `roles` and `namespaces` hold what judging takes beside;
 //! - `plan` says, purely, which webhook serves which policy; `webhook_configuration` registers that,
 //!   `serving` knows what a call is for while registrations change;
 //! - `certificate_secret` keeps a certificate, `tls` chooses the one that callers trust;
@@ -27,7 +27,6 @@ mod inventory;
 mod namespaces;
 mod pace;
 mod plan;
-mod policies;
 mod policy_review;
 mod policy_status;
 mod readiness;
@@ -42,13 +41,14 @@ mod run;
 mod server;
 mod serving;
 mod target;
-mod tasks;
 #[cfg(test)]
 mod testing;
 mod tls;
 mod traced;
 mod webhook;
 mod webhook_configuration;
+
+use pharos_policy_cache as policies;
 
 pub use error::Error;
 pub use events::{EventOptions, EventReason};

@@ -13,6 +13,7 @@ use kube::{Api, Client};
 use pharos_cluster::Readiness;
 use pharos_cluster::discovery::{self, Resources};
 use pharos_cluster::election::Leadership;
+use pharos_cluster::tasks::Tasks;
 use pharos_cluster::view::{self, View};
 use pharos_instruments::Instruments;
 use rustls::ServerConfig;
@@ -33,7 +34,6 @@ use crate::routes::{self, Knowledge, Refusal, Webhook};
 use crate::server::limits::{InFlight, Limits};
 use crate::server::{self, Connections, Patience, Server};
 use crate::target::WebhookTarget;
-use crate::tasks::Tasks;
 use crate::webhook_configuration::{self, Places, Registration};
 use crate::{
     configuration, inventory, namespaces, policies, policy_review, readiness, roles, serving, tls,
@@ -174,14 +174,14 @@ impl Admission {
             biased;
             () = shutdown.cancelled() => Ok(()),
             died = server.died() => Err(died),
-            died = tasks.died() => Err(died),
+            died = tasks.died() => Err(died.into()),
         };
         leaving.cancel();
         // At once, and even if it is the task that judges readiness which died.
         readiness::leave(&readiness);
         let delay = if outcome.is_ok() { shutdown_delay } else { Duration::ZERO };
         let ended = server.end(tokio::time::sleep(delay)).await;
-        let joined = tasks.join().await;
+        let joined = tasks.join().await.map_err(Error::from);
         readiness.send_replace(Readiness::NotReady("the webhook has ended".to_owned()));
         outcome.and(ended).and(joined)
     }

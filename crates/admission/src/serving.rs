@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use pharos_cluster::discovery::Resources;
+use pharos_cluster::tasks::at;
 use pharos_cluster::view::View;
 use pharos_policy::{GroupVersionKind, GroupVersionResource, PolicyKey, PolicySet, Request};
 use tokio::sync::watch;
@@ -20,7 +21,6 @@ use tokio::time::Instant;
 
 use crate::plan::Plan;
 use crate::policies::Policies;
-use crate::tasks::at;
 use crate::webhook::{Endpoint, Serves};
 use crate::webhook_configuration as configuration;
 

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use http::Uri;
 use http::uri::Scheme;
 use k8s_openapi::api::admissionregistration::v1::{ServiceReference, WebhookClientConfig};
+use pharos_api::name::is_dns_label;
 use rustls::pki_types::ServerName;
 
 /// How the API server reaches the webhook.
@@ -149,17 +150,7 @@ impl WebhookService {
 }
 
 fn dns_label(text: &str) -> Result<String, TargetError> {
-    if is_label(text) { Ok(text.to_owned()) } else { Err(TargetError::Label(text.to_owned())) }
-}
-
-/// Whether a namespace can have that name.
-pub(crate) fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let bytes = text.as_bytes();
-    bytes.len() <= 63
-        && bytes.first().is_some_and(|byte| inner(*byte))
-        && bytes.last().is_some_and(|byte| inner(*byte))
-        && bytes.iter().all(|byte| inner(*byte) || *byte == b'-')
+    if is_dns_label(text) { Ok(text.to_owned()) } else { Err(TargetError::Label(text.to_owned())) }
 }
 
 // === impl WebhookUrl ===

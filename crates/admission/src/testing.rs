@@ -1,14 +1,9 @@
 //! What tests of this crate share: a certificate, policies, and a client that controls every byte.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use kube::api::DynamicObject;
-use kube::core::DeserializeGuard;
-use pharos_api::policy::ValidatingPolicy;
-use pharos_cluster::view::{Observed, Uid};
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -23,8 +18,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::certificate::{CaBundle, Encoded, Issued, Material, issue};
-use crate::policies::{Kind, Objects};
 use crate::tls;
+
+pub(crate) use pharos_policy_cache::testing::{object, observed, policy};
 
 /// An AdmissionReview of the creation of a Pod, with these fields of its request on top.
 pub(crate) fn review(fields: Value) -> Value {
@@ -75,44 +71,6 @@ pub(crate) fn encoded(issued: &Issued) -> Encoded<'_> {
 pub(crate) fn serving(material: &Arc<Material>) -> ServerConfig {
     let (_, served) = watch::channel(Some(material.clone()));
     tls::server_config(served, Arc::new(default_provider())).unwrap()
-}
-
-/// A policy that matches the creation of Pods and fails open, with what `spec` changes about it.
-pub(crate) fn policy(name: &str, spec: Value) -> ValidatingPolicy {
-    let mut whole = json!({
-        "apiVersion": "policies.kyverno.io/v1",
-        "kind": "ValidatingPolicy",
-        "metadata": {"name": name, "uid": name, "generation": 1},
-        "spec": {
-            "failurePolicy": "Ignore",
-            "matchConstraints": {"resourceRules": [{
-                "apiGroups": [""], "apiVersions": ["v1"],
-                "resources": ["pods"], "operations": ["CREATE"],
-            }]},
-            "validations": [{
-                "expression": "'app' in object.metadata.labels", "message": "a label app is needed",
-            }],
-        },
-    });
-    for (field, value) in spec.as_object().unwrap() {
-        whole["spec"][field] = value.clone();
-    }
-    serde_json::from_value(whole).unwrap()
-}
-
-/// Policies as the API server holds them.
-pub(crate) fn observed(
-    policies: impl IntoIterator<Item = ValidatingPolicy>,
-) -> BTreeMap<Kind, Objects> {
-    let objects = policies.into_iter().map(|policy| object(serde_json::to_value(policy).unwrap()));
-    BTreeMap::from([(Kind::ValidatingPolicy, Arc::new(objects.collect()))])
-}
-
-/// An object as the API server holds it.
-pub(crate) fn object(object: Value) -> (Uid, Observed<DynamicObject>) {
-    let decoded: DeserializeGuard<DynamicObject> = serde_json::from_value(object).unwrap();
-    let observed = Observed::from(decoded);
-    (observed.uid().to_owned(), observed)
 }
 
 /// A client that trusts these CAs.

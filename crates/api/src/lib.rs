@@ -14,6 +14,7 @@
 )]
 
 pub mod condition;
+pub mod name;
 pub mod policy;
 pub mod report;
 pub mod telemetryconfig;

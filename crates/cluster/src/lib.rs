@@ -21,6 +21,7 @@ pub mod readiness;
 pub mod references;
 pub mod revisions;
 pub mod served;
+pub mod tasks;
 #[cfg(test)]
 mod testing;
 pub mod trouble;

@@ -13,7 +13,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pharos-cluster", &["pharos-api"]),
     ("pharos-instruments", &["pharos-telemetry"]),
     ("pharos-operator", &["pharos-api", "pharos-cluster", "pharos-telemetry"]),
-    ("pharos-admission", &["pharos-api", "pharos-cluster", "pharos-instruments", "pharos-policy"]),
+    ("pharos-policy-cache", &["pharos-api", "pharos-cluster", "pharos-policy"]),
+    (
+        "pharos-admission",
+        &[
+            "pharos-api",
+            "pharos-cluster",
+            "pharos-instruments",
+            "pharos-policy",
+            "pharos-policy-cache",
+        ],
+    ),
     (
         "pharos",
         &[
@@ -51,7 +61,14 @@ const RESERVED: &[Reserved] = &[
     Reserved {
         library: "kube",
         features: &["client", "runtime"],
-        owners: &["pharos", "pharos-admission", "pharos-cluster", "pharos-e2e", "pharos-operator"],
+        owners: &[
+            "pharos",
+            "pharos-admission",
+            "pharos-cluster",
+            "pharos-e2e",
+            "pharos-operator",
+            "pharos-policy-cache",
+        ],
         why: "talking to an API server is for the Kubernetes edge and for those who own a watch",
     },
     Reserved { library: "kube-client", features: &[], owners: &[], why: "it is used through kube" },

@@ -9,6 +9,7 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use kube::{Api, Client};
 use pharos_cluster::election::Leadership;
 use pharos_cluster::in_time;
+use pharos_cluster::tasks::at;
 use pharos_cluster::trouble::{Episode, Trouble};
 use pharos_cluster::view::Uid;
 use serde_json::{Value, json};
@@ -21,7 +22,6 @@ use super::stands::stands;
 use crate::events::{Action, EventReason, Events, Notice};
 use crate::pace::TokenBucket;
 use crate::policies::{Defect, Entry, Outcome, Policies};
-use crate::tasks::at;
 use crate::webhook_configuration::Places;
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);

@@ -76,7 +76,8 @@ fn a_kube_client_is_for_the_edge_and_kube_types_are_for_all() {
         [
             "forbidden arrow pharos-policy -> kube with client or runtime (normal): talking to an API \
           server is for the Kubernetes edge and for those who own a watch; only for pharos, \
-          pharos-admission, pharos-cluster, pharos-e2e, pharos-operator"
+          pharos-admission, pharos-background-scan, pharos-cluster, pharos-e2e, pharos-operator, \
+          pharos-policy-cache"
         ],
     );
 }

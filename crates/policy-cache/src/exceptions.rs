@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::target::is_label;
+use pharos_api::name::is_dns_label;
 
 /// The namespaces whose PolicyExceptions count. Whoever may write one excepts from the policies of the
 /// whole cluster, so this can be a namespace that few may write to.
@@ -39,7 +39,7 @@ impl FromStr for ExceptionNamespaces {
     fn from_str(text: &str) -> Result<Self, NoNamespace> {
         match text {
             "" | "*" => Ok(Self::Every),
-            name if is_label(name) => Ok(Self::Only(name.into())),
+            name if is_dns_label(name) => Ok(Self::Only(name.into())),
             other => Err(NoNamespace(other.to_owned())),
         }
     }

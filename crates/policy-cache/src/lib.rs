@@ -1,8 +1,12 @@
-//! The policies in force: from what the API server holds to one compiled set per webhook.
+//! The policies of a cluster, compiled: from what the API server holds to sets that can be evaluated.
 //!
-//! [`Policies::succeed`] is the step, pure: every policy is judged by itself, so that a broken one
-//! is an entry with its error and the others go on; one that did not change is not compiled again.
-//! [`keep`] takes the step at every change. Readers take one snapshot per request.
+//! Admission and background scans read the same policies, and a process that does both has them once.
+//! [`Sources`] watches every kind; [`Policies::succeed`] is the step, pure: every policy is judged by
+//! itself, so that a broken one is an entry with its error and the others go on; one that did not
+//! change is not compiled again. [`keep`] takes the step at every change. Readers take one snapshot
+//! per request or per page.
+//!
+//! It must not evaluate a policy, nor know why somebody does.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,41 +21,48 @@ use tokio::sync::watch;
 
 mod exceptions;
 mod kind;
+mod list;
 mod outcome;
 mod sources;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use exceptions::{ExceptionNamespaces, NoNamespace};
-pub(crate) use kind::Kind;
-pub(crate) use outcome::{Defect, Outcome};
-pub(crate) use sources::{Missing, Objects, Sources};
+pub use kind::Kind;
+pub use list::{ListError, list};
+pub use outcome::{Defect, Outcome};
+pub use sources::{Missing, Objects, Sources};
 
 /// All policies at one moment.
 #[derive(Default)]
-pub(crate) struct Policies {
+pub struct Policies {
     entries: BTreeMap<Uid, Entry>,
     exceptions: ExceptionNamespaces,
 }
 
 /// One object as it was seen and what became of it.
 #[derive(Clone)]
-pub(crate) struct Entry {
-    pub(crate) kind: Kind,
-    pub(crate) metadata: ObjectMeta,
+pub struct Entry {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its metadata.
+    pub metadata: ObjectMeta,
     /// The object, unless not even that much can be decoded.
-    pub(crate) object: Option<Arc<DynamicObject>>,
-    pub(crate) outcome: Outcome,
+    pub object: Option<Arc<DynamicObject>>,
+    /// What became of it.
+    pub outcome: Outcome,
 }
 
 // === impl Policies ===
 
 impl Policies {
     /// None so far, and the exceptions of those namespaces will count.
-    pub(crate) fn with_exceptions_of(exceptions: ExceptionNamespaces) -> Self {
+    pub fn with_exceptions_of(exceptions: ExceptionNamespaces) -> Self {
         Self { entries: BTreeMap::new(), exceptions }
     }
 
     /// What follows on these policies when the API server holds `objects`.
-    pub(crate) fn succeed(&self, objects: &BTreeMap<Kind, Objects>) -> Self {
+    pub fn succeed(&self, objects: &BTreeMap<Kind, Objects>) -> Self {
         let mut entries = BTreeMap::new();
         for (kind, objects) in objects {
             for (uid, observed) in objects.iter() {
@@ -72,25 +83,34 @@ impl Policies {
         Entry { kind, metadata: observed.metadata.clone(), object, outcome }
     }
 
-    /// Every policy that is evaluated.
-    pub(crate) fn in_force(&self) -> impl Iterator<Item = &Arc<CompiledPolicy>> {
+    /// Every policy that is evaluated when a request is to be admitted.
+    pub fn in_force(&self) -> impl Iterator<Item = &Arc<CompiledPolicy>> {
         self.entries.values().filter_map(Entry::compiled)
     }
 
     /// Those of them that are `wanted`, to be evaluated together.
-    pub(crate) fn set(&self, wanted: impl Fn(&PolicyKey) -> bool) -> PolicySet {
+    pub fn set(&self, wanted: impl Fn(&PolicyKey) -> bool) -> PolicySet {
         let wanted = self.in_force().filter(|policy| wanted(policy.key()));
-        let exceptions = self.entries.values().filter_map(Entry::exception);
-        PolicySet::new(Origin::Admission, wanted.cloned(), exceptions.cloned())
+        PolicySet::new(Origin::Admission, wanted.cloned(), self.exceptions())
+    }
+
+    /// Every policy that says something about what is in the cluster already.
+    pub fn background_set(&self) -> PolicySet {
+        let sound = self.entries.values().filter_map(Entry::sound);
+        PolicySet::new(Origin::BackgroundScan, sound.cloned(), self.exceptions())
+    }
+
+    fn exceptions(&self) -> impl Iterator<Item = Arc<CompiledException>> {
+        self.entries.values().filter_map(Entry::exception).cloned()
     }
 
     /// Every object, whatever became of it.
-    pub(crate) fn entries(&self) -> &BTreeMap<Uid, Entry> {
+    pub fn entries(&self) -> &BTreeMap<Uid, Entry> {
         &self.entries
     }
 
     /// The object that a policy in force was compiled from, for an Event.
-    pub(crate) fn reference(&self, policy: &CompiledPolicy) -> Option<ObjectReference> {
+    pub fn reference(&self, policy: &CompiledPolicy) -> Option<ObjectReference> {
         let is_it = |entry: &&Entry| {
             entry.compiled().is_some_and(|compiled| std::ptr::eq(Arc::as_ptr(compiled), policy))
         };
@@ -98,7 +118,7 @@ impl Policies {
     }
 
     /// The object that an exception in force was compiled from, for an Event.
-    pub(crate) fn reference_to(&self, exception: &CompiledException) -> Option<ObjectReference> {
+    pub fn reference_to(&self, exception: &CompiledException) -> Option<ObjectReference> {
         let is_it = |entry: &&Entry| {
             entry.exception().is_some_and(|it| std::ptr::eq(Arc::as_ptr(it), exception))
         };
@@ -106,12 +126,12 @@ impl Policies {
     }
 
     /// Whether any policy in force needs to know namespaces.
-    pub(crate) fn need_namespaces(&self) -> bool {
+    pub fn need_namespaces(&self) -> bool {
         self.in_force().any(|policy| policy.needs_namespace())
     }
 
     /// Whether any policy in force needs to know who has which roles.
-    pub(crate) fn need_roles(&self) -> bool {
+    pub fn need_roles(&self) -> bool {
         self.in_force().any(|policy| policy.needs_roles())
     }
 }
@@ -126,14 +146,24 @@ impl Entry {
         metadata.generation.is_some() && said(&self.metadata) == said(metadata)
     }
 
-    pub(crate) fn compiled(&self) -> Option<&Arc<CompiledPolicy>> {
+    /// The policy, if it is evaluated when a request is to be admitted.
+    pub fn compiled(&self) -> Option<&Arc<CompiledPolicy>> {
         match &self.outcome {
             Outcome::InForce(compiled) => Some(compiled),
             _ => None,
         }
     }
 
-    fn exception(&self) -> Option<&Arc<CompiledException>> {
+    /// The policy, if it can be evaluated at all.
+    pub fn sound(&self) -> Option<&Arc<CompiledPolicy>> {
+        match &self.outcome {
+            Outcome::InForce(compiled) | Outcome::NotForAdmission(compiled) => Some(compiled),
+            _ => None,
+        }
+    }
+
+    /// The exception, if it is one.
+    pub fn exception(&self) -> Option<&Arc<CompiledException>> {
         match &self.outcome {
             Outcome::Exception(exception) => Some(exception),
             _ => None,
@@ -141,7 +171,7 @@ impl Entry {
     }
 
     /// The object, for an Event.
-    pub(crate) fn reference(&self) -> ObjectReference {
+    pub fn reference(&self) -> ObjectReference {
         ObjectReference {
             api_version: Some(self.api_version()),
             kind: Some(self.kind.name().to_owned()),
@@ -153,13 +183,13 @@ impl Entry {
     }
 
     /// A field of the object; null if it is not there.
-    pub(crate) fn field(&self, name: &str) -> &Value {
+    pub fn field(&self, name: &str) -> &Value {
         let field = self.object.as_ref().and_then(|object| object.data.get(name));
         field.unwrap_or(&Value::Null)
     }
 
     /// The version that it was read in.
-    pub(crate) fn api_version(&self) -> String {
+    pub fn api_version(&self) -> String {
         let types = self.object.as_ref().and_then(|object| object.types.as_ref());
         types.map_or_else(
             || {
@@ -171,13 +201,13 @@ impl Entry {
     }
 
     /// The object's name; empty only if the API server sent none.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 }
 
 /// Keeps `policies` what follows on `objects`, for as long as it is polled.
-pub(crate) async fn keep(
+pub async fn keep(
     mut objects: Sources,
     exceptions: ExceptionNamespaces,
     policies: watch::Sender<Option<Arc<Policies>>>,

@@ -7,32 +7,34 @@ use futures::future::select_all;
 use kube::Client;
 use kube::api::DynamicObject;
 use pharos_cluster::served::{self, CustomKind};
+use pharos_cluster::tasks::Tasks;
 use pharos_cluster::trouble::Trouble;
 use pharos_cluster::view::{Observed, Uid, View};
 use tokio::sync::watch;
 
-use super::Kind;
-use crate::tasks::Tasks;
+use crate::Kind;
 
 /// The objects of one kind.
-pub(crate) type Objects = Arc<BTreeMap<Uid, Observed<DynamicObject>>>;
+pub type Objects = Arc<BTreeMap<Uid, Observed<DynamicObject>>>;
 
 /// Where the objects of every kind are published.
 #[derive(Clone)]
-pub(crate) struct Sources(Vec<(Kind, watch::Receiver<View<DynamicObject>>)>);
+pub struct Sources(Vec<(Kind, watch::Receiver<View<DynamicObject>>)>);
 
 /// What keeps the policies from being known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Missing {
-    pub(crate) kind: Kind,
-    pub(crate) trouble: Option<Trouble>,
+pub struct Missing {
+    /// The kind whose objects are not known.
+    pub kind: Kind,
+    /// Why, if that is known.
+    pub trouble: Option<Trouble>,
 }
 
 // === impl Sources ===
 
 impl Sources {
     /// Watches every kind, and which of them are served.
-    pub(crate) fn watch(client: &Client, tasks: &mut Tasks) -> Self {
+    pub fn watch(client: &Client, tasks: &mut Tasks) -> Self {
         let (tell, served) = watch::channel(None);
         let mut views = Vec::new();
         for kind in Kind::all() {
@@ -50,8 +52,11 @@ impl Sources {
         Self(views)
     }
 
-    /// The objects of every kind; the first that is not known where policies could be missed.
-    pub(crate) fn snapshot(&mut self) -> Result<BTreeMap<Kind, Objects>, Missing> {
+    /// The objects of every kind.
+    ///
+    /// # Errors
+    /// The first kind of which nothing is known, where policies could be missed.
+    pub fn snapshot(&mut self) -> Result<BTreeMap<Kind, Objects>, Missing> {
         let mut snapshot = BTreeMap::new();
         for (kind, view) in &mut self.0 {
             let view = view.borrow_and_update();
@@ -67,7 +72,10 @@ impl Sources {
     }
 
     /// Waits until any of them changes.
-    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+    ///
+    /// # Errors
+    /// Where the watches have ended.
+    pub async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
         let changes = self.0.iter_mut().map(|(_, view)| Box::pin(view.changed()));
         select_all(changes).await.0
     }

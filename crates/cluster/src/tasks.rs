@@ -1,20 +1,29 @@
-//! The tasks of the component: each runs until all are stopped, none is forgotten.
+//! The tasks of a component: each runs until all are stopped, none is forgotten.
 
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::Error;
+/// Why a task ended that never should.
+#[derive(Debug, thiserror::Error)]
+pub enum TaskError {
+    /// By itself.
+    #[error("the task that {0} ended by itself")]
+    Ended(&'static str),
+    /// By a panic.
+    #[error("a task died")]
+    Died(#[source] JoinError),
+}
 
 /// Tasks that have no end of their own. Dropping it aborts them.
 #[derive(Default)]
-pub(crate) struct Tasks {
-    running: JoinSet<Result<(), Error>>,
+pub struct Tasks {
+    running: JoinSet<Result<(), TaskError>>,
     stop: CancellationToken,
 }
 
 /// Waits until then, and for ever where there is no such time.
-pub(crate) async fn at(time: Option<Instant>) {
+pub async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
@@ -25,24 +34,34 @@ pub(crate) async fn at(time: Option<Instant>) {
 
 impl Tasks {
     /// Runs `task` until [`Tasks::join`]; what it `does` names it if it ends before.
-    pub(crate) fn spawn(
-        &mut self,
-        does: &'static str,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) {
+    pub fn spawn(&mut self, does: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.running.spawn(async move {
             match stop.run_until_cancelled(task).await {
                 None => Ok(()),
                 // A task that stopped first has closed the channels of this one.
                 Some(()) if stop.is_cancelled() => Ok(()),
-                Some(()) => Err(Error::Ended(does)),
+                Some(()) => Err(TaskError::Ended(does)),
             }
         });
     }
 
+    /// Runs `task` until it ends by itself after it was told to; [`Tasks::join`] waits for it. If it ends
+    /// before anything is stopped, what it `does` names it.
+    pub fn spawn_to_its_end(
+        &mut self,
+        does: &'static str,
+        told: CancellationToken,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        self.running.spawn(async move {
+            task.await;
+            if told.is_cancelled() { Ok(()) } else { Err(TaskError::Ended(does)) }
+        });
+    }
+
     /// Waits until one ends that should not have.
-    pub(crate) async fn died(&mut self) -> Error {
+    pub async fn died(&mut self) -> TaskError {
         while let Some(ended) = self.running.join_next().await {
             if let Err(error) = outcome(ended) {
                 return error;
@@ -51,8 +70,11 @@ impl Tasks {
         std::future::pending().await
     }
 
-    /// Stops all and waits for them; the first that died is the error.
-    pub(crate) async fn join(mut self) -> Result<(), Error> {
+    /// Stops all and waits for them.
+    ///
+    /// # Errors
+    /// The first that had died.
+    pub async fn join(mut self) -> Result<(), TaskError> {
         self.stop.cancel();
         let mut joined = Ok(());
         while let Some(ended) = self.running.join_next().await {
@@ -62,8 +84,8 @@ impl Tasks {
     }
 }
 
-fn outcome(ended: Result<Result<(), Error>, JoinError>) -> Result<(), Error> {
-    ended.map_err(Error::Died)?
+fn outcome(ended: Result<Result<(), TaskError>, JoinError>) -> Result<(), TaskError> {
+    ended.map_err(TaskError::Died)?
 }
 
 #[cfg(test)]
@@ -75,9 +97,9 @@ mod tests {
         let mut tasks = Tasks::default();
         tasks.spawn("waits", std::future::pending());
         tasks.spawn("ends", async {});
-        assert!(matches!(tasks.died().await, Error::Ended("ends")));
+        assert!(matches!(tasks.died().await, TaskError::Ended("ends")));
         tasks.spawn("dies", async { panic!("on purpose") });
-        assert!(matches!(tasks.died().await, Error::Died(_)));
+        assert!(matches!(tasks.died().await, TaskError::Died(_)));
         tasks.join().await.unwrap();
     }
 

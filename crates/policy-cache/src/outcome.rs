@@ -11,15 +11,15 @@ use pharos_policy::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{ExceptionNamespaces, Kind};
+use crate::{ExceptionNamespaces, Kind};
 
 /// What became of an object.
 #[derive(Clone, Debug)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// Evaluated at every request that it matches.
     InForce(Arc<CompiledPolicy>),
     /// Sound, but it says itself that it is not for admission.
-    NotForAdmission,
+    NotForAdmission(Arc<CompiledPolicy>),
     /// An exception, which counts where its policies are evaluated.
     Exception(Arc<CompiledException>),
     /// Evaluated nowhere.
@@ -28,7 +28,7 @@ pub(crate) enum Outcome {
 
 /// Why an object is not evaluated.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Defect {
+pub enum Defect {
     /// This version evaluates no object of its kind.
     Unsupported(Kind),
     /// It is not what its kind says that it is.
@@ -48,7 +48,7 @@ const QUOTED: usize = 256;
 
 impl Outcome {
     /// Compiles an object of that kind. What exceptions say counts in `exceptions` only.
-    pub(crate) fn of(kind: Kind, object: &DynamicObject, exceptions: &ExceptionNamespaces) -> Self {
+    pub fn of(kind: Kind, object: &DynamicObject, exceptions: &ExceptionNamespaces) -> Self {
         match kind {
             Kind::ValidatingPolicy => {
                 Self::policy(object, |policy| compile_validating_policy(policy, &LOOKUPS))
@@ -71,7 +71,7 @@ impl Outcome {
             Ok(compiled) if compiled.is_evaluated_for(Origin::Admission) => {
                 Self::InForce(Arc::new(compiled))
             }
-            Ok(_) => Self::NotForAdmission,
+            Ok(compiled) => Self::NotForAdmission(Arc::new(compiled)),
             Err(defect) => Self::Broken(defect),
         }
     }
@@ -87,24 +87,24 @@ impl Outcome {
     }
 
     /// Whether it is as its writer meant it.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         !matches!(self, Self::Broken(_))
     }
 
     /// A closed word.
-    pub(crate) fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::InForce(_) | Self::Exception(_) => "Succeeded",
-            Self::NotForAdmission => "NotForAdmission",
+            Self::NotForAdmission(_) => "NotForAdmission",
             Self::Broken(defect) => defect.reason(),
         }
     }
 
     /// For people.
-    pub(crate) fn message(&self) -> String {
+    pub fn message(&self) -> String {
         match self {
             Self::InForce(_) | Self::Exception(_) => "every expression compiles".to_owned(),
-            Self::NotForAdmission => "it says itself that it is not for admission".to_owned(),
+            Self::NotForAdmission(_) => "it says itself that it is not for admission".to_owned(),
             Self::Broken(defect) => defect.to_string(),
         }
     }
@@ -125,7 +125,7 @@ fn compiled<K: DeserializeOwned, C>(
 
 impl Defect {
     /// A closed word.
-    pub(crate) fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::Unsupported(_) => "Unsupported",
             Self::Undecodable(_) => "Undecodable",

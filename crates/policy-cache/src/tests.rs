@@ -135,8 +135,18 @@ fn a_policy_fails_closed_unless_it_says_ignore() {
 fn a_policy_that_is_not_for_admission_is_not_in_force() {
     let evaluation = json!({"evaluation": {"admission": {"enabled": false}}});
     let policies = Policies::default().succeed(&observed([policy("scan", evaluation)]));
-    assert!(matches!(policies.entries()["scan"].outcome, Outcome::NotForAdmission));
+    assert!(matches!(policies.entries()["scan"].outcome, Outcome::NotForAdmission(_)));
     assert!(policies.set(|_| true).is_empty());
+    assert_eq!(names(&policies.background_set()), ["scan"]);
+}
+
+#[test]
+fn a_policy_that_is_not_for_background_scans_is_in_no_set_of_theirs() {
+    let evaluation = json!({"evaluation": {"background": {"enabled": false}}});
+    let policies = Policies::default()
+        .succeed(&observed([policy("admission", evaluation), policy("both", json!({}))]));
+    assert_eq!(names(&policies.background_set()), ["both"]);
+    assert_eq!(names(&policies.set(|_| true)), ["admission", "both"]);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use pharos_policy::PolicyKind;
 
 /// A kind of Kyverno's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Kind {
+#[expect(missing_docs, reason = "Kyverno's own names")]
+pub enum Kind {
     ValidatingPolicy,
     NamespacedValidatingPolicy,
     ClusterPolicy,
@@ -59,11 +60,12 @@ impl From<PolicyKind> for Kind {
 
 impl Kind {
     /// Every kind, those that are evaluated first.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
+    pub fn all() -> impl Iterator<Item = Self> {
         EVALUATED.into_iter().chain(OTHERS.map(Self::Other))
     }
 
-    pub(crate) const fn custom(self) -> CustomKind {
+    /// How it is served.
+    pub const fn custom(self) -> CustomKind {
         match self {
             Self::ValidatingPolicy => of(POLICIES, "ValidatingPolicy", "validatingpolicies"),
             Self::NamespacedValidatingPolicy => {
@@ -79,22 +81,22 @@ impl Kind {
     }
 
     /// The kind's name.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         self.custom().kind
     }
 
     /// Whether a policy may be missed while objects of the kind are not known.
-    pub(crate) const fn is_evaluated(self) -> bool {
+    pub const fn is_evaluated(self) -> bool {
         !matches!(self, Self::Other(_))
     }
 
     /// Whether its objects have a status to be written.
-    pub(crate) const fn has_status(self) -> bool {
+    pub const fn has_status(self) -> bool {
         !matches!(self, Self::PolicyException)
     }
 
     /// Whether its status has the shape of `kyverno.io`.
-    pub(crate) const fn is_of_kyverno_io(self) -> bool {
+    pub const fn is_of_kyverno_io(self) -> bool {
         matches!(self, Self::ClusterPolicy | Self::Policy)
     }
 }
