@@ -17,6 +17,11 @@ no two releases share it. */}}
 {{ .Values.serviceAccount.name | default (include "pharos.fullname" .) }}
 {{- end }}
 
+{{/* Of background scans, which may read much and write nothing but reports. */}}
+{{- define "pharos.scanServiceAccountName" -}}
+{{ include "pharos.fullname" . }}-scan
+{{- end }}
+
 {{- define "pharos.selectorLabels" -}}
 app.kubernetes.io/name: pharos
 app.kubernetes.io/instance: {{ .Release.Name }}

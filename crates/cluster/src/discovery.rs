@@ -31,8 +31,21 @@ pub struct Resources(BTreeMap<(String, String), BTreeMap<String, Resource>>);
 pub struct Resource {
     /// What its objects are.
     pub kind: String,
+    /// Where its objects are.
+    pub scope: Scope,
+    /// Whether its objects can be listed and watched.
+    pub can_be_watched: bool,
     /// Its subresources, such as `status`, each with the kind that is written to it.
     pub subresources: BTreeMap<String, String>,
+}
+
+/// Where the objects of a resource are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Each in a namespace.
+    Namespaced,
+    /// In none.
+    Cluster,
 }
 
 // === impl Resources ===
@@ -83,7 +96,14 @@ fn named(resource: APIResourceDiscovery) -> Option<(String, Resource)> {
         let kind = subresource.response_kind.and_then(|kind| kind.kind).unwrap_or_default();
         Some((subresource.subresource?, kind))
     });
-    Some((resource.resource?, Resource { kind, subresources: subresources.collect() }))
+    let subresources = subresources.collect();
+    let scope = match resource.scope.as_deref() {
+        Some("Cluster") => Scope::Cluster,
+        _ => Scope::Namespaced,
+    };
+    let allows = |verb: &str| resource.verbs.iter().any(|allowed| allowed == verb);
+    let can_be_watched = allows("list") && allows("watch");
+    Some((resource.resource?, Resource { kind, scope, can_be_watched, subresources }))
 }
 
 /// Asks once.

@@ -180,7 +180,7 @@ pub fn lease_name(replica: &str) -> String {
     format!("pharos-replica-{replica}")
 }
 
-fn owner(pod: &Pod) -> OwnerReference {
+pub(crate) fn owner(pod: &Pod) -> OwnerReference {
     OwnerReference {
         api_version: "v1".to_owned(),
         kind: "Pod".to_owned(),

@@ -17,6 +17,8 @@ pub mod election;
 pub mod heartbeat;
 mod in_time;
 mod list_watch;
+pub mod membership;
+pub mod metadata;
 pub mod readiness;
 pub mod references;
 pub mod revisions;

@@ -41,7 +41,8 @@ pub use facts::{
 use known::{Known, Measured};
 use policies::Policies;
 pub use spans::{
-    CallFacts, KubeCall, KubeSpan, KubeTelemetry, KubeTelemetryLayer, Spans, carry_trace,
+    CallFacts, KubeCall, KubeSpan, KubeTelemetry, KubeTelemetryLayer, ObjectsFacts, ObjectsSpan,
+    ReportOutcome, ReportSpan, Spans, carry_trace,
 };
 pub use subject::Subject;
 
@@ -113,6 +114,13 @@ impl Instruments {
         let cause = ExecutionCause::AdmissionRequest(operation);
         let known = self.known.subject(cause, is_dry_run, kind, namespace);
         Subject { known, span: self.spans.start_review(operation, details) }
+    }
+
+    /// Begins the telemetry of one resource that a background scan looks at. It has no span of its own:
+    /// a scan looks at all that there is.
+    pub fn begin_scan(&self, kind: &str, namespace: Option<&str>) -> Subject {
+        let known = self.known.subject(ExecutionCause::BackgroundScan, false, kind, namespace);
+        Subject { known, span: None }
     }
 
     /// Records what one policy said about a resource, rule by rule: a ValidatingPolicy has one.

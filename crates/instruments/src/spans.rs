@@ -12,6 +12,7 @@
 mod call;
 mod kube;
 mod review;
+mod scan;
 mod text;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use call::CallFacts;
 pub(crate) use call::{CallSpan, known as known_method, protocol_version};
 pub use kube::{KubeCall, KubeSpan, KubeTelemetry, KubeTelemetryLayer, carry_trace};
 pub(crate) use review::{ReviewSpan, Timed};
+pub use scan::{ObjectsFacts, ObjectsSpan, ReportOutcome, ReportSpan};
 
 /// Starts spans. Cheap to clone; the default starts none.
 #[derive(Clone, Default)]

@@ -13,12 +13,14 @@ use pharos_operator::{Manifest, ManifestError};
 
 pub(crate) mod apply;
 pub(crate) mod policies;
+pub(crate) mod scan;
 pub(crate) mod telemetry;
 pub(crate) mod test;
 pub(crate) mod webhooks;
 
 use apply::{APPLY_AFTER, ApplyArguments};
 use policies::{PolicyArguments, PolicyCommand};
+use scan::{SCAN_AFTER, ScanArguments, ScanCommand};
 use telemetry::TelemetryCommand;
 use test::{TEST_AFTER, TestArguments};
 use webhooks::WebhooksCommand;
@@ -36,13 +38,16 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run the engine: admission webhook, TelemetryConfig operator, metrics and probes.
+    /// Run the engine: admission webhook, background scans, TelemetryConfig operator, metrics and probes.
     Serve(Box<ServeArguments>),
     /// Print the CustomResourceDefinitions that Pharos needs, as YAML for `kubectl apply`.
     Crds,
     /// Show what this version of Pharos makes of the policies of a cluster.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Judge what is in a cluster now, or show how far its background scans are.
+    #[command(after_help = SCAN_AFTER)]
+    Scan(ScanCommand),
     /// Deal with what is registered with the API server, above all while Pharos itself is away.
     #[command(subcommand)]
     Webhooks(WebhooksCommand),
@@ -102,6 +107,9 @@ pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) policies: PolicyArguments,
 
+    #[command(flatten)]
+    pub(crate) scan: ScanArguments,
+
     /// How many connections to the webhook there may be at a time; those over it are closed at once.
     #[arg(long, value_name = "CONNECTIONS", default_value_t = Limits::default().connections)]
     webhook_max_connections: usize,
@@ -149,6 +157,8 @@ pub(crate) struct ServeArguments {
 pub(crate) enum ComponentArgument {
     /// The admission webhook.
     Admission,
+    /// Background scans and policy reports.
+    BackgroundScan,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -163,6 +173,7 @@ impl From<ComponentArgument> for Component {
     fn from(argument: ComponentArgument) -> Self {
         match argument {
             ComponentArgument::Admission => Self::Admission,
+            ComponentArgument::BackgroundScan => Self::BackgroundScan,
         }
     }
 }
@@ -218,6 +229,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    /// `pharos telemetry check` takes it for granted that somebody runs what an object asks for.
+    #[test]
+    fn every_component_can_be_run() {
+        let runnable = ComponentArgument::value_variants().iter().copied().map(Component::from);
+        assert_eq!(runnable.collect::<BTreeSet<_>>(), Component::ALL.into());
     }
 
     #[test]

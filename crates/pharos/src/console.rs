@@ -1,6 +1,6 @@
 //! What the commands share that answer one question and end.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -39,5 +39,37 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
         // The reader, `head` perhaps, has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
+    }
+}
+
+/// A line of standard error that says how far something is, where somebody sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    shown: usize,
+}
+
+// === impl Line ===
+
+impl Line {
+    /// Shows this in place of what was shown.
+    pub(crate) fn show(&mut self, text: &str) {
+        let mut stderr = std::io::stderr().lock();
+        if !stderr.is_terminal() {
+            return;
+        }
+        let length = text.chars().count();
+        let rest = " ".repeat(self.shown.saturating_sub(length));
+        // Who cannot be told how far it is waits all the same.
+        let _ = write!(stderr, "\r{text}{rest}");
+        let _ = stderr.flush();
+        self.shown = length;
+    }
+
+    /// Takes it away.
+    pub(crate) fn clear(&mut self) {
+        if self.shown > 0 {
+            self.show("");
+            let _ = write!(std::io::stderr().lock(), "\r");
+        }
     }
 }

@@ -9,6 +9,7 @@ mod documents;
 mod judge;
 mod logging;
 mod policy;
+mod scan;
 mod serve;
 mod table;
 mod telemetry;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Crds => crds::print(),
         Command::Policy(command) => return policy::run(&command),
+        Command::Scan(command) => return scan::run(&command),
         Command::Webhooks(command) => return webhooks::run(&command),
         Command::Telemetry(command) => return telemetry::run(&command),
         Command::Test(arguments) => return test::run(&arguments),

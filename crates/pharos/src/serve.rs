@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use pharos_admission::{Admission, Options};
+use pharos_api::telemetryconfig::Component;
+use pharos_background_scan::BackgroundScan;
 use pharos_cluster::election::{Election, Leadership};
 use pharos_cluster::heartbeat::Pod;
 use pharos_instruments::{Instruments, Spans};
@@ -54,7 +56,7 @@ struct Foundation {
 /// What runs, and by what it is told to end, in this order.
 #[derive(Default)]
 struct Process {
-    /// Cancelled first: admission leaves.
+    /// Cancelled first: admission and scans leave.
     leaving: CancellationToken,
     /// Cancelled when no review is in flight any more.
     stopping: CancellationToken,
@@ -66,9 +68,10 @@ struct Process {
 
 /// The tasks of the process, to be joined in order.
 struct Tasks {
-    admission: JoinHandle<Result<(), pharos_admission::Error>>,
+    admission: Option<JoinHandle<Result<(), pharos_admission::Error>>>,
+    scan: Option<JoinHandle<Result<(), pharos_background_scan::Error>>>,
     operator: JoinHandle<Stopped>,
-    elections: [JoinHandle<()>; 2],
+    elections: Vec<JoinHandle<()>>,
     servers: [JoinHandle<io::Result<()>>; 2],
 }
 
@@ -168,13 +171,25 @@ impl Process {
             let election = Election::new(client.clone(), &replica.namespace, lease, &candidate);
             (leadership, self.spawn(election.run(role, self.stopping.clone())))
         };
-        let (admission_leadership, admission_election) = elect(ADMISSION_LEASE);
+        let runs = |component| replica.components.contains(&component);
         let (telemetry_leadership, telemetry_election) = elect(TELEMETRY_LEASE);
-        let admission = Admission::new(client.clone(), instruments, options, admission_leadership);
+        let mut elections = vec![telemetry_election];
+        let admission = runs(Component::Admission).then(|| {
+            let (leadership, election) = elect(ADMISSION_LEASE);
+            elections.push(election);
+            Admission::new(client.clone(), instruments.clone(), options, leadership)
+        });
+        let scan = runs(Component::BackgroundScan).then(|| {
+            let options =
+                arguments.scan.options(&replica, arguments.policies.exception_namespace.clone());
+            BackgroundScan::new(client.clone(), instruments, options)
+        });
+        let admission_readiness = admission.as_ref().map(|it| ("admission", it.readiness()));
+        let scan_readiness = scan.as_ref().map(|it| ("background-scan", it.readiness()));
         let admin_port = Admin {
             pipeline: pipeline.clone(),
             log_level,
-            components: vec![("admission", admission.readiness())],
+            components: admission_readiness.into_iter().chain(scan_readiness).collect(),
         };
         let operator = Operator {
             client,
@@ -192,9 +207,10 @@ impl Process {
                 self.spawn(scrapes),
                 self.spawn(admin_port.serve(admin, self.ending.clone())),
             ],
-            elections: [admission_election, telemetry_election],
+            elections,
             operator: self.spawn(operator.run(self.stopping.clone())),
-            admission: self.spawn(admission.run(self.leaving.clone())),
+            scan: scan.map(|scan| self.spawn(scan.run(self.leaving.clone()))),
+            admission: admission.map(|admission| self.spawn(admission.run(self.leaving.clone()))),
         })
     }
 
@@ -212,9 +228,10 @@ impl Process {
     /// Ends everything in order. The first error of the order is the outcome; none keeps what comes
     /// after it from ending in order, too.
     async fn end(&self, tasks: Tasks) -> anyhow::Result<()> {
-        let Tasks { admission, operator, elections, servers } = tasks;
+        let Tasks { admission, scan, operator, elections, servers } = tasks;
         self.leaving.cancel();
-        let admission = admission.await;
+        let admission = ended(admission).await;
+        let scan = ended(scan).await;
         self.stopping.cancel();
         let operator = match operator.await {
             Ok(stopped) => {
@@ -237,8 +254,19 @@ impl Process {
         // A client that never finishes its request is no reason to fail.
         let servers = tokio::time::timeout(LAST_ANSWERS, last_answers).await.unwrap_or(Ok(()));
         admission.context("admission died")?.context("admission")?;
+        scan.context("background scans died")?.context("background scans")?;
         operator?;
         servers
+    }
+}
+
+/// Waits for a component, if this process runs it.
+async fn ended<E>(
+    component: Option<JoinHandle<Result<(), E>>>,
+) -> Result<Result<(), E>, tokio::task::JoinError> {
+    match component {
+        Some(component) => component.await,
+        None => Ok(Ok(())),
     }
 }
 

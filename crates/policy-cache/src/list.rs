@@ -28,10 +28,7 @@ pub struct ListError {
 ///
 /// # Errors
 /// If any served kind cannot be listed.
-pub async fn list(
-    client: &Client,
-    exceptions: ExceptionNamespaces,
-) -> Result<Policies, ListError> {
+pub async fn list(client: &Client, exceptions: ExceptionNamespaces) -> Result<Policies, ListError> {
     let kinds: Vec<_> = Kind::all().map(Kind::custom).collect();
     let served = served::look(client, &kinds).await;
     let served = served.map_err(|error| ListError::new("which policies are served", error))?;

@@ -290,6 +290,15 @@ impl<'a> Fields<'a> {
     }
 }
 
+impl<'a> IntoIterator for Fields<'a> {
+    type Item = (Cow<'a, str>, Json<'a>);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_vec().into_iter()
+    }
+}
+
 impl<'i, 'a> IntoIterator for &'i Fields<'a> {
     type Item = (&'i str, &'i Json<'a>);
     type IntoIter = std::iter::Map<

@@ -25,10 +25,21 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "pharos-background-scan",
+        &[
+            "pharos-api",
+            "pharos-cluster",
+            "pharos-instruments",
+            "pharos-policy",
+            "pharos-policy-cache",
+        ],
+    ),
+    (
         "pharos",
         &[
             "pharos-admission",
             "pharos-api",
+            "pharos-background-scan",
             "pharos-cluster",
             "pharos-instruments",
             "pharos-operator",
@@ -64,6 +75,7 @@ const RESERVED: &[Reserved] = &[
         owners: &[
             "pharos",
             "pharos-admission",
+            "pharos-background-scan",
             "pharos-cluster",
             "pharos-e2e",
             "pharos-operator",

@@ -3,6 +3,7 @@
 //! on a quiet machine.
 
 mod api_server_outage;
+mod background_scan;
 mod certificates;
 mod cluster_policies;
 mod collector_guide;

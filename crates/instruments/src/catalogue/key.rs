@@ -103,3 +103,11 @@ pub(crate) const SPAN_POLICY_MESSAGE: &str = "pharos.policy.message";
 pub(crate) const KUBE_GROUP: &str = "kube.client.group";
 pub(crate) const KUBE_OPERATION: &str = "kube.client.operation";
 pub(crate) const KUBE_RESOURCE: &str = "kube.client.resource";
+
+// Spans of background scans.
+pub(crate) const SCAN_GROUP: &str = "pharos.scan.group";
+pub(crate) const SCAN_VERSION: &str = "pharos.scan.version";
+pub(crate) const SCAN_RESOURCE: &str = "pharos.scan.resource";
+pub(crate) const SCAN_NAMESPACE: &str = "pharos.scan.namespace";
+pub(crate) const SCAN_OBJECTS: &str = "pharos.scan.objects";
+pub(crate) const REPORT_OUTCOME: &str = "pharos.report.outcome";

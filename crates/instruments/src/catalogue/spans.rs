@@ -256,8 +256,59 @@ pub static KUBE: SpanDeclaration = SpanDeclaration {
     ],
 };
 
+/// Objects that a background scan looks at.
+pub static SCAN: SpanDeclaration = SpanDeclaration {
+    name: "SCAN {group}/{version}, Kind={kind}",
+    kind: SpanKind::Internal,
+    description: "One page of objects, or one object that changed, read and judged by a background \
+        scan.",
+    parent: "None: nobody asks for a scan.",
+    error: "The objects could not be read; they are read again.",
+    attributes: &[
+        AttributeDeclaration::new(key::SCAN_GROUP, Text, "The API group; empty for the core's."),
+        AttributeDeclaration::new(key::SCAN_VERSION, Text, "The version that is read."),
+        AttributeDeclaration::new(key::SCAN_RESOURCE, Text, "The plural name of the resource."),
+        scan_namespace(),
+        AttributeDeclaration::new(key::SCAN_OBJECTS, Integer, "How many were judged.")
+            .only_if("the process did not end meanwhile"),
+        scan_error(&["Unread", "Cancelled"]),
+    ],
+};
+
+/// A report.
+pub static REPORT: SpanDeclaration = SpanDeclaration {
+    name: "REPORT {kind}",
+    kind: SpanKind::Internal,
+    description: "One policy report, made what it should be.",
+    parent: "None: several objects are judged before any report is written.",
+    error: "The report could not be written; its object is judged again.",
+    attributes: &[
+        scan_namespace(),
+        AttributeDeclaration::new(
+            key::REPORT_OUTCOME,
+            OneOf(&["written", "unchanged", "deleted", "failed"]),
+            "What became of it.",
+        )
+        .only_if("the process did not end meanwhile"),
+        scan_error(&["Unwritten", "Cancelled"]),
+    ],
+};
+
 /// All of them, as the reference lists them.
-pub static ALL: [&SpanDeclaration; 5] = [&CALL, &REVIEW, &POLICY, &RULE, &KUBE];
+pub static ALL: [&SpanDeclaration; 7] = [&CALL, &REVIEW, &POLICY, &RULE, &KUBE, &SCAN, &REPORT];
+
+const fn scan_namespace() -> AttributeDeclaration {
+    AttributeDeclaration::new(
+        key::SCAN_NAMESPACE,
+        Text,
+        "The namespace; empty for all of them, and for what is in none.",
+    )
+}
+
+const fn scan_error(words: &'static [&'static str]) -> AttributeDeclaration {
+    AttributeDeclaration::new(key::ERROR_TYPE, OneOf(words), "What kind of error it was.")
+        .only_if("the status is an error")
+}
 
 const fn result() -> AttributeDeclaration {
     AttributeDeclaration::new(key::SPAN_POLICY_RESULT, OneOf(RESULTS), "What it said.")

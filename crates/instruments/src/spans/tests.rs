@@ -14,6 +14,7 @@ use crate::testing::{Kept, kept_spans, passed, policy, review, rule, tell};
 use crate::*;
 
 mod kube;
+mod scan;
 
 /// Spans, what became of them, and instruments that go nowhere else.
 fn scene() -> (Instruments, Kept) {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use clap::ValueEnum;
 use jiff::Timestamp;
 use pharos_api::condition::AcceptedReason;
 use pharos_api::telemetryconfig::Component;
@@ -11,7 +10,6 @@ use pharos_operator::select::{Candidate, Scope, Winners, select};
 
 use super::subject::Subject;
 use super::verdict::{Finding, Severity};
-use crate::arguments::ComponentArgument;
 
 /// A TelemetryConfig that the API server holds.
 #[derive(Clone, Debug)]
@@ -78,21 +76,7 @@ fn standing(subject: &Subject, subjects: &[Subject], namespaces: &Namespaces) ->
     } else if !lost.is_empty() {
         findings.push(note(format!("loses {lost}")));
     }
-    let known: Vec<_> = runnable().collect();
-    if !known.iter().any(|component| subject.scope.covers(*component)) {
-        if accepted == AcceptedReason::Accepted {
-            accepted = AcceptedReason::NoMatchingComponent;
-        }
-        let message = format!("no replica of this version runs any of them; it runs {known:?}");
-        let reason = AcceptedReason::NoMatchingComponent.as_str();
-        findings.push(Finding::new(Severity::Problem, reason, COMPONENTS, message));
-    }
     Standing { accepted, wins, findings }
-}
-
-/// The components that replicas of this version can run.
-fn runnable() -> impl Iterator<Item = Component> {
-    ComponentArgument::value_variants().iter().copied().map(Component::from)
 }
 
 const COMPONENTS: &str = "spec.components";
@@ -178,16 +162,6 @@ mod tests {
         assert_eq!(standings[1].wins, [Admission]);
         assert_eq!(said(&standings[1]), [(Severity::Note, "loses BackgroundScan to \"scan\"")]);
         assert_eq!(standings[2].wins, [BackgroundScan]);
-    }
-
-    #[test]
-    fn what_no_replica_of_this_version_runs_is_a_problem() {
-        let standings = standings(&[subject("scan", &[BackgroundScan])], &Namespaces::new());
-        assert_eq!(standings[0].accepted, AcceptedReason::NoMatchingComponent);
-        let Finding { severity, field, reason, message } = &standings[0].findings[0];
-        assert_eq!((*severity, field.as_str()), (Severity::Problem, "spec.components"));
-        assert_eq!(*reason, "NoMatchingComponent");
-        assert_eq!(message, "no replica of this version runs any of them; it runs [Admission]");
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! The edges of a scan: what is asked of the API server, and written to it.
+//!
+//! [`Edge::run`] does one job of [`crate::scan`] and says what became of it. Every request waits for
+//! [`pressure`], and none takes longer than the cluster's limit for all requests. Nothing is decided here
+//! but how a failure reads.
+
+use std::sync::Arc;
+
+use kube::Client;
+use pharos_instruments::{Instruments, ObjectsFacts, ObjectsSpan, ReportOutcome};
+
+use crate::judge::Judge;
+use crate::known::Uid;
+use crate::scan::{Job, Page, Place, Read, Single, Written};
+use crate::target::Target;
+
+pub(crate) use pressure::Pressure;
+
+mod pressure;
+pub(crate) mod read;
+mod watch;
+mod write;
+
+pub(crate) use watch::{Heard, watch_objects, watch_reports};
+
+/// Where jobs are done.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    client: Client,
+    instruments: Instruments,
+    pressure: Arc<Pressure>,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(crate) enum Done {
+    Page(Page, Read),
+    Object(Single, Read),
+    Report(Uid, Written),
+}
+
+// === impl Edge ===
+
+impl Edge {
+    pub(crate) fn new(client: Client, instruments: Instruments) -> Self {
+        Self { client, instruments, pressure: Arc::default() }
+    }
+
+    /// Does a job, in a span of its own. What is read is judged by what `judge` holds now.
+    pub(crate) async fn run(self, job: Job, judge: Judge) -> Done {
+        match job {
+            Job::Page(page) => {
+                let namespace = match &page.place {
+                    Place::Everywhere => None,
+                    Place::Namespace(namespace) => Some(&**namespace),
+                };
+                let span = self.begin(&page.target, namespace);
+                let read = span.within(self.read_page(&page, judge)).await;
+                end(span, &read);
+                Done::Page(page, read)
+            }
+            Job::Object(single) => {
+                let namespace = Some(&*single.namespace).filter(|it| !it.is_empty());
+                let span = self.begin(&single.target, namespace);
+                let read = span.within(self.read_object(&single, judge)).await;
+                end(span, &read);
+                Done::Object(single, read)
+            }
+            Job::Write(write) => {
+                let namespace = write.desired.report().metadata.namespace.as_deref();
+                let span = self.instruments.begin_report(write.desired.kind.as_str(), namespace);
+                let written = span.within(self.write(&write)).await;
+                span.end(outcome(written));
+                Done::Report(write.uid, written)
+            }
+            Job::Delete(removal) => {
+                let namespace = Some(&*removal.namespace).filter(|it| !it.is_empty());
+                let span = self.instruments.begin_report(removal.kind.as_str(), namespace);
+                let written = span.within(self.remove(&removal)).await;
+                span.end(outcome(written));
+                Done::Report(removal.uid, written)
+            }
+        }
+    }
+
+    fn begin(&self, target: &Target, namespace: Option<&str>) -> ObjectsSpan {
+        let Target { group, version, kind, resource, .. } = target;
+        self.instruments.begin_objects(&ObjectsFacts { group, version, kind, resource, namespace })
+    }
+}
+
+fn end(span: ObjectsSpan, read: &Read) {
+    match read {
+        Read::Judged { objects, .. } => span.judged(objects.len()),
+        Read::Expired | Read::Failed => span.failed(),
+    }
+}
+
+fn outcome(written: Written) -> ReportOutcome {
+    match written {
+        Written::Stored(..) => ReportOutcome::Written,
+        Written::Unchanged(..) => ReportOutcome::Unchanged,
+        Written::Deleted => ReportOutcome::Deleted,
+        Written::Failed => ReportOutcome::Failed,
+    }
+}

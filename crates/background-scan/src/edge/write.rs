@@ -1,0 +1,156 @@
+//! Reports, written in the version that was read: whoever writes at the same time wins, and what follows
+//! is decided anew.
+
+use std::time::Duration;
+
+use kube::api::{DeleteParams, GetParams, PostParams, Preconditions};
+use kube::core::{Request, Status};
+use kube::{Client, Resource};
+use pharos_api::report::{Report, ReportKind};
+use pharos_instruments::carry_trace;
+use serde::de::DeserializeOwned;
+
+use super::Edge;
+use crate::known::Version;
+use crate::report::{Change, Desired};
+use crate::scan::{Removal, Write, Written};
+
+/// How long before it is tried again to write into a namespace that is being deleted.
+const TERMINATING: Duration = Duration::from_secs(1);
+
+/// The reports of a kind, in one namespace if they are in any.
+struct Reports {
+    client: Client,
+    path: String,
+}
+
+// === impl Edge ===
+
+impl Edge {
+    /// Makes a report what it should be.
+    pub(super) async fn write(&self, write: &Write) -> Written {
+        let desired = &write.desired;
+        let metadata = &desired.report().metadata;
+        let (Some(name), namespace) = (&metadata.name, metadata.namespace.as_deref()) else {
+            return Written::Failed;
+        };
+        let api = self.reports(desired.kind, namespace);
+        if !write.is_there {
+            match self.create(&api, desired).await {
+                // There is one already; the watch has yet to tell.
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                created => return created.unwrap_or(Written::Failed),
+            }
+        }
+        match self.pressure.ask(api.get(name)).await {
+            Ok(there) => self.replace(&api, name, desired, &there).await,
+            Err(kube::Error::Api(status)) if status.code == 404 => {
+                self.create(&api, desired).await.unwrap_or(Written::Failed)
+            }
+            Err(_) => Written::Failed,
+        }
+    }
+
+    async fn create(&self, api: &Reports, desired: &Desired) -> kube::Result<Written> {
+        let created = self.pressure.ask(api.create(desired.report())).await;
+        if let Err(kube::Error::Api(status)) = &created
+            && is_terminating(status)
+        {
+            // What the report is about goes with the namespace, in a moment.
+            tokio::time::sleep(TERMINATING).await;
+        }
+        Ok(stored(&created?, desired))
+    }
+
+    async fn replace(
+        &self,
+        api: &Reports,
+        name: &str,
+        desired: &Desired,
+        there: &Report,
+    ) -> Written {
+        let report = match desired.over(there) {
+            Change::Nothing => return Written::Unchanged(version(there), desired.digest),
+            Change::Replace(report) => report,
+        };
+        match self.pressure.ask(api.replace(name, &report)).await {
+            Ok(report) => stored(&report, desired),
+            Err(_) => Written::Failed,
+        }
+    }
+
+    /// Deletes a report, if it is as it was seen.
+    pub(super) async fn remove(&self, removal: &Removal) -> Written {
+        let Removal { uid, kind, namespace, version } = removal;
+        let api = self.reports(*kind, Some(namespace).filter(|it| !it.is_empty()).map(|it| &**it));
+        match self.pressure.ask(api.delete(&uid.to_string(), version.text())).await {
+            Ok(()) => Written::Deleted,
+            Err(kube::Error::Api(status)) if status.code == 404 => Written::Deleted,
+            Err(_) => Written::Failed,
+        }
+    }
+
+    fn reports(&self, kind: ReportKind, namespace: Option<&str>) -> Reports {
+        Reports { client: self.client.clone(), path: Report::url_path(&kind, namespace) }
+    }
+}
+
+// === impl Reports ===
+
+impl Reports {
+    async fn get(&self, name: &str) -> kube::Result<Report> {
+        self.send(self.request().get(name, &GetParams::default())).await
+    }
+
+    async fn create(&self, report: &Report) -> kube::Result<Report> {
+        self.send(self.request().create(&PostParams::default(), encoded(report)?)).await
+    }
+
+    async fn replace(&self, name: &str, report: &Report) -> kube::Result<Report> {
+        self.send(self.request().replace(name, &PostParams::default(), encoded(report)?)).await
+    }
+
+    async fn delete(&self, name: &str, version: Option<String>) -> kube::Result<()> {
+        let preconditions =
+            version.map(|it| Preconditions { resource_version: Some(it), ..Default::default() });
+        let parameters = DeleteParams { preconditions, ..DeleteParams::default() };
+        // The report as it was, or that it is being deleted.
+        self.send::<serde::de::IgnoredAny>(self.request().delete(name, &parameters)).await?;
+        Ok(())
+    }
+
+    fn request(&self) -> Request {
+        Request::new(&self.path)
+    }
+
+    /// As a part of the trace that the report has.
+    async fn send<T: DeserializeOwned>(
+        &self,
+        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> kube::Result<T> {
+        let mut request = request.map_err(kube::Error::BuildRequest)?;
+        carry_trace(&mut request);
+        self.client.request(request).await
+    }
+}
+
+fn encoded(report: &Report) -> kube::Result<Vec<u8>> {
+    serde_json::to_vec(report).map_err(kube::Error::SerdeError)
+}
+
+/// Whether nothing is created because the namespace is being deleted.
+pub(super) fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+fn stored(report: &Report, desired: &Desired) -> Written {
+    Written::Stored(version(report), desired.digest)
+}
+
+fn version(report: &Report) -> Version {
+    Version::parse(report.metadata.resource_version.as_deref().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! What goes on: everything that happens is taken in, and jobs are given out and done.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use pharos_cluster::Readiness;
+use pharos_cluster::discovery::Resources;
+use pharos_cluster::metadata::Told;
+use pharos_policy::{CompiledPolicy, GroupVersionResource};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{BackgroundScan, Inputs, Options, Outputs};
+use crate::edge::{Done, Edge, Heard, watch_objects};
+use crate::judge::{Judge, Namespaces};
+use crate::known::TargetId;
+use crate::namespaces;
+use crate::pace::Pace;
+use crate::record::Facts;
+use crate::scan::{Read, Scan, Written};
+use crate::share::Share;
+use crate::snapshot::Snapshot;
+use crate::target::{Concern, Patience, Plan, concerned};
+
+/// How often is looked for reports without an object, and told how far the scan is.
+const LOOK_PERIOD: Duration = Duration::from_secs(10);
+/// How much of what is heard is taken in before jobs are given out again.
+const AT_ONCE: usize = 256;
+
+/// One scan that goes on.
+pub(super) struct Turn {
+    client: Client,
+    edge: Edge,
+    facts: Arc<dyn Facts>,
+    options: Options,
+    hear: mpsc::Sender<Heard>,
+    scan: Scan,
+    watches: HashMap<TargetId, AbortOnDropHandle<()>>,
+    snapshot: Arc<Snapshot>,
+    resources: Option<Arc<Resources>>,
+    namespaces: Namespaces,
+    plan: Plan,
+    patience: Patience,
+    looked: Timestamp,
+    /// How many reports somebody else had changed at the last look.
+    contested: u64,
+    jobs: JoinSet<Done>,
+    pace: Pace,
+}
+
+// === impl Turn ===
+
+impl Turn {
+    pub(super) fn new(of: &BackgroundScan, hear: mpsc::Sender<Heard>) -> Self {
+        let options = of.options.clone();
+        // Until the Leases are known nobody lives, and nothing is anybody's.
+        let share = Share::of(&options.replica, Vec::<String>::new());
+        Self {
+            client: of.client.clone(),
+            edge: Edge::new(of.client.clone(), of.instruments.clone()),
+            facts: Arc::new(of.instruments.clone()),
+            hear,
+            scan: Scan::new(options.keeping, share),
+            watches: HashMap::new(),
+            snapshot: Arc::default(),
+            resources: None,
+            namespaces: Namespaces::default(),
+            plan: Plan::default(),
+            patience: Patience::default(),
+            looked: Timestamp::now(),
+            contested: 0,
+            jobs: JoinSet::new(),
+            pace: Pace::starting(Instant::now()),
+            options,
+        }
+    }
+
+    /// Goes on for as long as it is polled.
+    pub(super) async fn run(mut self, mut inputs: Inputs, outputs: Outputs) {
+        let period = self.options.interval;
+        let mut everything = interval_at(Instant::now() + period, period);
+        everything.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = interval_at(Instant::now() + LOOK_PERIOD, LOOK_PERIOD);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            self.give_out();
+            tokio::select! {
+                heard = inputs.heard.recv() => match heard {
+                    Some(heard) => {
+                        self.hear(heard);
+                        (1..AT_ONCE).map_while(|_| inputs.heard.try_recv().ok())
+                            .for_each(|heard| self.hear(heard));
+                    }
+                    None => return,
+                },
+                Some(done) = self.jobs.join_next() => match done {
+                    Ok(done) => self.done(done),
+                    Err(died) if died.is_panic() => std::panic::resume_unwind(died.into_panic()),
+                    Err(_) => return,
+                },
+                Ok(()) = inputs.policies.changed() => {
+                    let policies = inputs.policies.borrow_and_update().clone();
+                    if let Some(policies) = policies {
+                        self.take_policies(Snapshot::of(&policies));
+                        outputs.readiness.send_if_modified(|ready| {
+                            std::mem::replace(ready, Readiness::Ready) != Readiness::Ready
+                        });
+                    }
+                }
+                Ok(()) = inputs.resources.changed() => {
+                    self.resources = inputs.resources.borrow_and_update().clone();
+                    self.plan();
+                }
+                Ok(()) = inputs.namespaces.changed() => {
+                    let namespaces = inputs.namespaces.borrow_and_update().clone();
+                    self.take_namespaces(namespaces);
+                }
+                Ok(()) = inputs.living.changed() => {
+                    let living = inputs.living.borrow_and_update().clone();
+                    self.scan.set_share(Share::of(&self.options.replica, living));
+                }
+                _ = everything.tick() => self.scan.concern_all(),
+                _ = look.tick() => {
+                    self.look();
+                    outputs.status.send_replace(self.scan.status().encoded());
+                }
+            }
+        }
+    }
+
+    fn give_out(&mut self) {
+        while let Some(job) = self.scan.next() {
+            let judge = Judge {
+                policies: Arc::clone(&self.snapshot),
+                namespaces: Arc::clone(&self.namespaces),
+                keeping: self.options.keeping,
+                facts: Arc::clone(&self.facts),
+            };
+            self.jobs.spawn(self.edge.clone().run(job, judge));
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        let failed = match &done {
+            Done::Page(_, read) | Done::Object(_, read) => matches!(read, Read::Failed),
+            Done::Report(_, written) => matches!(written, Written::Failed),
+        };
+        if failed {
+            self.facts.requeued();
+        }
+        match done {
+            Done::Page(page, read) => self.scan.page_read(&page, read),
+            Done::Object(single, read) => self.scan.object_read(&single, read),
+            Done::Report(uid, written) => self.scan.written(uid, written),
+        }
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Objects(id, told) => match told {
+                Told::Listed(all) => {
+                    self.scan.listed(id, all.into_iter().filter_map(|it| it.0).collect());
+                }
+                Told::Applied(object) => object.0.iter().for_each(|it| self.scan.applied(id, it)),
+                Told::Deleted(object) => {
+                    object.0.iter().for_each(|it| self.scan.deleted(id, it.uid));
+                }
+                Told::Trouble(_) => {}
+            },
+            Heard::Reports(kind, told) => match told {
+                Told::Listed(all) => {
+                    let all = all.into_iter().filter_map(|it| it.0).collect();
+                    self.scan.reports_listed(kind, all);
+                }
+                Told::Applied(report) => {
+                    report.0.iter().for_each(|it| self.scan.report_applied(it));
+                }
+                Told::Deleted(report) => {
+                    report.0.iter().for_each(|it| self.scan.report_deleted(it.uid));
+                }
+                Told::Trouble(_) => {}
+            },
+        }
+    }
+
+    fn take_policies(&mut self, snapshot: Snapshot) {
+        let before = std::mem::replace(&mut self.snapshot, Arc::new(snapshot));
+        let now = Arc::clone(&self.snapshot);
+        self.concern(&now.changed(&before));
+        self.plan();
+    }
+
+    /// What these policies are about has to be judged again.
+    fn concern(&mut self, changed: &[&CompiledPolicy]) {
+        let concern = |(id, target): (_, &Arc<_>)| (id, concerned(target, changed.iter().copied()));
+        let concerns: Vec<(TargetId, Concern)> = self.scan.targets().map(concern).collect();
+        concerns.into_iter().for_each(|(id, concern)| self.scan.concern(id, concern));
+    }
+
+    /// What time alone has changed.
+    fn look(&mut self) {
+        let since = std::mem::replace(&mut self.looked, Timestamp::now());
+        let snapshot = Arc::clone(&self.snapshot);
+        self.concern(&snapshot.expired(since, self.looked));
+        if self.patience.is_tried() {
+            self.plan();
+        }
+        self.scan.look_for_orphans();
+        let contested = self.scan.counts().contested;
+        if std::mem::replace(&mut self.contested, contested) < contested {
+            tracing::warn!(
+                contested,
+                "somebody else writes the same reports; let one engine keep them, by --reports=None"
+            );
+        }
+        self.pace.tell(self.scan.progress(), self.scan.counts(), Instant::now());
+    }
+
+    /// What is scanned, by the policies and what is served now.
+    fn plan(&mut self) {
+        let Some(resources) = &self.resources else { return };
+        let mut plan = Plan::of(&self.snapshot.set, resources);
+        self.patience.keep(&mut plan, &self.plan, &self.snapshot.set, Instant::now());
+        if plan == self.plan {
+            return;
+        }
+        for unasked in plan.unasked.iter().filter(|it| !self.plan.unasked.contains(it)) {
+            let (policy, target) = (&unasked.policy, &unasked.target);
+            tracing::warn!(%policy, %target, "is read in a version that the policy does not name");
+        }
+        let watches = self.scan.set_targets(&plan.targets);
+        self.plan = plan;
+        for id in watches.end {
+            self.watches.remove(&id);
+        }
+        for (id, target) in watches.begin {
+            tracing::info!(%target, "background policies are about it");
+            let (client, hear) = (self.client.clone(), self.hear.clone());
+            let watching =
+                tokio::spawn(async move { watch_objects(client, id, &target, hear).await });
+            self.watches.insert(id, AbortOnDropHandle::new(watching));
+        }
+    }
+
+    /// What is in a namespace that changed has to be judged again where a policy looks at it.
+    fn take_namespaces(&mut self, namespaces: Namespaces) {
+        let before = std::mem::replace(&mut self.namespaces, namespaces);
+        let changed = namespaces::changed(&before, &self.namespaces);
+        if changed.is_empty() {
+            return;
+        }
+        let needing = self.scan.targets().filter(|(_, target)| {
+            let (group, version, resource) = (&target.group, &target.version, &target.resource);
+            self.snapshot.set.needs_namespace(GroupVersionResource { group, version, resource })
+        });
+        let needing: Vec<TargetId> = needing.map(|(id, _)| id).collect();
+        for id in needing {
+            self.scan.concern(id, Concern::Namespaces(changed.clone()));
+        }
+    }
+}

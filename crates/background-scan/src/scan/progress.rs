@@ -1,0 +1,86 @@
+//! How far a scan is, in numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Scan;
+use crate::known::{Flag, TargetId};
+use crate::status::{ScanStatus, TargetStatus};
+
+/// What was done, since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Objects judged.
+    pub(crate) judged: u64,
+    /// Reports written.
+    pub(crate) written: u64,
+    /// Reports deleted.
+    pub(crate) deleted: u64,
+    /// Jobs that failed, and are done again.
+    pub(crate) failed: u64,
+    /// Reports that somebody else changed.
+    pub(crate) contested: u64,
+}
+
+/// How far a scan is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Objects that this replica scans.
+    pub(crate) objects: usize,
+    /// Those of them that have to be judged.
+    pub(crate) stale: usize,
+    /// Reports that wait to be written.
+    pub(crate) waiting: usize,
+    /// Resources whose objects are not known yet.
+    pub(crate) unlisted: usize,
+}
+
+// === impl Scan ===
+
+impl Scan {
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    pub(crate) fn progress(&self) -> Progress {
+        let mut progress = Progress {
+            waiting: self.writes.len() + self.writing,
+            unlisted: self.targets.values().filter(|slot| !slot.is_listed).count(),
+            ..Progress::default()
+        };
+        for (_, entry) in self.known.iter().filter(|(_, entry)| self.owns(entry)) {
+            progress.objects += 1;
+            progress.stale += usize::from(entry.state.is(Flag::Stale));
+        }
+        progress
+    }
+
+    /// The same, and what of it is of which resource, for whoever asks.
+    pub(crate) fn status(&self) -> ScanStatus {
+        let mut by_target: BTreeMap<TargetId, (TargetStatus, BTreeSet<&str>)> = self
+            .targets
+            .iter()
+            .map(|(id, slot)| (*id, (TargetStatus::of(slot.target.to_string()), BTreeSet::new())))
+            .collect();
+        for (_, entry) in self.known.iter().filter(|(_, entry)| self.owns(entry)) {
+            if let Some((status, namespaces)) = entry.target.and_then(|id| by_target.get_mut(&id)) {
+                status.objects += 1;
+                status.left += usize::from(entry.state.is(Flag::Stale));
+                namespaces.insert(self.known.namespace(entry));
+            }
+        }
+        let resources =
+            by_target.into_values().map(|(status, namespaces)| status.within(namespaces));
+        let (progress, counts) = (self.progress(), self.counts);
+        ScanStatus {
+            objects: progress.objects,
+            left: progress.stale,
+            waiting: progress.waiting,
+            unlisted: progress.unlisted,
+            judged: counts.judged,
+            written: counts.written,
+            deleted: counts.deleted,
+            failed: counts.failed,
+            resources: resources.collect(),
+        }
+    }
+}

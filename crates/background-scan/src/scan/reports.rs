@@ -1,0 +1,117 @@
+//! What follows from reports as they are watched.
+
+use std::collections::HashSet;
+
+use pharos_api::report::ReportKind;
+
+use super::Scan;
+use crate::known::{Digest, Flag, Uid, Version};
+
+/// How often a report is mended that somebody else changes; after that, the next sweep does it. Two engines
+/// that keep reports of one name would never end.
+const CONTESTS: u8 = 4;
+
+/// A report as the watch of metadata tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SeenReport {
+    /// The uid of the resource, by which it is named.
+    pub(crate) uid: Uid,
+    pub(crate) namespace: String,
+    pub(crate) version: Version,
+    /// What it says; none if it is of another engine.
+    pub(crate) digest: Digest,
+}
+
+// === impl Scan ===
+
+impl Scan {
+    /// All reports of a kind that there are.
+    pub(crate) fn reports_listed(&mut self, kind: ReportKind, reports: Vec<SeenReport>) {
+        let there: HashSet<Uid> = reports.iter().map(|report| report.uid).collect();
+        let of_kind = self.known.iter().filter(|(_, entry)| {
+            let in_namespace = !self.known.namespace(entry).is_empty();
+            !entry.report.is_none() && in_namespace == kind.is_namespaced()
+        });
+        let gone: Vec<Uid> = of_kind.map(|(uid, _)| uid).filter(|it| !there.contains(it)).collect();
+        gone.into_iter().for_each(|uid| self.report_deleted(uid));
+        reports.iter().for_each(|report| self.report_applied(report));
+        self.unlisted.remove(&kind);
+    }
+
+    /// A report is there, or is another than before.
+    pub(crate) fn report_applied(&mut self, report: &SeenReport) {
+        let entry = self.known.report(report.uid, &report.namespace);
+        if !report.version.is_after(entry.report) {
+            return;
+        }
+        let is_new = entry.report.is_none();
+        entry.report = report.version;
+        if report.digest != Digest::default() {
+            entry.state.mark(Flag::Ours);
+        }
+        if entry.state.is(Flag::Writing) {
+            // What we are told of may be what we wrote, before we know that we did.
+            return;
+        }
+        entry.digest = report.digest;
+        let Some(entry) = self.known.get(report.uid) else { return };
+        if is_new || !self.owns(entry) {
+            return;
+        }
+        // Somebody has changed it, and left the digest, or not.
+        let Some(entry) = self.known.get_mut(report.uid) else { return };
+        entry.digest = Digest::default();
+        entry.state.mark(Flag::Stale);
+        entry.state.contest();
+        self.counts.contested += 1;
+        if entry.state.contests() <= CONTESTS {
+            self.enqueue(report.uid);
+        }
+    }
+
+    /// A report is gone.
+    pub(crate) fn report_deleted(&mut self, uid: Uid) {
+        let Some(entry) = self.known.get_mut(uid).filter(|entry| !entry.report.is_none()) else {
+            return;
+        };
+        (entry.report, entry.digest) = (Version::default(), Digest::default());
+        entry.state.clear(Flag::Ours);
+        if entry.state.is(Flag::Writing) {
+            return;
+        }
+        if entry.target.is_none() {
+            self.known.remove(uid);
+        } else {
+            entry.state.mark(Flag::Stale);
+            self.enqueue(uid);
+        }
+    }
+
+    /// Has the reports deleted that were without an object at the last look, too, if they are ours.
+    pub(crate) fn look_for_orphans(&mut self) {
+        if !self.unlisted.is_empty() || self.targets.values().any(|slot| !slot.is_listed) {
+            return;
+        }
+        let mut orphans = Vec::new();
+        for (uid, entry) in self.known.iter_mut() {
+            let is_orphan = entry.target.is_none()
+                && entry.state.is(Flag::Ours)
+                && !entry.state.is(Flag::Writing);
+            if is_orphan && entry.state.is(Flag::Suspect) {
+                orphans.push(uid);
+            }
+            if is_orphan {
+                entry.state.mark(Flag::Suspect);
+            } else {
+                entry.state.clear(Flag::Suspect);
+            }
+        }
+        for uid in orphans {
+            let namespace = self.known.get(uid).map(|entry| self.known.namespace(entry));
+            // What they were about is not served or not scanned any more: they are one resource.
+            if namespace.is_some_and(|namespace| self.share.owns("", "", namespace)) {
+                self.remove_report(uid);
+            }
+        }
+    }
+}

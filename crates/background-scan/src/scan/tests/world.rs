@@ -1,0 +1,164 @@
+//! A cluster of numbered objects for the tests of a scan, whose jobs are done by hand.
+
+use pharos_api::report::{Outcome, ReportResult};
+use pharos_cluster::discovery::Scope;
+
+use super::*;
+use crate::known::Digest;
+use crate::report::{Desired, Subject};
+
+pub(super) const API: ReportApi = ReportApi::PolicyReports;
+
+pub(super) fn target(resource: &str) -> Target {
+    Target {
+        group: "".into(),
+        resource: resource.into(),
+        version: "v1".into(),
+        kind: resource.into(),
+        scope: Scope::Namespaced,
+    }
+}
+
+pub(super) fn uid(number: u64) -> Uid {
+    Uid::parse(&format!("00000000-0000-0000-0000-{number:012x}")).unwrap()
+}
+
+pub(super) fn version(number: u64) -> Version {
+    Version::parse(&number.to_string())
+}
+
+/// A cluster of numbered objects, each in the namespace of its remainder by three, and its reports; and
+/// a scan of it that is run to its end by hand.
+pub(super) struct World {
+    pub(super) scan: Scan,
+    pub(super) objects: BTreeMap<u64, u64>,
+    /// By the number of the object: the report's version, and its digest.
+    pub(super) reports: BTreeMap<u64, (u64, Digest)>,
+    pub(super) verdict: Outcome,
+    pub(super) clock: u64,
+    pub(super) id: TargetId,
+    pub(super) journal: Vec<String>,
+}
+
+impl World {
+    pub(super) fn with(objects: u64) -> Self {
+        let mut scan = Scan::new(Keeping::In(API), Share::of("me", ["me"]));
+        let watches = scan.set_targets(&[target("pods")].into());
+        let [(id, _)] = watches.begin[..] else { panic!("one target") };
+        let objects = (1..=objects).map(|number| (number, 1)).collect();
+        let (reports, journal) = (BTreeMap::new(), Vec::new());
+        let verdict = Outcome::Fail;
+        let mut world = Self { scan, objects, reports, verdict, clock: 1000, id, journal };
+        world.list_reports();
+        world.list();
+        world
+    }
+
+    pub(super) fn seen(&self, number: u64) -> Seen {
+        let (namespace, name) = (namespace(number), format!("pod-{number}"));
+        Seen { uid: uid(number), namespace, name, version: version(self.objects[&number]) }
+    }
+
+    pub(super) fn list(&mut self) {
+        let objects = self.objects.keys().map(|number| self.seen(*number)).collect();
+        self.scan.listed(self.id, objects);
+    }
+
+    pub(super) fn list_reports(&mut self) {
+        let report = |(number, (at, digest)): (&u64, &(u64, Digest))| SeenReport {
+            uid: uid(*number),
+            namespace: namespace(*number),
+            version: version(*at),
+            digest: *digest,
+        };
+        let reports: Vec<_> = self.reports.iter().map(report).collect();
+        self.scan.reports_listed(API.in_namespaces(), reports);
+        self.scan.reports_listed(API.of_cluster(), Vec::new());
+    }
+
+    pub(super) fn change(&mut self, number: u64) {
+        self.clock += 1;
+        self.objects.insert(number, self.clock);
+        self.scan.applied(self.id, &self.seen(number));
+    }
+
+    pub(super) fn judged(&self, number: u64) -> Judged {
+        let subject = Subject {
+            uid: uid(number),
+            namespace: namespace(number),
+            name: format!("pod-{number}"),
+        };
+        let result = ReportResult { result: Some(self.verdict), ..ReportResult::default() };
+        let desired = Desired::of(&subject, &target("pods"), API, vec![result]);
+        // `skip` stands for policies that are not about the object.
+        let desired = desired.filter(|_| self.verdict != Outcome::Skip);
+        Judged { uid: uid(number), version: version(self.objects[&number]), desired }
+    }
+
+    /// Does one job as a cluster would; what it was.
+    pub(super) fn step(&mut self) -> Option<Job> {
+        let job = self.scan.next()?;
+        match &job {
+            Job::Page(page) => {
+                let of_place = |number: &u64| match &page.place {
+                    Place::Everywhere => true,
+                    Place::Namespace(namespace) => **namespace == self::namespace(*number),
+                };
+                let from = page.token.as_ref().map_or(0, |token| token.parse::<u64>().unwrap());
+                let rest: Vec<u64> =
+                    self.objects.keys().copied().filter(|it| *it > from).filter(of_place).collect();
+                let page_of: Vec<u64> = rest.iter().copied().take(2).collect();
+                let more = (rest.len() > 2).then(|| page_of[1].to_string());
+                let objects: Vec<_> = page_of.iter().map(|number| self.judged(*number)).collect();
+                self.journal.push(format!("page of {}", objects.len()));
+                self.scan.page_read(page, Read::Judged { objects, more });
+            }
+            Job::Object(single) => {
+                let number = number(single.uid);
+                let there = self.objects.contains_key(&number);
+                let objects: Vec<_> = there.then(|| self.judged(number)).into_iter().collect();
+                self.journal.push(format!("object {number}"));
+                self.scan.object_read(single, Read::Judged { objects, more: None });
+            }
+            Job::Write(write) => {
+                let number = number(write.uid);
+                self.clock += 1;
+                self.reports.insert(number, (self.clock, write.desired.digest));
+                self.journal.push(format!("write {number}"));
+                let stored = Written::Stored(version(self.clock), write.desired.digest);
+                self.scan.written(write.uid, stored);
+            }
+            Job::Delete(removal) => {
+                let number = number(removal.uid);
+                self.reports.remove(&number);
+                self.journal.push(format!("delete {number}"));
+                self.scan.written(removal.uid, Written::Deleted);
+            }
+        }
+        Some(job)
+    }
+
+    /// Does all that there is to do; what that was.
+    pub(super) fn settle(&mut self) -> Vec<String> {
+        self.journal.clear();
+        for _ in 0..10_000 {
+            if self.step().is_none() {
+                return std::mem::take(&mut self.journal);
+            }
+        }
+        panic!("it never ends: {:?}", &self.journal[..20]);
+    }
+
+    pub(super) fn writes(&mut self) -> Vec<String> {
+        let all = self.settle();
+        all.into_iter().filter(|it| it.starts_with("write") || it.starts_with("delete")).collect()
+    }
+}
+
+pub(super) fn number(uid: Uid) -> u64 {
+    u64::from_str_radix(uid.to_string().rsplit('-').next().unwrap(), 16).unwrap()
+}
+
+pub(super) fn namespace(number: u64) -> String {
+    format!("n{}", number % 3)
+}
