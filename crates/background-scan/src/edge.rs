@@ -1,21 +1,26 @@
 //! The edges of a scan: what is asked of the API server, and written to it.
 //!
 //! [`Edge::run`] does one job of [`crate::scan`] and says what became of it. Every request waits for
-//! [`pressure`], and none takes longer than the cluster's limit for all requests. Nothing is decided here
+//! [`pressure`], and none is waited for for ever. Nothing is decided here
 //! but how a failure reads.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use kube::Client;
 use pharos_instruments::{Instruments, ObjectsFacts, ObjectsSpan, ReportOutcome};
 
 use crate::judge::Judge;
 use crate::known::Uid;
-use crate::scan::{Job, Page, Place, Read, Single, Written};
+use crate::scan::{Job, Page, Place, Read, Rest, Single, Written};
 use crate::target::Target;
 
-pub(crate) use pressure::Pressure;
+pub(crate) use fetch::Fetched;
+pub(crate) use page_size::PageSize;
+use pressure::{Asked, Pressure};
 
+mod fetch;
+mod page_size;
 mod pressure;
 pub(crate) mod read;
 mod watch;
@@ -29,6 +34,8 @@ pub(crate) struct Edge {
     client: Client,
     instruments: Instruments,
     pressure: Arc<Pressure>,
+    /// How large the next page of each target should be.
+    page_sizes: Arc<Mutex<HashMap<Arc<Target>, PageSize>>>,
 }
 
 /// What became of a job.
@@ -37,13 +44,15 @@ pub(crate) enum Done {
     Page(Page, Read),
     Object(Single, Read),
     Report(Uid, Written),
+    /// A target was left alone for long enough.
+    Rested(Rest),
 }
 
 // === impl Edge ===
 
 impl Edge {
     pub(crate) fn new(client: Client, instruments: Instruments) -> Self {
-        Self { client, instruments, pressure: Arc::default() }
+        Self { client, instruments, pressure: Arc::default(), page_sizes: Arc::default() }
     }
 
     /// Does a job, in a span of its own. What is read is judged by what `judge` holds now.
@@ -92,7 +101,7 @@ impl Edge {
 fn end(span: ObjectsSpan, read: &Read) {
     match read {
         Read::Judged { objects, .. } => span.judged(objects.len()),
-        Read::Expired | Read::Failed => span.failed(),
+        Read::Expired | Read::Failed(_) => span.failed(),
     }
 }
 
@@ -101,6 +110,6 @@ fn outcome(written: Written) -> ReportOutcome {
         Written::Stored(..) => ReportOutcome::Written,
         Written::Unchanged(..) => ReportOutcome::Unchanged,
         Written::Deleted => ReportOutcome::Deleted,
-        Written::Failed => ReportOutcome::Failed,
+        Written::Failed | Written::Refused => ReportOutcome::Failed,
     }
 }

@@ -14,7 +14,7 @@ use pharos_cluster::trouble::Trouble;
 use pharos_instruments::Instruments;
 use pharos_policy_cache::{self as policies, ExceptionNamespaces, ListError};
 
-use crate::edge::read;
+use crate::edge::{Fetched, PageSize, read};
 use crate::judge::{Judge, Namespaces};
 use crate::namespaces;
 use crate::scan::Keeping;
@@ -111,11 +111,20 @@ async fn look(
     told: &mut impl FnMut(&Looking),
 ) -> kube::Result<()> {
     let mut looking = Looking { resource: target.to_string(), judged: 0, of: 0 };
-    let mut token = None;
+    let (mut token, mut size) = (None::<String>, PageSize::default());
     loop {
-        let list = in_time(read::list(client, target, extent.namespace(), token)).await?;
-        let judged = judge.list(target, list.as_bytes());
-        let list = judged.map_err(|error| kube::Error::Service(error.into()))?;
+        let asked = read::list(client, target, extent.namespace(), token.clone(), size);
+        let written = match (in_time(asked).await?, size.after_too_large()) {
+            (Fetched::Whole(written), _) => written,
+            (Fetched::TooLarge, Some(smaller)) => {
+                size = smaller;
+                continue;
+            }
+            (Fetched::TooLarge, None) => return Err(kube::Error::Service("too large".into())),
+        };
+        let list = judge.list(target, &written);
+        let list = list.map_err(|error| kube::Error::Service(error.into()))?;
+        size = size.after(list.held, written.len());
         looking.judged += list.held as u64;
         looking.of = looking.judged + list.remaining.unwrap_or_default();
         found.objects += list.held as u64;

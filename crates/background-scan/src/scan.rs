@@ -17,12 +17,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
 use pharos_api::report::{ReportApi, ReportKind};
+use pharos_cluster::trouble::Trouble;
 
 use crate::known::{Entry, Flag, Known, TargetId, Uid, Version};
 use crate::share::Share;
 use crate::target::{Concern, Target};
 
-pub(crate) use job::{Job, Judged, Page, Place, Read, Removal, Single, Write, Written};
+pub(crate) use job::{Job, Judged, Page, Place, Read, Removal, Rest, Single, Write, Written};
 pub(crate) use progress::{Counts, Progress};
 pub(crate) use reports::SeenReport;
 use sweep::Sweep;
@@ -47,6 +48,8 @@ pub(crate) struct Scan {
     known: Known,
     targets: BTreeMap<TargetId, Slot>,
     next_target: TargetId,
+    /// Of which target a page was read last.
+    last_page: Option<TargetId>,
     share: Share,
     /// Objects to be read one by one, each once.
     queue: VecDeque<Uid>,
@@ -55,8 +58,8 @@ pub(crate) struct Scan {
     reading: usize,
     writing: usize,
     keeping: Keeping,
-    /// The kinds of reports of which nothing is known yet.
-    unlisted: BTreeSet<ReportKind>,
+    /// The kinds of reports of which nothing is known yet, and why.
+    unlisted: BTreeMap<ReportKind, Option<Trouble>>,
     counts: Counts,
 }
 
@@ -65,6 +68,10 @@ struct Slot {
     target: Arc<Target>,
     /// Whether its objects are known.
     is_listed: bool,
+    /// Whether it is left alone because who serves its objects failed.
+    is_resting: bool,
+    /// Why its objects cannot be listed or read now.
+    trouble: Option<Trouble>,
     sweep: Sweep,
 }
 
@@ -114,13 +121,14 @@ impl Scan {
             known: Known::default(),
             targets: BTreeMap::new(),
             next_target: TargetId::FIRST,
+            last_page: None,
             share,
             queue: VecDeque::new(),
             writes: VecDeque::new(),
             reading: 0,
             writing: 0,
             keeping,
-            unlisted: keeping.kinds().collect(),
+            unlisted: keeping.kinds().map(|kind| (kind, None)).collect(),
             counts: Counts::default(),
         }
     }
@@ -144,7 +152,16 @@ impl Scan {
             self.next_target = id.next();
             let target = Arc::new(target.clone());
             watches.begin.push((id, Arc::clone(&target)));
-            self.targets.insert(id, Slot { target, is_listed: false, sweep: Sweep::default() });
+            self.targets.insert(
+                id,
+                Slot {
+                    target,
+                    is_listed: false,
+                    is_resting: false,
+                    trouble: None,
+                    sweep: Sweep::default(),
+                },
+            );
         }
         watches
     }
@@ -153,6 +170,7 @@ impl Scan {
     pub(crate) fn listed(&mut self, id: TargetId, objects: Vec<Seen>) {
         let Some(slot) = self.targets.get_mut(&id) else { return };
         let is_first = !std::mem::replace(&mut slot.is_listed, true);
+        slot.trouble = None;
         let there: HashSet<Uid> = objects.iter().map(|seen| seen.uid).collect();
         let before = self.known.of_target(id).map(|(uid, _)| uid);
         let gone: Vec<Uid> = before.filter(|uid| !there.contains(uid)).collect();
@@ -162,6 +180,13 @@ impl Scan {
             self.concern(id, Concern::Everything);
         } else {
             changed.into_iter().for_each(|uid| self.enqueue(uid));
+        }
+    }
+
+    /// Nothing can be told of the objects of a target for now.
+    pub(crate) fn unlisted(&mut self, id: TargetId, trouble: Trouble) {
+        if let Some(slot) = self.targets.get_mut(&id) {
+            slot.trouble = Some(trouble);
         }
     }
 
@@ -249,7 +274,7 @@ impl Scan {
             else {
                 continue;
             };
-            if slot.sweep.is_wanted() {
+            if slot.sweep.is_wanted() || slot.is_resting {
                 continue;
             }
             return Some(Job::Object(Single {
@@ -265,11 +290,18 @@ impl Scan {
     }
 
     fn next_page(&mut self) -> Option<Job> {
-        let ids: Vec<TargetId> = self.targets.keys().copied().collect();
-        for id in ids {
+        // In turns, so that a large one keeps none of the others waiting.
+        let last = self.last_page;
+        let (before, after): (Vec<_>, Vec<_>) =
+            self.targets.keys().copied().partition(|id| Some(*id) <= last);
+        for id in after.into_iter().chain(before) {
             self.begin_sweep(id);
             let Some(slot) = self.targets.get_mut(&id) else { continue };
+            if slot.is_resting {
+                continue;
+            }
             if let Some((place, token)) = slot.sweep.next() {
+                self.last_page = Some(id);
                 let (target, round) = (Arc::clone(&slot.target), slot.sweep.round());
                 return Some(Job::Page(Page { id, target, place, token, round }));
             }
@@ -338,8 +370,9 @@ impl Scan {
         let Some(entry) = self.known.get(uid).filter(|entry| !entry.state.is(Flag::Queued)) else {
             return;
         };
-        let sweep = entry.target.and_then(|id| self.targets.get(&id)).map(|slot| &slot.sweep);
-        if !self.owns(entry) || sweep.is_none_or(Sweep::is_wanted) {
+        let slot = entry.target.and_then(|id| self.targets.get(&id));
+        let is_later = |slot: &Slot| slot.is_resting || slot.sweep.is_wanted();
+        if !self.owns(entry) || slot.is_none_or(is_later) {
             return;
         }
         if let Some(entry) = self.known.get_mut(uid) {

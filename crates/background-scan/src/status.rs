@@ -35,6 +35,9 @@ pub struct ScanStatus {
     pub deleted: u64,
     /// Reads and writes that failed since then, and are done again.
     pub failed: u64,
+    /// Why reports cannot be listed, in a word. Nothing is scanned until they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reports_trouble: Option<String>,
     /// What of it is of which resource.
     pub resources: Vec<TargetStatus>,
 }
@@ -49,6 +52,9 @@ pub struct TargetStatus {
     pub objects: usize,
     /// Those of them that have to be judged.
     pub left: usize,
+    /// Why they cannot be listed or read now, in a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// How many namespaces they are in.
     pub namespaces: usize,
     /// The first of these; empty for what is in none.
@@ -60,7 +66,7 @@ pub struct TargetStatus {
 impl ScanStatus {
     /// Whether everything is judged and told.
     pub fn is_complete(&self) -> bool {
-        self.left == 0 && self.waiting == 0 && self.unlisted == 0
+        self.left == 0 && self.waiting == 0 && self.unlisted == 0 && self.reports_trouble.is_none()
     }
 
     pub(crate) fn encoded(&self) -> String {

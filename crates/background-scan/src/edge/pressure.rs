@@ -1,33 +1,63 @@
 //! How fast the API server may be asked: it says so itself.
 //!
-//! While it answers that it has too much to do (429, or 503 and 504), nobody asks it anything, for as
-//! long as it says, and for 0.5 to 5 s where it does not. Its priority levels do the rest: a scan's
-//! requests wait behind those that matter more.
+//! While it answers that it has too much to do, or does not answer, nobody asks it anything, for as long
+//! as it says, and for 0.5 to 5 s where it does not. Its priority levels do the rest: a scan's requests
+//! wait behind those that matter more.
+//!
+//! Objects of some resources are served by others behind the API server. That one of these fails is its own
+//! trouble: who asked for them is told, and nobody else waits.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use pharos_cluster::RetryDelay;
 use pharos_cluster::trouble::{Episode, Trouble};
-use pharos_cluster::{RetryDelay, in_time};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::write::is_terminating;
+use super::write::{is_refusal, is_terminating};
+use crate::target::Target;
 
 /// No server is waited for longer than this, whatever it says.
 const LONGEST: Duration = Duration::from_secs(30);
+/// An answer takes no longer than this. A request may wait in the queue of its priority level for a quarter
+/// of a minute; who asks anew waits anew.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Asked {
+    /// Objects of a target.
+    Objects(Arc<Target>),
+    /// To read or write a report.
+    Reports,
+}
 
 /// When the next request may begin, for all of a scan.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pressure {
     free: watch::Sender<Option<Instant>>,
     failures: Mutex<Failures>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Failures {
     delay: RetryDelay,
-    episode: Episode,
+    /// What fails now, each told of once.
+    episodes: HashMap<Asked, Episode>,
+}
+
+/// What an error says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// Something about the object that was asked for: it is gone, or its namespace is about to be, it was
+    /// changed, is there already, or a token is too old.
+    Answer,
+    /// Who serves what was asked for fails.
+    Failure,
+    /// Nobody is to ask anything.
+    Overload,
 }
 
 // === impl Pressure ===
@@ -36,14 +66,22 @@ impl Pressure {
     /// Asks, once that is allowed, and learns from the answer.
     pub(crate) async fn ask<T>(
         &self,
+        asked: Asked,
         request: impl Future<Output = kube::Result<T>>,
     ) -> kube::Result<T> {
         self.wait().await;
-        let answer = in_time(request).await;
+        let answer = tokio::time::timeout(ANSWER, request).await;
+        let answer = answer.unwrap_or_else(|elapsed| Err(kube::Error::Service(elapsed.into())));
         match &answer {
-            Ok(_) => self.succeeded(),
-            Err(error) if is_an_answer(error) => {}
-            Err(error) => self.back_off(error),
+            Ok(_) => self.succeeded(&asked),
+            Err(error) => match Meaning::of(error, &asked) {
+                Meaning::Answer => {}
+                Meaning::Failure => self.failed(asked, error),
+                Meaning::Overload => {
+                    self.back_off(error);
+                    self.failed(asked, error);
+                }
+            },
         }
         answer
     }
@@ -58,38 +96,53 @@ impl Pressure {
         }
     }
 
-    fn succeeded(&self) {
-        self.failures().episode.succeeded();
+    fn succeeded(&self, asked: &Asked) {
+        if let Some(mut episode) = self.failures().episodes.remove(asked) {
+            episode.succeeded();
+        }
+    }
+
+    fn failed(&self, asked: Asked, error: &kube::Error) {
+        let mut failures = self.failures();
+        let attempt = match &asked {
+            Asked::Objects(target) => format!("read {target}"),
+            Asked::Reports => "write reports".to_owned(),
+        };
+        let episode = failures.episodes.entry(asked).or_insert_with(|| Episode::of(attempt));
+        episode.failed(Trouble::of(error), error);
     }
 
     fn back_off(&self, error: &kube::Error) {
-        let wait = {
-            let mut failures = self.failures();
-            failures.episode.failed(Trouble::of(error), error);
-            told(error).unwrap_or_else(|| failures.delay.after_failure()).min(LONGEST)
-        };
-        let until = Instant::now() + wait;
+        let wait = told(error).unwrap_or_else(|| self.failures().delay.after_failure());
+        let until = Instant::now() + wait.min(LONGEST);
         self.free.send_modify(|free| *free = Some(free.map_or(until, |free| free.max(until))));
     }
 
-    fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
+    fn failures(&self) -> MutexGuard<'_, Failures> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Default for Pressure {
-    fn default() -> Self {
-        let episode = Episode::of("read objects or write reports");
-        let failures = Failures { delay: RetryDelay::default(), episode };
-        Self { free: watch::Sender::new(None), failures: Mutex::new(failures) }
-    }
-}
+// === impl Meaning ===
 
-/// Whether an error is an answer about an object, and none about the server: it is gone, or its namespace
-/// is about to be, it was changed, is there already, or a token is too old.
-fn is_an_answer(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status)
-        if matches!(status.code, 404 | 409 | 410) || is_terminating(status))
+impl Meaning {
+    fn of(error: &kube::Error, asked: &Asked) -> Self {
+        match (error, asked) {
+            (kube::Error::Api(status), _) if matches!(status.code, 404 | 409 | 410) => Self::Answer,
+            (kube::Error::Api(status), _) if is_terminating(status) => Self::Answer,
+            (kube::Error::Api(status), _) if status.code == 429 => Self::Overload,
+            (kube::Error::Api(status), _) if is_refusal(status) => Self::Failure,
+            (_, Asked::Reports) => Self::Overload,
+            (_, Asked::Objects(_)) if told(error).is_some() => Self::Overload,
+            (kube::Error::Api(_) | kube::Error::SerdeError(_), Asked::Objects(_)) => Self::Failure,
+            (kube::Error::Service(error), Asked::Objects(_))
+                if error.is::<tokio::time::error::Elapsed>() =>
+            {
+                Self::Failure
+            }
+            (_, Asked::Objects(_)) => Self::Overload,
+        }
+    }
 }
 
 /// How long the server says to wait.
@@ -101,8 +154,7 @@ fn told(error: &kube::Error) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
+    use pharos_cluster::discovery::Scope;
     use serde_json::json;
 
     use super::*;
@@ -115,29 +167,53 @@ mod tests {
         kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()))
     }
 
-    async fn waited_after(error: Option<kube::Error>) -> Duration {
-        let pressure = Arc::new(Pressure::default());
+    fn objects() -> Asked {
+        Asked::Objects(Arc::new(Target {
+            group: "metrics.example.com".into(),
+            resource: "loads".into(),
+            version: "v1".into(),
+            kind: "Load".into(),
+            scope: Scope::Namespaced,
+        }))
+    }
+
+    async fn waited_after(asked: Asked, error: Option<kube::Error>) -> Duration {
+        let pressure = Pressure::default();
         if let Some(error) = error {
-            pressure.ask(async { Err::<(), _>(error) }).await.unwrap_err();
+            pressure.ask(asked, async { Err::<(), _>(error) }).await.unwrap_err();
         }
         let began = Instant::now();
-        pressure.ask(async { Ok(()) }).await.unwrap();
+        pressure.ask(Asked::Reports, async { Ok(()) }).await.unwrap();
         began.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_the_server_has_too_much_to_do_nobody_asks_it_for_as_long_as_it_says() {
-        assert_eq!(waited_after(None).await, Duration::ZERO);
-        assert_eq!(waited_after(Some(refused(429, 7))).await, Duration::from_secs(7));
-        assert_eq!(waited_after(Some(refused(429, 7000))).await, LONGEST);
-        let unsaid = waited_after(Some(refused(503, 0))).await;
-        assert!(unsaid > Duration::from_millis(400) && unsaid < Duration::from_secs(1));
+        for asked in [Asked::Reports, objects()] {
+            let waited = |error| waited_after(asked.clone(), error);
+            assert_eq!(waited(None).await, Duration::ZERO);
+            assert_eq!(waited(Some(refused(429, 7))).await, Duration::from_secs(7));
+            assert_eq!(waited(Some(refused(503, 7))).await, Duration::from_secs(7));
+            assert_eq!(waited(Some(refused(429, 7000))).await, LONGEST);
+            let unsaid = waited(Some(refused(429, 0))).await;
+            assert!(unsaid > Duration::from_millis(400) && unsaid < Duration::from_secs(1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_serves_some_objects_and_fails_keeps_nobody_else_waiting() {
+        for code in [500, 503, 504] {
+            let waited = waited_after(objects(), Some(refused(code, 0))).await;
+            assert_eq!(waited, Duration::ZERO, "{code}");
+            assert!(waited_after(Asked::Reports, Some(refused(code, 0))).await > Duration::ZERO);
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_about_an_object_keeps_nobody_waiting() {
         for code in [404, 409, 410] {
-            assert_eq!(waited_after(Some(refused(code, 0))).await, Duration::ZERO, "{code}");
+            let waited = waited_after(Asked::Reports, Some(refused(code, 0))).await;
+            assert_eq!(waited, Duration::ZERO, "{code}");
         }
     }
 
@@ -148,15 +224,16 @@ mod tests {
             "details": {"causes": [{"reason": "NamespaceTerminating", "message": "", "field": ""}]},
         });
         let error = kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()));
-        assert_eq!(waited_after(Some(error)).await, Duration::ZERO);
-        assert!(waited_after(Some(refused(403, 0))).await > Duration::ZERO);
+        assert_eq!(waited_after(Asked::Reports, Some(error)).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_not_answered_is_a_failure_of_the_server() {
+    async fn what_is_not_answered_is_a_failure_of_who_should() {
         let pressure = Pressure::default();
-        let silence = pressure.ask(std::future::pending::<kube::Result<()>>()).await;
-        assert!(silence.is_err());
+        let silence = || std::future::pending::<kube::Result<()>>();
+        assert!(pressure.ask(objects(), silence()).await.is_err());
+        assert!(pressure.free.borrow().is_none());
+        assert!(pressure.ask(Asked::Reports, silence()).await.is_err());
         assert!(pressure.free.borrow().is_some());
     }
 }

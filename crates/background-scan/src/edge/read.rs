@@ -1,20 +1,20 @@
 //! Objects, read by the page and judged before the next page is asked for.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use kube::Client;
 use kube::core::{Request, params};
 use pharos_cluster::discovery::Scope;
+use pharos_cluster::trouble::Trouble;
 use pharos_instruments::carry_trace;
 use pharos_policy::NotJson;
 
-use super::Edge;
+use super::fetch::{Fetched, fetch};
+use super::{Asked, Edge, PageSize};
 use crate::judge::{Judge, JudgedList};
 use crate::scan::{Page, Place, Read, Single};
 use crate::target::Target;
-
-/// How many objects a page has.
-const PAGE: u32 = 200;
 
 /// One page of the objects of a target, of a namespace or of all, as it is sent.
 pub(crate) async fn list(
@@ -22,16 +22,17 @@ pub(crate) async fn list(
     target: &Target,
     namespace: Option<&str>,
     token: Option<String>,
-) -> kube::Result<String> {
+    size: PageSize,
+) -> kube::Result<Fetched> {
     let asked = params::ListParams {
-        limit: Some(PAGE),
+        limit: Some(size.limit()),
         continue_token: token,
         ..params::ListParams::default()
     };
     let request = Request::new(path(target, namespace)).list(&asked);
     let mut request = request.map_err(kube::Error::BuildRequest)?;
     carry_trace(&mut request);
-    client.request_text(request).await
+    fetch(client, request).await
 }
 
 // === impl Edge ===
@@ -42,61 +43,90 @@ impl Edge {
             Place::Everywhere => None,
             Place::Namespace(namespace) => Some(&**namespace),
         };
-        let asked = list(&self.client, &page.target, namespace, page.token.clone());
-        match self.pressure.ask(asked).await {
-            Ok(list) => {
-                let target = Arc::clone(&page.target);
-                judged(move || {
-                    let JudgedList { objects, more, .. } = judge.list(&target, list.as_bytes())?;
-                    Ok(Read::Judged { objects, more })
-                })
-                .await
-            }
-            Err(kube::Error::Api(status)) if status.code == 410 => Read::Expired,
-            // The namespace, or the kind, went meanwhile.
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                Read::Judged { objects: Vec::new(), more: None }
-            }
-            Err(_) => Read::Failed,
+        let target = &page.target;
+        let mut size = self.page_sizes().get(target).copied().unwrap_or_default();
+        loop {
+            let asked = list(&self.client, target, namespace, page.token.clone(), size);
+            let written = match self.pressure.ask(Asked::Objects(Arc::clone(target)), asked).await {
+                Ok(Fetched::Whole(written)) => written,
+                Ok(Fetched::TooLarge) => match size.after_too_large() {
+                    Some(smaller) => {
+                        size = smaller;
+                        continue;
+                    }
+                    None => return too_large(target),
+                },
+                Err(kube::Error::Api(status)) if status.code == 410 => return Read::Expired,
+                // The namespace, or the kind, went meanwhile.
+                Err(kube::Error::Api(status)) if status.code == 404 => return nothing(),
+                Err(error) => return Read::Failed(Trouble::of(&error)),
+            };
+            let bytes = written.len();
+            let judged = {
+                let target = Arc::clone(target);
+                judged(move || judge.list(&target, &written)).await
+            };
+            let Some(JudgedList { objects, held, more, .. }) = judged else {
+                return Read::Failed(Trouble::Refused);
+            };
+            self.page_sizes().insert(Arc::clone(target), size.after(held, bytes));
+            return Read::Judged { objects, more };
         }
     }
 
     pub(super) async fn read_object(&self, single: &Single, judge: Judge) -> Read {
         let namespace = Some(&*single.namespace).filter(|namespace| !namespace.is_empty());
-        let request = Request::new(path(&single.target, namespace));
+        let target = &single.target;
+        let request = Request::new(path(target, namespace));
         let Ok(mut request) = request.get(&single.name, &params::GetParams::default()) else {
-            return Read::Failed;
+            return Read::Failed(Trouble::Refused);
         };
         carry_trace(&mut request);
-        match self.pressure.ask(self.client.request_text(request)).await {
-            Ok(object) => {
-                let target = Arc::clone(&single.target);
-                judged(move || {
-                    let judged = judge.object(&target, object.as_bytes())?;
-                    Ok(Read::Judged { objects: judged.into_iter().collect(), more: None })
-                })
-                .await
+        let asked = fetch(&self.client, request);
+        match self.pressure.ask(Asked::Objects(Arc::clone(target)), asked).await {
+            Ok(Fetched::Whole(written)) => {
+                let target = Arc::clone(target);
+                match judged(move || judge.object(&target, &written)).await {
+                    Some(judged) => {
+                        Read::Judged { objects: judged.into_iter().collect(), more: None }
+                    }
+                    None => Read::Failed(Trouble::Refused),
+                }
             }
+            Ok(Fetched::TooLarge) => too_large(target),
             // The watch tells that it is gone.
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                Read::Judged { objects: Vec::new(), more: None }
-            }
-            Err(_) => Read::Failed,
+            Err(kube::Error::Api(status)) if status.code == 404 => nothing(),
+            Err(error) => Read::Failed(Trouble::of(&error)),
         }
+    }
+
+    fn page_sizes(&self) -> MutexGuard<'_, HashMap<Arc<Target>, PageSize>> {
+        self.page_sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Judges on a thread where that keeps nobody waiting.
-async fn judged(judge: impl FnOnce() -> Result<Read, NotJson> + Send + 'static) -> Read {
+fn nothing() -> Read {
+    Read::Judged { objects: Vec::new(), more: None }
+}
+
+fn too_large(target: &Target) -> Read {
+    tracing::warn!(%target, "an object is larger than any that an API server stores");
+    Read::Failed(Trouble::Refused)
+}
+
+/// Judges on a thread where that keeps nobody waiting; nothing where what was read cannot be.
+async fn judged<T: Send + 'static>(
+    judge: impl FnOnce() -> Result<T, NotJson> + Send + 'static,
+) -> Option<T> {
     match tokio::task::spawn_blocking(judge).await {
-        Ok(Ok(read)) => read,
+        Ok(Ok(judged)) => Some(judged),
         Ok(Err(error)) => {
             tracing::warn!(%error, "what was read is not JSON");
-            Read::Failed
+            None
         }
         Err(died) if died.is_panic() => std::panic::resume_unwind(died.into_panic()),
         // The runtime ends.
-        Err(_) => Read::Failed,
+        Err(_) => None,
     }
 }
 

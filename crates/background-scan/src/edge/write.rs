@@ -10,7 +10,7 @@ use pharos_api::report::{Report, ReportKind};
 use pharos_instruments::carry_trace;
 use serde::de::DeserializeOwned;
 
-use super::Edge;
+use super::{Asked, Edge};
 use crate::known::Version;
 use crate::report::{Change, Desired};
 use crate::scan::{Removal, Write, Written};
@@ -39,20 +39,20 @@ impl Edge {
             match self.create(&api, desired).await {
                 // There is one already; the watch has yet to tell.
                 Err(kube::Error::Api(status)) if status.code == 409 => {}
-                created => return created.unwrap_or(Written::Failed),
+                created => return created.unwrap_or_else(|error| unwritten(&error)),
             }
         }
-        match self.pressure.ask(api.get(name)).await {
+        match self.pressure.ask(Asked::Reports, api.get(name)).await {
             Ok(there) => self.replace(&api, name, desired, &there).await,
             Err(kube::Error::Api(status)) if status.code == 404 => {
-                self.create(&api, desired).await.unwrap_or(Written::Failed)
+                self.create(&api, desired).await.unwrap_or_else(|error| unwritten(&error))
             }
-            Err(_) => Written::Failed,
+            Err(error) => unwritten(&error),
         }
     }
 
     async fn create(&self, api: &Reports, desired: &Desired) -> kube::Result<Written> {
-        let created = self.pressure.ask(api.create(desired.report())).await;
+        let created = self.pressure.ask(Asked::Reports, api.create(desired.report())).await;
         if let Err(kube::Error::Api(status)) = &created
             && is_terminating(status)
         {
@@ -73,9 +73,9 @@ impl Edge {
             Change::Nothing => return Written::Unchanged(version(there), desired.digest),
             Change::Replace(report) => report,
         };
-        match self.pressure.ask(api.replace(name, &report)).await {
+        match self.pressure.ask(Asked::Reports, api.replace(name, &report)).await {
             Ok(report) => stored(&report, desired),
-            Err(_) => Written::Failed,
+            Err(error) => unwritten(&error),
         }
     }
 
@@ -83,10 +83,11 @@ impl Edge {
     pub(super) async fn remove(&self, removal: &Removal) -> Written {
         let Removal { uid, kind, namespace, version } = removal;
         let api = self.reports(*kind, Some(namespace).filter(|it| !it.is_empty()).map(|it| &**it));
-        match self.pressure.ask(api.delete(&uid.to_string(), version.text())).await {
+        match self.pressure.ask(Asked::Reports, api.delete(&uid.to_string(), version.text())).await
+        {
             Ok(()) => Written::Deleted,
             Err(kube::Error::Api(status)) if status.code == 404 => Written::Deleted,
-            Err(_) => Written::Failed,
+            Err(error) => unwritten(&error),
         }
     }
 
@@ -142,6 +143,19 @@ fn encoded(report: &Report) -> kube::Result<Vec<u8>> {
 pub(super) fn is_terminating(status: &Status) -> bool {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+/// Whether something is not taken for what it is, or because there is no place for it: it would not be taken a
+/// moment later either.
+pub(super) fn is_refusal(status: &Status) -> bool {
+    matches!(status.code, 400 | 403..=405 | 413 | 415 | 422) && !is_terminating(status)
+}
+
+fn unwritten(error: &kube::Error) -> Written {
+    match error {
+        kube::Error::Api(status) if is_refusal(status) => Written::Refused,
+        _ => Written::Failed,
+    }
 }
 
 fn stored(report: &Report, desired: &Desired) -> Written {

@@ -1,6 +1,7 @@
 //! What goes on: everything that happens is taken in, and jobs are given out and done.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,13 +23,17 @@ use crate::known::TargetId;
 use crate::namespaces;
 use crate::pace::Pace;
 use crate::record::Facts;
-use crate::scan::{Read, Scan, Written};
+use crate::scan::{Counts, Read, Scan, Written};
 use crate::share::Share;
 use crate::snapshot::Snapshot;
 use crate::target::{Concern, Patience, Plan, concerned};
 
 /// How often is looked for reports without an object, and told how far the scan is.
 const LOOK_PERIOD: Duration = Duration::from_secs(10);
+/// How long a target is left alone when who serves its objects fails.
+const REST: Duration = Duration::from_secs(5);
+/// How many objects are tried again at a look, and how many at most where that goes well.
+const TRIED_AGAIN: RangeInclusive<usize> = 64..=16 << 10;
 /// How much of what is heard is taken in before jobs are given out again.
 const AT_ONCE: usize = 256;
 
@@ -47,8 +52,10 @@ pub(super) struct Turn {
     plan: Plan,
     patience: Patience,
     looked: Timestamp,
-    /// How many reports somebody else had changed at the last look.
-    contested: u64,
+    /// What was done until the last look.
+    counted: Counts,
+    /// How many objects are tried again at the next look.
+    try_again: usize,
     jobs: JoinSet<Done>,
     pace: Pace,
 }
@@ -73,7 +80,8 @@ impl Turn {
             plan: Plan::default(),
             patience: Patience::default(),
             looked: Timestamp::now(),
-            contested: 0,
+            counted: Counts::default(),
+            try_again: *TRIED_AGAIN.start(),
             jobs: JoinSet::new(),
             pace: Pace::starting(Instant::now()),
             options,
@@ -147,16 +155,30 @@ impl Turn {
 
     fn done(&mut self, done: Done) {
         let failed = match &done {
-            Done::Page(_, read) | Done::Object(_, read) => matches!(read, Read::Failed),
-            Done::Report(_, written) => matches!(written, Written::Failed),
+            Done::Page(_, read) | Done::Object(_, read) => matches!(read, Read::Failed(_)),
+            Done::Report(_, written) => matches!(written, Written::Failed | Written::Refused),
+            Done::Rested(_) => false,
         };
         if failed {
             self.facts.requeued();
         }
-        match done {
+        let rest = match done {
             Done::Page(page, read) => self.scan.page_read(&page, read),
             Done::Object(single, read) => self.scan.object_read(&single, read),
-            Done::Report(uid, written) => self.scan.written(uid, written),
+            Done::Report(uid, written) => {
+                self.scan.written(uid, written);
+                None
+            }
+            Done::Rested(rest) => {
+                self.scan.rested(rest);
+                None
+            }
+        };
+        if let Some(rest) = rest {
+            self.jobs.spawn(async move {
+                tokio::time::sleep(REST).await;
+                Done::Rested(rest)
+            });
         }
     }
 
@@ -170,7 +192,7 @@ impl Turn {
                 Told::Deleted(object) => {
                     object.0.iter().for_each(|it| self.scan.deleted(id, it.uid));
                 }
-                Told::Trouble(_) => {}
+                Told::Trouble(trouble) => self.scan.unlisted(id, trouble),
             },
             Heard::Reports(kind, told) => match told {
                 Told::Listed(all) => {
@@ -183,7 +205,7 @@ impl Turn {
                 Told::Deleted(report) => {
                     report.0.iter().for_each(|it| self.scan.report_deleted(it.uid));
                 }
-                Told::Trouble(_) => {}
+                Told::Trouble(trouble) => self.scan.reports_unlisted(kind, trouble),
             },
         }
     }
@@ -211,10 +233,14 @@ impl Turn {
             self.plan();
         }
         self.scan.look_for_orphans();
-        let contested = self.scan.counts().contested;
-        if std::mem::replace(&mut self.contested, contested) < contested {
+        let counts = self.scan.counts();
+        let before = std::mem::replace(&mut self.counted, counts);
+        let wanted = if counts.failed == before.failed { self.try_again * 4 } else { 0 };
+        self.try_again = wanted.clamp(*TRIED_AGAIN.start(), *TRIED_AGAIN.end());
+        self.scan.try_again(self.try_again);
+        if before.contested < counts.contested {
             tracing::warn!(
-                contested,
+                contested = counts.contested,
                 "somebody else writes the same reports; let one engine keep them, by --reports=None"
             );
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pharos_api::report::ReportKind;
+use pharos_cluster::trouble::Trouble;
 
 use crate::known::{Digest, TargetId, Uid, Version};
 use crate::report::Desired;
@@ -63,8 +64,13 @@ pub(crate) enum Read {
     /// The place to go on from is too long ago.
     Expired,
     /// Nothing; it is to be tried again.
-    Failed,
+    Failed(Trouble),
 }
+
+/// That a target is to be left alone for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) struct Rest(pub(super) TargetId);
 
 /// An object, and what its report should be.
 #[derive(Debug, PartialEq)]
@@ -106,4 +112,6 @@ pub(crate) enum Written {
     Deleted,
     /// It is to be tried again.
     Failed,
+    /// It is not taken as it is: to be tried again when something may have changed.
+    Refused,
 }

@@ -1,46 +1,56 @@
 //! What follows from jobs that are done.
 
-use super::sweep::Progressed;
-use super::{Job, Judged, Keeping, Page, Read, Removal, Scan, Single, Write, Written};
-use crate::known::{Digest, Flag, TargetId, Uid, Version};
+use pharos_cluster::trouble::Trouble;
+
+use super::sweep::{Again, Progressed};
+use super::{Job, Judged, Keeping, Page, Read, Removal, Rest, Scan, Single, Write, Written};
+use crate::known::{Digest, Entry, Flag, TargetId, Uid, Version};
 
 // === impl Scan ===
 
 impl Scan {
     /// A page was read, or not.
-    pub(crate) fn page_read(&mut self, page: &Page, read: Read) {
+    pub(crate) fn page_read(&mut self, page: &Page, read: Read) -> Option<Rest> {
         self.reading = self.reading.saturating_sub(1);
-        let Some(slot) = self.targets.get_mut(&page.id) else { return };
+        let slot = self.targets.get_mut(&page.id)?;
         let (objects, more) = match read {
             Read::Judged { objects, more } => (objects, more),
-            Read::Expired => return slot.sweep.failed(page.round, true),
-            Read::Failed => {
-                self.counts.failed += 1;
-                return slot.sweep.failed(page.round, false);
+            // Nothing is too long ago for the first page.
+            Read::Expired if page.token.is_some() => {
+                slot.sweep.failed(page.round, Again::FromStart);
+                return None;
+            }
+            Read::Expired => {
+                slot.sweep.failed(page.round, Again::SamePage);
+                return self.failed(page.id, Trouble::Outdated);
+            }
+            Read::Failed(trouble) => {
+                slot.sweep.failed(page.round, Again::SamePage);
+                return self.failed(page.id, trouble);
             }
         };
+        slot.trouble = None;
         let progressed = slot.sweep.read(page.round, more);
         if progressed == Progressed::Void {
-            return;
+            return None;
         }
         objects.into_iter().for_each(|object| self.settle(page.id, object));
         if progressed == Progressed::Over {
             // Those that changed meanwhile, or that the list did not show.
-            let of_target = self.known.of_target(page.id);
-            let stale = of_target.filter(|(_, entry)| entry.state.is(Flag::Stale));
-            let stale: Vec<Uid> = stale.map(|(uid, _)| uid).collect();
-            stale.into_iter().for_each(|uid| self.enqueue(uid));
+            self.enqueue_stale(page.id);
         }
+        None
     }
 
     /// A single object was read, or not.
-    pub(crate) fn object_read(&mut self, single: &Single, read: Read) {
+    pub(crate) fn object_read(&mut self, single: &Single, read: Read) -> Option<Rest> {
         self.reading = self.reading.saturating_sub(1);
         let round = self.targets.get(&single.id).map(|slot| slot.sweep.round());
         match read {
             // Who made it void has it judged again.
             _ if round != Some(single.round) => self.enqueue(single.uid),
             Read::Judged { objects, .. } => {
+                self.is_well(single.id);
                 let is_there = objects.iter().any(|object| object.uid == single.uid);
                 objects.into_iter().for_each(|object| self.settle(single.id, object));
                 let is_stale = |uid| self.known.get(uid).is_some_and(|it| it.state.is(Flag::Stale));
@@ -50,11 +60,59 @@ impl Scan {
                     self.enqueue(single.uid);
                 }
             }
-            Read::Expired | Read::Failed => {
-                self.counts.failed += 1;
-                self.enqueue(single.uid);
-            }
+            Read::Expired => return self.failed(single.id, Trouble::Outdated),
+            Read::Failed(trouble) => return self.failed(single.id, trouble),
         }
+        None
+    }
+
+    /// Who serves the objects of a target fails.
+    fn failed(&mut self, id: TargetId, trouble: Trouble) -> Option<Rest> {
+        self.counts.failed += 1;
+        let slot = self.targets.get_mut(&id)?;
+        slot.trouble = Some(trouble);
+        let is_new = !std::mem::replace(&mut slot.is_resting, true);
+        is_new.then_some(Rest(id))
+    }
+
+    fn is_well(&mut self, id: TargetId) {
+        if let Some(slot) = self.targets.get_mut(&id) {
+            slot.trouble = None;
+        }
+    }
+
+    /// A target has been left alone for long enough.
+    pub(crate) fn rested(&mut self, Rest(id): Rest) {
+        if let Some(slot) = self.targets.get_mut(&id) {
+            slot.is_resting = false;
+            self.enqueue_stale(id);
+        }
+    }
+
+    /// Has everything of a target read that has to be judged and that no sweep is going to read.
+    fn enqueue_stale(&mut self, id: TargetId) {
+        if self.targets.get(&id).is_none_or(|slot| !slot.sweep.is_over()) {
+            return;
+        }
+        let of_target = self.known.of_target(id);
+        let stale = of_target.filter(|(_, entry)| entry.state.is(Flag::Stale));
+        let stale: Vec<Uid> = stale.map(|(uid, _)| uid).collect();
+        stale.into_iter().for_each(|uid| self.enqueue(uid));
+    }
+
+    /// Has up to so many objects read again that have to be judged and that nothing else is going to have
+    /// read: what their reports should be was refused, or they were not found. How many there were.
+    pub(crate) fn try_again(&mut self, most: usize) -> usize {
+        let is_idle = |(_, entry): &(Uid, &Entry)| {
+            let slot = entry.target.and_then(|id| self.targets.get(&id));
+            entry.state.is(Flag::Stale)
+                && !entry.state.is(Flag::Writing)
+                && !entry.state.is(Flag::Queued)
+                && slot.is_some_and(|slot| slot.sweep.is_over() && !slot.is_resting)
+        };
+        let idle: Vec<Uid> = self.known.iter().filter(is_idle).take(most).map(|it| it.0).collect();
+        idle.iter().for_each(|uid| self.enqueue(*uid));
+        idle.len()
     }
 
     /// What follows from what policies say about an object.
@@ -111,7 +169,7 @@ impl Scan {
         match written {
             Written::Stored(..) => self.counts.written += 1,
             Written::Deleted => self.counts.deleted += 1,
-            Written::Failed => self.counts.failed += 1,
+            Written::Failed | Written::Refused => self.counts.failed += 1,
             Written::Unchanged(..) => {}
         }
         let Some(entry) = self.known.get_mut(uid) else { return };
@@ -132,14 +190,15 @@ impl Scan {
                 (entry.report, entry.digest) = (Version::default(), Digest::default());
                 entry.state.clear(Flag::Ours);
             }
-            Written::Failed => entry.state.mark(Flag::Stale),
+            Written::Failed | Written::Refused => entry.state.mark(Flag::Stale),
         }
         match (entry.target, written) {
+            (Some(_), Written::Refused) => {}
             (Some(_), _) if entry.state.is(Flag::Stale) => self.enqueue(uid),
             (Some(_), _) => {}
             (None, Written::Deleted) => self.known.remove(uid),
             // Looked for among those without an object.
-            (None, Written::Failed) => entry.state.clear(Flag::Stale),
+            (None, Written::Failed | Written::Refused) => entry.state.clear(Flag::Stale),
             // The object went meanwhile.
             (None, _) => self.remove_report(uid),
         }

@@ -59,7 +59,11 @@ impl Scan {
         let mut by_target: BTreeMap<TargetId, (TargetStatus, BTreeSet<&str>)> = self
             .targets
             .iter()
-            .map(|(id, slot)| (*id, (TargetStatus::of(slot.target.to_string()), BTreeSet::new())))
+            .map(|(id, slot)| {
+                let trouble = slot.trouble.map(|trouble| trouble.reason().to_owned());
+                let status = TargetStatus { trouble, ..TargetStatus::of(slot.target.to_string()) };
+                (*id, (status, BTreeSet::new()))
+            })
             .collect();
         for (_, entry) in self.known.iter().filter(|(_, entry)| self.owns(entry)) {
             if let Some((status, namespaces)) = entry.target.and_then(|id| by_target.get_mut(&id)) {
@@ -71,6 +75,7 @@ impl Scan {
         let resources =
             by_target.into_values().map(|(status, namespaces)| status.within(namespaces));
         let (progress, counts) = (self.progress(), self.counts);
+        let why = self.unlisted.values().find_map(|why| *why);
         ScanStatus {
             objects: progress.objects,
             left: progress.stale,
@@ -80,6 +85,7 @@ impl Scan {
             written: counts.written,
             deleted: counts.deleted,
             failed: counts.failed,
+            reports_trouble: why.map(|trouble| trouble.reason().to_owned()),
             resources: resources.collect(),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use pharos_api::report::ReportKind;
+use pharos_cluster::trouble::Trouble;
 
 use super::Scan;
 use crate::known::{Digest, Flag, Uid, Version};
@@ -36,6 +37,13 @@ impl Scan {
         gone.into_iter().for_each(|uid| self.report_deleted(uid));
         reports.iter().for_each(|report| self.report_applied(report));
         self.unlisted.remove(&kind);
+    }
+
+    /// Nothing can be told of the reports of a kind for now.
+    pub(crate) fn reports_unlisted(&mut self, kind: ReportKind, trouble: Trouble) {
+        if let Some(why) = self.unlisted.get_mut(&kind) {
+            *why = Some(trouble);
+        }
     }
 
     /// A report is there, or is another than before.

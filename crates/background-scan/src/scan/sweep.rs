@@ -28,6 +28,15 @@ pub(super) enum Progressed {
     Over,
 }
 
+/// What is read after a page that was not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// The same one.
+    SamePage,
+    /// The first one of its place: where it was to go on is too long ago.
+    FromStart,
+}
+
 // === impl Sweep ===
 
 impl Sweep {
@@ -47,6 +56,11 @@ impl Sweep {
         self.token = None;
         self.is_reading = false;
         self.round = self.round.wrapping_add(1);
+    }
+
+    /// Whether nothing is being gone through, nor going to be.
+    pub(super) fn is_over(&self) -> bool {
+        self.places.is_empty() && !self.is_wanted()
     }
 
     /// Whether all of it is going to be read anew.
@@ -100,12 +114,11 @@ impl Sweep {
         if self.places.is_empty() { Progressed::Over } else { Progressed::Further }
     }
 
-    /// A page was not read. It is read again, from the beginning of its place if where it goes on is too
-    /// long ago.
-    pub(super) fn failed(&mut self, round: u32, is_expired: bool) {
+    /// A page was not read. It is read again.
+    pub(super) fn failed(&mut self, round: u32, again: Again) {
         if round == self.round {
             self.is_reading = false;
-            if is_expired {
+            if again == Again::FromStart {
                 self.token = None;
             }
         }

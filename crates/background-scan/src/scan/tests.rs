@@ -5,6 +5,7 @@ use crate::known::Digest;
 
 use world::{API, World, namespace, target, uid, version};
 
+mod failures;
 mod world;
 
 #[test]
@@ -107,39 +108,6 @@ fn an_object_that_is_gone_is_not_asked_for_again_before_the_watch_tells() {
     assert_eq!(world.settle(), ["object 1"]);
     world.scan.deleted(world.id, uid(1));
     assert_eq!(world.settle(), ["delete 1"]);
-}
-
-#[test]
-fn what_failed_is_done_again() {
-    let mut world = World::with(3);
-    let Some(Job::Page(page)) = world.scan.next() else { panic!("a page is read first") };
-    world.scan.page_read(&page, Read::Failed);
-    let Some(Job::Page(again)) = world.scan.next() else { panic!("and again") };
-    assert_eq!(again, page);
-    let objects = (1..=3).map(|number| world.judged(number)).collect();
-    world.scan.page_read(&again, Read::Judged { objects, more: None });
-    let Some(Job::Write(write)) = world.scan.next() else { panic!("a report is written") };
-    world.scan.written(write.uid, Written::Failed);
-    world.settle();
-    assert_eq!(world.reports.len(), 3);
-    assert_eq!(world.scan.counts().failed, 2);
-}
-
-#[test]
-fn a_token_that_is_too_old_begins_its_place_anew() {
-    let mut world = World::with(5);
-    let Some(Job::Page(first)) = world.scan.next() else { panic!("a page is read first") };
-    let objects = vec![world.judged(1), world.judged(2)];
-    world.scan.page_read(&first, Read::Judged { objects, more: Some("2".to_owned()) });
-    let mut page = world.scan.next();
-    while matches!(page, Some(Job::Write(_))) {
-        page = world.scan.next();
-    }
-    let Some(Job::Page(second)) = page else { panic!("another page") };
-    assert_eq!(second.token.as_deref(), Some("2"));
-    world.scan.page_read(&second, Read::Expired);
-    let Some(Job::Page(third)) = world.scan.next() else { panic!("another page") };
-    assert_eq!(third, first);
 }
 
 #[test]

@@ -11,6 +11,9 @@ use crate::arguments::scan::ScanStatusArguments;
 use crate::console;
 use crate::table::Table;
 
+/// Stands among the resources where reports cannot be listed.
+const REPORTS: &str = "(reports)";
+
 /// Shows what there is.
 pub(super) fn run(arguments: &ScanStatusArguments) -> anyhow::Result<ExitCode> {
     let ScanStatusArguments { namespace, kubeconfig, output } = arguments;
@@ -39,8 +42,15 @@ fn table(replicas: &BTreeMap<String, Option<ScanStatus>>) -> String {
         "REPLICA", "COMPLETE", "OBJECTS", "LEFT", "WAITING", "JUDGED", "WRITTEN", "DELETED",
         "FAILED",
     ]);
-    let mut shares =
-        Table::new(&["REPLICA", "RESOURCE", "OBJECTS", "LEFT", "NAMESPACES", "AMONG THEM"]);
+    let mut shares = Table::new(&[
+        "REPLICA",
+        "RESOURCE",
+        "OBJECTS",
+        "LEFT",
+        "TROUBLE",
+        "NAMESPACES",
+        "AMONG THEM",
+    ]);
     for (replica, status) in replicas {
         let status = status.clone();
         let complete = match &status {
@@ -61,12 +71,25 @@ fn table(replicas: &BTreeMap<String, Option<ScanStatus>>) -> String {
             deleted.to_string(),
             failed.to_string(),
         ]);
+        if let Some(trouble) = &status.reports_trouble {
+            let (none, trouble) = (String::new, trouble.clone());
+            shares.row([
+                replica.clone(),
+                REPORTS.to_owned(),
+                none(),
+                none(),
+                trouble,
+                none(),
+                none(),
+            ]);
+        }
         for of in &status.resources {
             shares.row([
                 replica.clone(),
                 of.resource.clone(),
                 of.objects.to_string(),
                 of.left.to_string(),
+                of.trouble.clone().unwrap_or_default(),
                 of.namespaces.to_string(),
                 of.named.join(","),
             ]);
@@ -91,16 +114,31 @@ mod tests {
             named: vec!["a".to_owned(), "b".to_owned()],
             ..TargetStatus::default()
         };
-        let one =
-            ScanStatus { objects: 3, left: 1, resources: vec![pods], ..ScanStatus::default() };
+        let loads = TargetStatus {
+            resource: "loads.v1.example.com".to_owned(),
+            trouble: Some("Forbidden".to_owned()),
+            ..TargetStatus::default()
+        };
+        let one = ScanStatus {
+            objects: 3,
+            left: 1,
+            reports_trouble: Some("UnknownKind".to_owned()),
+            resources: vec![pods, loads],
+            ..ScanStatus::default()
+        };
         let replicas = [("one".to_owned(), Some(one)), ("two".to_owned(), None)].into();
         let shown = table(&replicas);
-        assert!(shown.contains("one       False      3         1"), "{shown}");
-        assert!(shown.contains("two       Unknown"), "{shown}");
-        assert!(
-            shown.contains("one       pods.v1    3         0      2            a,b"),
-            "{shown}"
-        );
+        let rows: Vec<Vec<&str>> =
+            shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        for row in [
+            "one False 3 1 0 0 0 0 0",
+            "two Unknown 0 0 0 0 0 0 0",
+            "one (reports) - - UnknownKind - -",
+            "one pods.v1 3 0 - 2 a,b",
+            "one loads.v1.example.com 0 0 Forbidden 0 -",
+        ] {
+            assert!(rows.contains(&row.split(' ').collect()), "{row} is not in\n{shown}");
+        }
         assert_eq!(table(&BTreeMap::new()), "No replica scans.\n");
     }
 }

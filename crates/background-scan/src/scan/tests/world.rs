@@ -98,7 +98,12 @@ impl World {
     /// Does one job as a cluster would; what it was.
     pub(super) fn step(&mut self) -> Option<Job> {
         let job = self.scan.next()?;
-        match &job {
+        self.do_job(&job);
+        Some(job)
+    }
+
+    pub(super) fn do_job(&mut self, job: &Job) {
+        match job {
             Job::Page(page) => {
                 let of_place = |number: &u64| match &page.place {
                     Place::Everywhere => true,
@@ -135,7 +140,6 @@ impl World {
                 self.scan.written(removal.uid, Written::Deleted);
             }
         }
-        Some(job)
     }
 
     /// Does all that there is to do; what that was.
