@@ -76,6 +76,7 @@ pub struct Admission {
     instruments: Instruments,
     options: Options,
     leadership: watch::Receiver<Leadership>,
+    policies: watch::Sender<Option<Arc<Policies>>>,
     readiness: watch::Sender<Readiness>,
 }
 
@@ -121,12 +122,18 @@ impl Admission {
         leadership: watch::Receiver<Leadership>,
     ) -> Self {
         let (readiness, _) = watch::channel(Readiness::waiting_for("the webhook to start"));
-        Self { client, facts, instruments, options, leadership, readiness }
+        let (policies, _) = watch::channel(None);
+        Self { client, facts, instruments, options, leadership, policies, readiness }
     }
 
     /// Whether the API server can be sent here.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.subscribe()
+    }
+
+    /// The policies, for another component of this process.
+    pub fn policies(&self) -> watch::Receiver<Option<Arc<Policies>>> {
+        self.policies.subscribe()
     }
 
     /// Serves until `shutdown`: then readiness goes at once, reviews are accepted for the delay,
@@ -224,7 +231,7 @@ impl Admission {
         let keep = tls::keep(newest.clone(), views.configuration.clone(), choices);
         tasks.spawn("chooses the certificate", keep);
 
-        let (compiled, policies) = watch::channel(None);
+        let (compiled, policies) = (self.policies.clone(), self.policies.subscribe());
         let exceptions = self.options.exceptions.clone();
         let keep = policies::keep(views.policies.clone(), exceptions, compiled);
         tasks.spawn("compiles policies", keep);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use kube::Client;
-use pharos_instruments::{Instruments, ObjectsFacts, ObjectsSpan, ReportOutcome};
+use pharos_instruments::{Instruments, ObjectsFacts, ObjectsSpan, ReportOutcome, SweepParent};
 
 use crate::judge::Judge;
 use crate::known::Uid;
@@ -55,22 +55,24 @@ impl Edge {
         Self { client, instruments, pressure: Arc::default(), page_sizes: Arc::default() }
     }
 
-    /// Does a job, in a span of its own. What is read is judged by what `judge` holds now.
-    pub(crate) async fn run(self, job: Job, judge: Judge) -> Done {
+    /// Does a job, in a span of its own; that of a page is a part of its sweep's. What is read is judged by what `judge` holds now.
+    pub(crate) async fn run(self, job: Job, judge: Judge, sweep: Option<SweepParent>) -> Done {
         match job {
             Job::Page(page) => {
                 let namespace = match &page.place {
                     Place::Everywhere => None,
                     Place::Namespace(namespace) => Some(&**namespace),
                 };
-                let span = self.begin(&page.target, namespace);
+                let facts = facts(&page.target, namespace);
+                let span = self.instruments.begin_objects(sweep.as_ref(), &facts);
                 let read = span.within(self.read_page(&page, judge)).await;
                 end(span, &read);
                 Done::Page(page, read)
             }
             Job::Object(single) => {
                 let namespace = Some(&*single.namespace).filter(|it| !it.is_empty());
-                let span = self.begin(&single.target, namespace);
+                let facts = facts(&single.target, namespace);
+                let span = self.instruments.begin_objects(None, &facts);
                 let read = span.within(self.read_object(&single, judge)).await;
                 end(span, &read);
                 Done::Object(single, read)
@@ -91,11 +93,12 @@ impl Edge {
             }
         }
     }
+}
 
-    fn begin(&self, target: &Target, namespace: Option<&str>) -> ObjectsSpan {
-        let Target { group, version, kind, resource, .. } = target;
-        self.instruments.begin_objects(&ObjectsFacts { group, version, kind, resource, namespace })
-    }
+/// What is said of objects that are read.
+pub(crate) fn facts<'a>(target: &'a Target, namespace: Option<&'a str>) -> ObjectsFacts<'a> {
+    let Target { group, version, kind, resource, .. } = target;
+    ObjectsFacts { group, version, kind, resource, namespace }
 }
 
 fn end(span: ObjectsSpan, read: &Read) {

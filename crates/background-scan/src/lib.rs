@@ -31,6 +31,6 @@ mod verdict;
 
 pub use now::{Extent, Found, Looking, ScanError, scan_now};
 pub use pharos_policy_cache::{ExceptionNamespaces, NoNamespace};
-pub use run::{BackgroundScan, Error, Options};
+pub use run::{BackgroundScan, Error, Options, PolicySource};
 pub use scan::Keeping;
 pub use status::{ScanStatus, TargetStatus, status};

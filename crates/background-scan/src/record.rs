@@ -2,7 +2,7 @@
 
 use pharos_instruments::{
     BackgroundMode, Because, Instruments, PolicyFacts, PolicyKind, PolicyResult, PolicyRun,
-    RuleFacts, ValidationMode,
+    ReportCircuit, ReportFate, RuleFacts, ScanProgress, ValidationMode,
 };
 use pharos_policy::{CompiledPolicy, Evaluation, PolicyOutcome, RuleOutcome, RuleResult};
 
@@ -20,6 +20,10 @@ pub(crate) trait Facts: Send + Sync {
     fn reconciled(&self);
     /// Such a step failed, and is done again.
     fn requeued(&self);
+    /// A report was to be written or deleted.
+    fn report(&self, fate: ReportFate);
+    /// How far it is.
+    fn progress(&self, progress: ScanProgress);
 }
 
 /// Kyverno's name for what keeps reports.
@@ -44,6 +48,14 @@ impl Facts for Instruments {
 
     fn requeued(&self) {
         self.record_requeue(CONTROLLER, 1);
+    }
+
+    fn report(&self, fate: ReportFate) {
+        self.record_report(ReportCircuit::BackgroundScan, fate);
+    }
+
+    fn progress(&self, progress: ScanProgress) {
+        self.set_scan_progress(progress);
     }
 }
 
@@ -141,5 +153,7 @@ pub(crate) mod testing {
         }
         fn reconciled(&self) {}
         fn requeued(&self) {}
+        fn report(&self, _: ReportFate) {}
+        fn progress(&self, _: ScanProgress) {}
     }
 }

@@ -23,6 +23,7 @@ use crate::status::WORK;
 
 use turn::Turn;
 
+mod sweeps;
 mod turn;
 
 /// How much of what watches tell may wait.
@@ -33,8 +34,6 @@ const HEARD: usize = 1024;
 pub struct Options {
     /// How often everything is judged again, whatever changed.
     pub interval: Duration,
-    /// Where exceptions from policies count.
-    pub exceptions: ExceptionNamespaces,
     /// Where reports are kept.
     pub keeping: Keeping,
     /// The engine's own namespace: where the replicas' Leases are.
@@ -45,9 +44,19 @@ pub struct Options {
     pub pod: Option<Pod>,
 }
 
+/// Where the policies come from.
+#[derive(Clone)]
+pub enum PolicySource {
+    /// They are watched for the scan, and compiled; exceptions from them count in these namespaces.
+    Watched(ExceptionNamespaces),
+    /// Another component of the process has them.
+    Shared(watch::Receiver<Option<Arc<Policies>>>),
+}
+
 /// Background scans, ready to run.
 pub struct BackgroundScan {
     client: Client,
+    policies: PolicySource,
     instruments: Instruments,
     options: Options,
     readiness: watch::Sender<Readiness>,
@@ -89,9 +98,14 @@ impl Error {
 
 impl BackgroundScan {
     /// Scans that do nothing until they run.
-    pub fn new(client: Client, instruments: Instruments, options: Options) -> Self {
+    pub fn new(
+        client: Client,
+        policies: PolicySource,
+        instruments: Instruments,
+        options: Options,
+    ) -> Self {
         let (readiness, _) = watch::channel(Readiness::waiting_for("scans to start"));
-        Self { client, instruments, options, readiness }
+        Self { client, policies, instruments, options, readiness }
     }
 
     /// Whether the policies are known by which it scans.
@@ -136,12 +150,20 @@ impl BackgroundScan {
         reported: watch::Receiver<String>,
     ) -> (Inputs, mpsc::Sender<Heard>) {
         let client = || self.client.clone();
-        let sources = Sources::watch(&self.client, tasks);
-        let (compiled, policies) = watch::channel(None);
-        tasks.spawn(
-            "compiles policies",
-            policies::keep(sources, self.options.exceptions.clone(), compiled),
-        );
+        let policies = match &self.policies {
+            PolicySource::Shared(policies) => {
+                let mut policies = policies.clone();
+                policies.mark_changed();
+                policies
+            }
+            PolicySource::Watched(exceptions) => {
+                let sources = Sources::watch(&self.client, tasks);
+                let (compiled, policies) = watch::channel(None);
+                let keep = policies::keep(sources, exceptions.clone(), compiled);
+                tasks.spawn("compiles policies", keep);
+                policies
+            }
+        };
         let (discovered, resources) = watch::channel(None);
         tasks.spawn("asks which resources are served", discovery::keep(client(), discovered));
         let (rendered, namespaces) = watch::channel(Namespaces::default());

@@ -16,6 +16,7 @@ pub mod catalogue;
 mod facts;
 mod known;
 mod policies;
+mod scans;
 mod spans;
 mod subject;
 
@@ -40,9 +41,11 @@ pub use facts::{
 };
 use known::{Known, Measured};
 use policies::Policies;
+use scans::Scans;
+pub use scans::{ReportCircuit, ReportFate, ScanProgress};
 pub use spans::{
     CallFacts, KubeCall, KubeSpan, KubeTelemetry, KubeTelemetryLayer, ObjectsFacts, ObjectsSpan,
-    ReportOutcome, ReportSpan, Spans, carry_trace,
+    ReportOutcome, ReportSpan, Spans, SweepOutcome, SweepParent, SweepSpan, carry_trace,
 };
 pub use subject::Subject;
 
@@ -63,6 +66,7 @@ pub struct Instruments {
     dropped_events: Counter,
     calls: Calls,
     policies: Policies,
+    scans: Scans,
     known: Arc<Known>,
     spans: Spans,
 }
@@ -87,6 +91,7 @@ impl Instruments {
             dropped_events: catalogue.counter(&DROPPED_EVENTS),
             calls: Calls::declare(catalogue),
             policies: Policies::declare(catalogue),
+            scans: Scans::declare(catalogue),
             known: Arc::default(),
             spans: Spans::default(),
         }

@@ -28,7 +28,9 @@ pub use call::CallFacts;
 pub(crate) use call::{CallSpan, known as known_method, protocol_version};
 pub use kube::{KubeCall, KubeSpan, KubeTelemetry, KubeTelemetryLayer, carry_trace};
 pub(crate) use review::{ReviewSpan, Timed};
-pub use scan::{ObjectsFacts, ObjectsSpan, ReportOutcome, ReportSpan};
+pub use scan::{
+    ObjectsFacts, ObjectsSpan, ReportOutcome, ReportSpan, SweepOutcome, SweepParent, SweepSpan,
+};
 
 /// Starts spans. Cheap to clone; the default starts none.
 #[derive(Clone, Default)]

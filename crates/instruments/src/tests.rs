@@ -224,6 +224,8 @@ async fn what_is_recorded_has_the_attributes_that_are_declared() {
         instruments.record_requeue("webhook-controller", 3);
         instruments.record_drop("webhook-controller");
         instruments.record_dropped_events(2);
+        instruments.record_report(ReportCircuit::Admission, ReportFate::Dropped);
+        instruments.set_scan_progress(ScanProgress::default());
     })
     .await;
     let samples = parse(&page).unwrap();
@@ -239,6 +241,36 @@ async fn what_is_recorded_has_the_attributes_that_are_declared() {
         assert_eq!(keys.cloned().collect::<Vec<_>>(), declared.collect::<Vec<_>>(), "{name}");
         assert!(page.contains(declaration.description), "{name}");
     }
+}
+
+#[tokio::test]
+async fn how_far_a_scan_is_and_what_becomes_of_its_reports_is_told() {
+    let nothing = exposition(|_| {}).await;
+    assert!(!nothing.contains("pharos_scan_"), "a process that does not scan says nothing");
+    let page = exposition(|instruments| {
+        instruments.set_scan_progress(ScanProgress { objects: 9, left: 9, waiting: 9, unread: 9 });
+        instruments.set_scan_progress(ScanProgress { objects: 4, left: 3, waiting: 2, unread: 1 });
+        for fate in [ReportFate::Kept, ReportFate::Dropped, ReportFate::Kept] {
+            instruments.record_report(ReportCircuit::BackgroundScan, fate);
+        }
+        instruments.record_report(ReportCircuit::Admission, ReportFate::Kept);
+    })
+    .await;
+    let samples = parse(&page).unwrap();
+    let value = |name: &str, circuit: Option<&str>| {
+        let of = samples.iter().find(|sample| {
+            sample.name == name && sample.labels.get("circuit_name").map(String::as_str) == circuit
+        });
+        of.map(|sample| sample.value)
+    };
+    let names = ["objects", "objects_left", "reports_waiting", "resources_unread"];
+    let gauges = names.map(|name| value(&format!("pharos_scan_{name}"), None));
+    assert_eq!(gauges, [4.0, 3.0, 2.0, 1.0].map(Some));
+    let (scans, admission) = (Some("background scan reports"), Some("admission reports"));
+    assert_eq!(value("kyverno_breaker_total", scans), Some(3.0));
+    assert_eq!(value("kyverno_breaker_drops_total", scans), Some(1.0));
+    assert_eq!(value("kyverno_breaker_total", admission), Some(1.0));
+    assert_eq!(value("kyverno_breaker_drops_total", admission), None);
 }
 
 #[tokio::test]

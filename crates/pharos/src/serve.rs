@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use pharos_admission::{Admission, Options};
 use pharos_api::telemetryconfig::Component;
-use pharos_background_scan::BackgroundScan;
+use pharos_background_scan::{BackgroundScan, PolicySource};
 use pharos_cluster::election::{Election, Leadership};
 use pharos_cluster::heartbeat::Pod;
 use pharos_instruments::{Instruments, Spans};
@@ -180,9 +180,12 @@ impl Process {
             Admission::new(client.clone(), instruments.clone(), options, leadership)
         });
         let scan = runs(Component::BackgroundScan).then(|| {
-            let options =
-                arguments.scan.options(&replica, arguments.policies.exception_namespace.clone());
-            BackgroundScan::new(client.clone(), instruments, options)
+            let policies = match &admission {
+                Some(admission) => PolicySource::Shared(admission.policies()),
+                None => PolicySource::Watched(arguments.policies.exception_namespace.clone()),
+            };
+            let options = arguments.scan.options(&replica);
+            BackgroundScan::new(client.clone(), policies, instruments, options)
         });
         let admission_readiness = admission.as_ref().map(|it| ("admission", it.readiness()));
         let scan_readiness = scan.as_ref().map(|it| ("background-scan", it.readiness()));

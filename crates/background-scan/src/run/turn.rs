@@ -10,12 +10,14 @@ use kube::Client;
 use pharos_cluster::Readiness;
 use pharos_cluster::discovery::Resources;
 use pharos_cluster::metadata::Told;
+use pharos_instruments::{ReportFate, ScanProgress};
 use pharos_policy::{CompiledPolicy, GroupVersionResource};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::sweeps::Sweeps;
 use super::{BackgroundScan, Inputs, Options, Outputs};
 use crate::edge::{Done, Edge, Heard, watch_objects};
 use crate::judge::{Judge, Namespaces};
@@ -23,7 +25,7 @@ use crate::known::TargetId;
 use crate::namespaces;
 use crate::pace::Pace;
 use crate::record::Facts;
-use crate::scan::{Counts, Read, Scan, Written};
+use crate::scan::{Counts, Job, Read, Scan, Written};
 use crate::share::Share;
 use crate::snapshot::Snapshot;
 use crate::target::{Concern, Patience, Plan, concerned};
@@ -57,6 +59,7 @@ pub(super) struct Turn {
     /// How many objects are tried again at the next look.
     try_again: usize,
     jobs: JoinSet<Done>,
+    sweeps: Sweeps,
     pace: Pace,
 }
 
@@ -83,6 +86,7 @@ impl Turn {
             counted: Counts::default(),
             try_again: *TRIED_AGAIN.start(),
             jobs: JoinSet::new(),
+            sweeps: Sweeps::new(of.instruments.clone()),
             pace: Pace::starting(Instant::now()),
             options,
         }
@@ -149,7 +153,11 @@ impl Turn {
                 keeping: self.options.keeping,
                 facts: Arc::clone(&self.facts),
             };
-            self.jobs.spawn(self.edge.clone().run(job, judge));
+            let sweep = match &job {
+                Job::Page(page) => Some(self.sweeps.of(page)),
+                _ => None,
+            };
+            self.jobs.spawn(self.edge.clone().run(job, judge, sweep));
         }
     }
 
@@ -162,8 +170,18 @@ impl Turn {
         if failed {
             self.facts.requeued();
         }
+        if let Done::Report(..) = &done {
+            self.facts.report(if failed { ReportFate::Dropped } else { ReportFate::Kept });
+        }
         let rest = match done {
-            Done::Page(page, read) => self.scan.page_read(&page, read),
+            Done::Page(page, read) => {
+                if let Read::Judged { objects, .. } = &read {
+                    self.sweeps.judged(&page, objects.len());
+                }
+                let rest = self.scan.page_read(&page, read);
+                self.sweeps.look(&self.scan);
+                rest
+            }
             Done::Object(single, read) => self.scan.object_read(&single, read),
             Done::Report(uid, written) => {
                 self.scan.written(uid, written);
@@ -233,6 +251,7 @@ impl Turn {
             self.plan();
         }
         self.scan.look_for_orphans();
+        self.sweeps.look(&self.scan);
         let counts = self.scan.counts();
         let before = std::mem::replace(&mut self.counted, counts);
         let wanted = if counts.failed == before.failed { self.try_again * 4 } else { 0 };
@@ -244,7 +263,14 @@ impl Turn {
                 "somebody else writes the same reports; let one engine keep them, by --reports=None"
             );
         }
-        self.pace.tell(self.scan.progress(), self.scan.counts(), Instant::now());
+        let progress = self.scan.progress();
+        self.facts.progress(ScanProgress {
+            objects: progress.objects as u64,
+            left: progress.stale as u64,
+            waiting: progress.waiting as u64,
+            unread: progress.unread as u64,
+        });
+        self.pace.tell(progress, counts, Instant::now());
     }
 
     /// What is scanned, by the policies and what is served now.

@@ -32,6 +32,8 @@ pub(crate) struct Progress {
     pub(crate) waiting: usize,
     /// Resources whose objects are not known yet.
     pub(crate) unlisted: usize,
+    /// Resources whose objects cannot be listed or read now.
+    pub(crate) unread: usize,
 }
 
 // === impl Scan ===
@@ -44,6 +46,7 @@ impl Scan {
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = Progress {
             waiting: self.writes.len() + self.writing,
+            unread: self.targets.values().filter(|slot| slot.trouble.is_some()).count(),
             unlisted: self.targets.values().filter(|slot| !slot.is_listed).count(),
             ..Progress::default()
         };
@@ -54,7 +57,18 @@ impl Scan {
         progress
     }
 
-    /// The same, and what of it is of which resource, for whoever asks.
+    /// Which round a target is in.
+    pub(crate) fn round(&self, id: TargetId) -> Option<u32> {
+        self.targets.get(&id).map(|slot| slot.sweep.round())
+    }
+
+    /// The same, while it is being gone through.
+    pub(crate) fn sweeping(&self, id: TargetId) -> Option<u32> {
+        let slot = self.targets.get(&id).filter(|slot| !slot.sweep.is_over())?;
+        Some(slot.sweep.round())
+    }
+
+    /// Its progress, and what of it is of which resource, for whoever asks.
     pub(crate) fn status(&self) -> ScanStatus {
         let mut by_target: BTreeMap<TargetId, (TargetStatus, BTreeSet<&str>)> = self
             .targets

@@ -1,6 +1,7 @@
 //! Every attribute key. What each means stands in the declarations that use it.
 
 // Metrics, with Kyverno's names.
+pub(crate) const CIRCUIT_NAME: &str = "circuit_name";
 pub(crate) const CLIENT_TYPE: &str = "client_type";
 pub(crate) const CONTROLLER_NAME: &str = "controller_name";
 pub(crate) const DRY_RUN: &str = "dry_run";
@@ -110,4 +111,5 @@ pub(crate) const SCAN_VERSION: &str = "pharos.scan.version";
 pub(crate) const SCAN_RESOURCE: &str = "pharos.scan.resource";
 pub(crate) const SCAN_NAMESPACE: &str = "pharos.scan.namespace";
 pub(crate) const SCAN_OBJECTS: &str = "pharos.scan.objects";
+pub(crate) const SWEEP_OUTCOME: &str = "pharos.sweep.outcome";
 pub(crate) const REPORT_OUTCOME: &str = "pharos.report.outcome";

@@ -238,6 +238,42 @@ pub static DROPPED_EVENTS: Declaration = counter(
     &[],
 );
 
+/// Reports that were to be written.
+pub static BREAKER_TOTAL: Declaration = counter(
+    KYVERNO,
+    "kyverno_breaker_total",
+    "Policy reports that were to be written or deleted.",
+    &[key::CIRCUIT_NAME],
+);
+
+/// Reports that were not.
+pub static BREAKER_DROPS: Declaration = counter(
+    KYVERNO,
+    "kyverno_breaker_drops",
+    "Policy reports that did not come to be written or deleted. Those of scans are tried again.",
+    &[key::CIRCUIT_NAME],
+);
+
+/// How much is scanned.
+pub static SCAN_OBJECTS: Declaration =
+    own_gauge("pharos_scan_objects", "Objects that the background scan of this process judges.");
+
+/// How much is left.
+pub static SCAN_OBJECTS_LEFT: Declaration = own_gauge(
+    "pharos_scan_objects_left",
+    "Those of them that have to be judged, because they, a policy or the share changed.",
+);
+
+/// How much is to be written.
+pub static SCAN_REPORTS_WAITING: Declaration =
+    own_gauge("pharos_scan_reports_waiting", "Policy reports that wait to be written.");
+
+/// How much cannot be read.
+pub static SCAN_RESOURCES_UNREAD: Declaration = own_gauge(
+    "pharos_scan_resources_unread",
+    "Resources whose objects cannot be listed or read now; the log says why.",
+);
+
 /// Requests to the webhook that got no review's answer.
 pub static REFUSED_REQUESTS: Declaration = counter(
     PHAROS,
@@ -247,7 +283,7 @@ pub static REFUSED_REQUESTS: Declaration = counter(
 );
 
 /// All of the engine's, as the reference lists them.
-pub static ALL: [&Declaration; 21] = [
+pub static ALL: [&Declaration; 27] = [
     &ADMISSION_REQUESTS,
     &ADMISSION_REVIEW_DURATION,
     &VALIDATING_POLICY_RESULTS,
@@ -269,6 +305,12 @@ pub static ALL: [&Declaration; 21] = [
     &DROPS,
     &DROPPED_EVENTS,
     &REFUSED_REQUESTS,
+    &BREAKER_TOTAL,
+    &BREAKER_DROPS,
+    &SCAN_OBJECTS,
+    &SCAN_OBJECTS_LEFT,
+    &SCAN_REPORTS_WAITING,
+    &SCAN_RESOURCES_UNREAD,
 ];
 
 /// Everything that the process can tell, in the order of the reference.
@@ -298,6 +340,10 @@ const fn gauge(
 ) -> Declaration {
     let kind = InstrumentKind::ObservableGauge;
     Declaration { scope: KYVERNO, name, kind, unit: "", description, attributes, boundaries: &[] }
+}
+
+const fn own_gauge(name: &'static str, description: &'static str) -> Declaration {
+    Declaration { scope: PHAROS, ..gauge(name, description, &[]) }
 }
 
 const fn seconds(

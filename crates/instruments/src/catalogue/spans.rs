@@ -256,13 +256,38 @@ pub static KUBE: SpanDeclaration = SpanDeclaration {
     ],
 };
 
+/// A kind that is gone through.
+pub static SWEEP: SpanDeclaration = SpanDeclaration {
+    name: "SWEEP {group}/{version}, Kind={kind}",
+    kind: SpanKind::Internal,
+    description: "All objects of a kind that are of this replica's share and that a change or the interval \
+        concerns, read and judged page by page.",
+    parent: "None: nobody asks for a scan.",
+    error: "The process ended meanwhile.",
+    attributes: &[
+        AttributeDeclaration::new(key::SCAN_GROUP, Text, "The API group; empty for the core's."),
+        AttributeDeclaration::new(key::SCAN_VERSION, Text, "The version that is read."),
+        AttributeDeclaration::new(key::SCAN_RESOURCE, Text, "The plural name of the resource."),
+        scan_namespace(),
+        AttributeDeclaration::new(
+            key::SWEEP_OUTCOME,
+            OneOf(&["complete", "superseded"]),
+            "How it ended: superseded ones are begun anew, because policies or shares changed.",
+        )
+        .only_if("the process did not end meanwhile"),
+        AttributeDeclaration::new(key::SCAN_OBJECTS, Integer, "How many were judged.")
+            .only_if("the process did not end meanwhile"),
+        scan_error(&["Cancelled"]),
+    ],
+};
+
 /// Objects that a background scan looks at.
 pub static SCAN: SpanDeclaration = SpanDeclaration {
     name: "SCAN {group}/{version}, Kind={kind}",
     kind: SpanKind::Internal,
     description: "One page of objects, or one object that changed, read and judged by a background \
         scan.",
-    parent: "None: nobody asks for a scan.",
+    parent: "The sweep, for a page; none for one object.",
     error: "The objects could not be read; they are read again.",
     attributes: &[
         AttributeDeclaration::new(key::SCAN_GROUP, Text, "The API group; empty for the core's."),
@@ -295,7 +320,8 @@ pub static REPORT: SpanDeclaration = SpanDeclaration {
 };
 
 /// All of them, as the reference lists them.
-pub static ALL: [&SpanDeclaration; 7] = [&CALL, &REVIEW, &POLICY, &RULE, &KUBE, &SCAN, &REPORT];
+pub static ALL: [&SpanDeclaration; 8] =
+    [&CALL, &REVIEW, &POLICY, &RULE, &KUBE, &SWEEP, &SCAN, &REPORT];
 
 const fn scan_namespace() -> AttributeDeclaration {
     AttributeDeclaration::new(

@@ -1,6 +1,6 @@
-//! The spans of background scans: of what is read and judged at a time, and of a report that is made what
-//! it should be. Nobody asks for a scan, so each begins a trace; the calls to the API server are parts of
-//! it.
+//! The spans of background scans: of a kind that is gone through, of the pages in it, and of a report that is
+//! made what it should be. Nobody asks for a scan, so each begins a trace; the calls to the API server are
+//! parts of it.
 
 use opentelemetry::context::FutureExt as _;
 use opentelemetry::trace::{Span as _, SpanKind, Status, TraceContextExt as _, Tracer as _};
@@ -11,7 +11,7 @@ use super::{Spans, integer};
 use crate::Instruments;
 use crate::catalogue::key;
 
-/// Objects that are about to be read.
+/// Objects that are about to be read, or a kind that is about to be gone through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectsFacts<'a> {
     /// The API group.
@@ -39,6 +39,23 @@ pub enum ReportOutcome {
     Failed,
 }
 
+/// How a kind was gone through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SweepOutcome {
+    /// To the end.
+    Complete,
+    /// It is begun anew, because policies or shares changed meanwhile.
+    Superseded,
+}
+
+/// The span of a kind that is gone through.
+#[derive(Debug)]
+pub struct SweepSpan(Open);
+
+/// What a page is a part of.
+#[derive(Clone, Debug)]
+pub struct SweepParent(Option<Context>);
+
 /// The span of objects that are read and judged.
 #[derive(Debug)]
 pub struct ObjectsSpan(Open);
@@ -54,26 +71,31 @@ struct Open(Option<Context>);
 // === impl Instruments ===
 
 impl Instruments {
-    /// Begins the span of objects that a scan reads and judges.
-    pub fn begin_objects(&self, facts: &ObjectsFacts<'_>) -> ObjectsSpan {
-        let ObjectsFacts { group, version, kind, resource, namespace } = *facts;
-        let name = || format!("SCAN {group}/{version}, Kind={kind}");
-        let attributes = || {
-            vec![
-                KeyValue::new(key::SCAN_GROUP, clipped(group)),
-                KeyValue::new(key::SCAN_VERSION, clipped(version)),
-                KeyValue::new(key::SCAN_RESOURCE, clipped(resource)),
-                KeyValue::new(key::SCAN_NAMESPACE, clipped(namespace.unwrap_or_default())),
-            ]
+    /// Begins the span of a kind that a scan goes through; of all namespaces where none is named.
+    pub fn begin_sweep(&self, facts: &ObjectsFacts<'_>) -> SweepSpan {
+        let name = || facts.named("SWEEP");
+        SweepSpan(self.spans.open(None, name, || facts.attributes()))
+    }
+
+    /// Begins the span of objects that a scan reads and judges, as a part of a sweep or on their own.
+    pub fn begin_objects(
+        &self,
+        sweep: Option<&SweepParent>,
+        facts: &ObjectsFacts<'_>,
+    ) -> ObjectsSpan {
+        let parent = match sweep {
+            Some(SweepParent(None)) => return ObjectsSpan(Open(None)),
+            Some(SweepParent(Some(context))) => Some(context),
+            None => None,
         };
-        ObjectsSpan(self.spans.open(name, attributes))
+        ObjectsSpan(self.spans.open(parent, || facts.named("SCAN"), || facts.attributes()))
     }
 
     /// Begins the span of a report of this kind.
     pub fn begin_report(&self, kind: &'static str, namespace: Option<&str>) -> ReportSpan {
         let attributes =
             || vec![KeyValue::new(key::SCAN_NAMESPACE, clipped(namespace.unwrap_or_default()))];
-        ReportSpan(self.spans.open(|| format!("REPORT {kind}"), attributes))
+        ReportSpan(self.spans.open(None, || format!("REPORT {kind}"), attributes))
     }
 }
 
@@ -82,19 +104,67 @@ impl Instruments {
 impl Spans {
     fn open(
         &self,
+        parent: Option<&Context>,
         name: impl FnOnce() -> String,
         attributes: impl FnOnce() -> Vec<KeyValue>,
     ) -> Open {
         let Some(tracer) = &self.tracer else { return Open(None) };
         let root = Context::new();
         let builder = tracer.span_builder("").with_kind(SpanKind::Internal);
-        let mut span = tracer.build_with_context(builder, &root);
+        let mut span = tracer.build_with_context(builder, parent.unwrap_or(&root));
         if !span.is_recording() {
             return Open(None);
         }
         span.update_name(name());
         span.set_attributes(attributes());
         Open(Some(root.with_span(span)))
+    }
+}
+
+// === impl ObjectsFacts ===
+
+impl ObjectsFacts<'_> {
+    fn named(&self, what: &str) -> String {
+        let Self { group, version, kind, .. } = self;
+        format!("{what} {group}/{version}, Kind={kind}")
+    }
+
+    fn attributes(&self) -> Vec<KeyValue> {
+        vec![
+            KeyValue::new(key::SCAN_GROUP, clipped(self.group)),
+            KeyValue::new(key::SCAN_VERSION, clipped(self.version)),
+            KeyValue::new(key::SCAN_RESOURCE, clipped(self.resource)),
+            KeyValue::new(key::SCAN_NAMESPACE, clipped(self.namespace.unwrap_or_default())),
+        ]
+    }
+}
+
+// === impl SweepSpan ===
+
+impl SweepSpan {
+    /// What the spans of its pages begin under. Where the sweep has no span its pages have none either.
+    pub fn parent(&self) -> SweepParent {
+        SweepParent(self.0.0.clone())
+    }
+
+    /// So many were judged.
+    pub fn end(self, outcome: SweepOutcome, objects: usize) {
+        let attributes = [
+            KeyValue::new(key::SWEEP_OUTCOME, outcome.as_str()),
+            integer(key::SCAN_OBJECTS, objects),
+        ];
+        self.0.end(attributes, None);
+    }
+}
+
+// === impl SweepOutcome ===
+
+impl SweepOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Superseded => "superseded",
+        }
     }
 }
 
@@ -108,12 +178,12 @@ impl ObjectsSpan {
 
     /// So many were judged.
     pub fn judged(self, objects: usize) {
-        self.0.end(Some(integer(key::SCAN_OBJECTS, objects)), None);
+        self.0.end([integer(key::SCAN_OBJECTS, objects)], None);
     }
 
     /// None could be read.
     pub fn failed(self) {
-        self.0.end(Some(integer(key::SCAN_OBJECTS, 0)), Some("Unread"));
+        self.0.end([integer(key::SCAN_OBJECTS, 0)], Some("Unread"));
     }
 }
 
@@ -128,7 +198,7 @@ impl ReportSpan {
     /// What became of it.
     pub fn end(self, outcome: ReportOutcome) {
         let error = (outcome == ReportOutcome::Failed).then_some("Unwritten");
-        self.0.end(Some(KeyValue::new(key::REPORT_OUTCOME, outcome.as_str())), error);
+        self.0.end([KeyValue::new(key::REPORT_OUTCOME, outcome.as_str())], error);
     }
 }
 
@@ -145,10 +215,10 @@ impl Open {
         }
     }
 
-    fn end(mut self, attribute: Option<KeyValue>, error: Option<&'static str>) {
+    fn end(mut self, attributes: impl IntoIterator<Item = KeyValue>, error: Option<&'static str>) {
         let Some(context) = self.0.take() else { return };
         let span = context.span();
-        span.set_attributes(attribute);
+        span.set_attributes(attributes);
         if let Some(error) = error {
             span.set_attribute(KeyValue::new(key::ERROR_TYPE, error));
             span.set_status(Status::error(""));

@@ -122,10 +122,9 @@ impl FromStr for Interval {
 // === impl ScanArguments ===
 
 impl ScanArguments {
-    pub(crate) fn options(&self, replica: &Replica, exceptions: ExceptionNamespaces) -> Options {
+    pub(crate) fn options(&self, replica: &Replica) -> Options {
         Options {
             interval: self.background_scan_interval.0,
-            exceptions,
             keeping: match self.reports {
                 ReportsArgument::PolicyReports => Keeping::In(ReportApi::PolicyReports),
                 ReportsArgument::OpenReports => Keeping::In(ReportApi::OpenReports),
@@ -150,7 +149,7 @@ mod tests {
         let (namespace, name) = ("engine".to_owned(), "r".to_owned());
         let components = arguments.components();
         let replica = Replica { namespace, name, pod: None, components };
-        Ok(arguments.scan.options(&replica, ExceptionNamespaces::Every))
+        Ok(arguments.scan.options(&replica))
     }
 
     #[test]

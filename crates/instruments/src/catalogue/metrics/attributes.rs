@@ -13,6 +13,11 @@ pub const ATTRIBUTES: &[AttributeDeclaration] = &[
         "Which certificate of the exporter.",
     ),
     AttributeDeclaration::new(
+        key::CIRCUIT_NAME,
+        OneOf(&["admission reports", "background scan reports"]),
+        "Why the report was to be written: Kyverno has a circuit breaker for each.",
+    ),
+    AttributeDeclaration::new(
         key::CLIENT_TYPE,
         OneOf(&["kubeclient", "kyverno", "apiserver", "metadata", "dynamic"]),
         "Which of Kyverno's clients would have made the call.",

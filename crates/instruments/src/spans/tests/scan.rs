@@ -11,8 +11,8 @@ const PODS: ObjectsFacts<'static> = ObjectsFacts {
 #[tokio::test]
 async fn a_scan_is_told_by_what_it_reads_and_what_it_writes() {
     let (instruments, kept) = scene();
-    instruments.begin_objects(&PODS).judged(200);
-    instruments.begin_objects(&ObjectsFacts { namespace: None, ..PODS }).failed();
+    instruments.begin_objects(None, &PODS).judged(200);
+    instruments.begin_objects(None, &ObjectsFacts { namespace: None, ..PODS }).failed();
     for outcome in [
         ReportOutcome::Written,
         ReportOutcome::Unchanged,
@@ -45,7 +45,7 @@ async fn calls_that_a_scan_makes_are_parts_of_its_trace() {
     let (instruments, kept) = scene();
     let client = service_fn(async |_: Request<()>| Ok::<_, std::io::Error>(Response::new(())));
     let client = instruments.kube_layer().layer(client);
-    let span = instruments.begin_objects(&PODS);
+    let span = instruments.begin_objects(None, &PODS);
     let call = async {
         let mut request = Request::get("https://10.0.0.1/api/v1/pods").body(()).unwrap();
         carry_trace(&mut request);
@@ -59,9 +59,30 @@ async fn calls_that_a_scan_makes_are_parts_of_its_trace() {
 }
 
 #[tokio::test]
+async fn pages_are_parts_of_the_sweep_of_their_kind() {
+    let (instruments, kept) = scene();
+    let facts = ObjectsFacts { namespace: None, ..PODS };
+    let sweep = instruments.begin_sweep(&facts);
+    instruments.begin_objects(Some(&sweep.parent()), &facts).judged(200);
+    sweep.end(SweepOutcome::Complete, 200);
+    instruments.begin_sweep(&facts).end(SweepOutcome::Superseded, 0);
+    let spans = kept.take();
+    let [page, sweep, other] = &spans[..] else { panic!("{spans:?}") };
+    assert_eq!(page.parent_span_id, sweep.span_context.span_id());
+    assert_eq!((&*sweep.name, sweep.parent_span_id), ("SWEEP /v1, Kind=Pod", SpanId::INVALID));
+    for (span, outcome) in [(sweep, "complete"), (other, "superseded")] {
+        assert_as_declared(span, &declared::SWEEP);
+        assert_eq!(text(span, "pharos.sweep.outcome"), outcome);
+    }
+}
+
+#[tokio::test]
 async fn where_nobody_records_spans_there_are_none_and_the_work_is_done() {
     let instruments = Instruments::default();
-    let span = instruments.begin_objects(&PODS);
+    let span = instruments.begin_objects(None, &PODS);
     assert_eq!(span.within(async { 7 }).await, 7);
     span.judged(1);
+    let sweep = instruments.begin_sweep(&PODS);
+    instruments.begin_objects(Some(&sweep.parent()), &PODS).judged(1);
+    sweep.end(SweepOutcome::Complete, 1);
 }
