@@ -33,6 +33,7 @@ mod outcomes;
 mod progress;
 mod reports;
 mod sweep;
+mod targets;
 
 /// How many pages and single objects are read at a time.
 const READS: usize = 2;
@@ -131,39 +132,6 @@ impl Scan {
             unlisted: keeping.kinds().map(|kind| (kind, None)).collect(),
             counts: Counts::default(),
         }
-    }
-
-    /// From now on, these are scanned and no others.
-    pub(crate) fn set_targets(&mut self, targets: &BTreeSet<Target>) -> Watches {
-        let mut watches = Watches::default();
-        let is_gone = |(_, slot): &(&TargetId, &Slot)| !targets.contains(&*slot.target);
-        watches.end = self.targets.iter().filter(is_gone).map(|(id, _)| *id).collect();
-        for id in &watches.end {
-            let uids: Vec<Uid> = self.known.of_target(*id).map(|(uid, _)| uid).collect();
-            uids.into_iter().for_each(|uid| self.lose(uid));
-            self.targets.remove(id);
-        }
-        for target in targets {
-            if self.targets.values().any(|slot| *slot.target == *target) {
-                continue;
-            }
-            // Numbers are not given again: what comes late for one that is gone finds nothing.
-            let id = self.next_target;
-            self.next_target = id.next();
-            let target = Arc::new(target.clone());
-            watches.begin.push((id, Arc::clone(&target)));
-            self.targets.insert(
-                id,
-                Slot {
-                    target,
-                    is_listed: false,
-                    is_resting: false,
-                    trouble: None,
-                    sweep: Sweep::default(),
-                },
-            );
-        }
-        watches
     }
 
     /// All objects that a target has.

@@ -138,6 +138,12 @@ pub(crate) fn concerned<'p>(
 // === impl Target ===
 
 impl Target {
+    /// Whether the other one is the same resource, in whichever version.
+    pub(crate) fn is_resource_of(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.group.clone(), it.resource.clone(), it.scope);
+        of(self) == of(other)
+    }
+
     /// As in `apps/v1`.
     pub(crate) fn api_version(&self) -> String {
         if self.group.is_empty() {

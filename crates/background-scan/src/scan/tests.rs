@@ -67,6 +67,20 @@ fn reports_go_with_the_last_policy_about_a_kind() {
 }
 
 #[test]
+fn a_resource_that_is_read_in_another_version_keeps_its_reports() {
+    let mut world = World::with(3);
+    world.settle();
+    let other = Target { version: "v2".into(), ..target("pods") };
+    let watches = world.scan.set_targets(&[other.clone()].into());
+    assert_eq!((watches.end, watches.begin), (vec![], vec![(world.id, other.into())]));
+    assert_eq!(world.scan.next(), None, "its objects are not listed yet");
+    world.list();
+    let done = world.settle();
+    assert_eq!(done, ["page of 2", "page of 1"], "the same verdicts");
+    assert_eq!(world.reports.len(), 3);
+}
+
+#[test]
 fn a_change_of_policies_during_a_sweep_makes_what_was_read_before_void() {
     let mut world = World::with(3);
     let Some(Job::Page(page)) = world.scan.next() else { panic!("a page is read first") };
