@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
-use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, Preconditions};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use tokio::sync::watch;
@@ -31,6 +31,11 @@ const RENEW_PERIOD: Duration = Duration::from_secs(5);
 const DURATION: Duration = Duration::from_secs(15);
 /// How often who lives is looked at, where nothing is told.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// A Lease that nobody renewed for so long is of a replica that was killed, and that has no Pod to take it
+/// along.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+/// How often is looked for those.
+const TIDY_PERIOD: Duration = Duration::from_secs(60);
 /// A process that ends does not wait longer than this for an API server that does not answer.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 const FIELD_MANAGER: &str = "pharos-replica";
@@ -64,6 +69,7 @@ pub struct Beats(BTreeMap<Uid, Beat>);
 
 #[derive(Debug)]
 struct Beat {
+    lease: String,
     replica: String,
     version: String,
     since: Instant,
@@ -99,8 +105,8 @@ impl Beats {
             let Some(replica) = observed.name().strip_prefix(work.prefix) else { continue };
             let version = observed.metadata.resource_version.clone().unwrap_or_default();
             if self.0.get(uid).is_none_or(|beat| beat.version != version) {
-                let replica = replica.to_owned();
-                self.0.insert(uid.clone(), Beat { replica, version, since: now });
+                let (lease, replica) = (observed.name().to_owned(), replica.to_owned());
+                self.0.insert(uid.clone(), Beat { lease, replica, version, since: now });
             }
         }
     }
@@ -109,6 +115,19 @@ impl Beats {
     pub fn living(&self, now: Instant) -> BTreeSet<String> {
         let lives = |beat: &&Beat| now.saturating_duration_since(beat.since) <= DURATION;
         self.0.values().filter(lives).map(|beat| beat.replica.clone()).collect()
+    }
+
+    /// The Leases that nobody comes back for, by their names, each in the version that was seen.
+    fn forgotten(&self, now: Instant) -> impl Iterator<Item = (&str, Preconditions)> {
+        let is_forgotten =
+            move |(_, beat): &(_, &Beat)| now.saturating_duration_since(beat.since) > FORGOTTEN;
+        self.0.iter().filter(is_forgotten).map(|(uid, beat)| {
+            let as_seen = Preconditions {
+                uid: Some(uid.clone()),
+                resource_version: Some(beat.version.clone()),
+            };
+            (&*beat.lease, as_seen)
+        })
     }
 }
 
@@ -134,15 +153,15 @@ impl Membership {
         let (sender, view) = watch::channel(View::default());
         let api = Api::namespaced(self.client.clone(), &self.namespace);
         let selection = watcher::Config::default().labels(self.work.label);
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
         let watching = async {
             tokio::join!(
                 view::keep(api, selection, "the Leases of replicas", sender),
                 self.renew(),
-                look(self.work, view, living),
+                look(self.work, leases.clone(), view, living),
             )
         };
         shutdown.run_until_cancelled(watching).await;
-        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
         let (name, parameters) = (self.lease_name(), DeleteParams::default());
         let _ = tokio::time::timeout(FAREWELL_TIMEOUT, leases.delete(&name, &parameters)).await;
     }
@@ -195,13 +214,15 @@ impl Membership {
     }
 }
 
-/// Publishes who lives, when it changes.
+/// Publishes who lives, when it changes, and takes Leases away that nobody comes back for.
 async fn look(
     work: Work,
+    api: Api<Lease>,
     mut view: watch::Receiver<View<Lease>>,
     living: watch::Sender<BTreeSet<String>>,
 ) {
     let mut beats = Beats::default();
+    let mut tidied = Instant::now();
     loop {
         let leases = view.borrow_and_update().objects.clone();
         if let Some(leases) = leases {
@@ -216,6 +237,18 @@ async fn look(
             if changed {
                 let replicas: Vec<_> = alive.iter().map(String::as_str).collect();
                 tracing::info!(replicas = replicas.join(", "), "these share the work");
+            }
+        }
+        let now = Instant::now();
+        if now.saturating_duration_since(tidied) >= TIDY_PERIOD {
+            tidied = now;
+            for (lease, as_seen) in beats.forgotten(now) {
+                let parameters =
+                    DeleteParams { preconditions: Some(as_seen), ..DeleteParams::default() };
+                // Another replica may do it first; who fails tries it again.
+                if let Err(error) = in_time(api.delete(lease, &parameters)).await {
+                    tracing::debug!(lease, %error, "cannot delete a Lease that lapsed");
+                }
             }
         }
         tokio::select! {
@@ -263,6 +296,22 @@ mod tests {
         assert_eq!(living(&beats, at(15)), ["a", "b"]);
         assert_eq!(living(&beats, at(16)), ["a"]);
         assert_eq!(living(&beats, at(26)), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_nobody_renews_for_long_is_forgotten_as_it_was_seen() {
+        let start = Instant::now();
+        let mut beats = Beats::default();
+        beats.observe(WORK, &leases(&[("work-a", "1"), ("work-b", "1")]), start);
+        beats.observe(WORK, &leases(&[("work-a", "1"), ("work-b", "2")]), start + RENEW_PERIOD);
+        let forgotten = |after| {
+            let forgotten = beats.forgotten(start + after);
+            forgotten.map(|(lease, seen)| (lease.to_owned(), seen.resource_version)).collect()
+        };
+        let nothing: Vec<_> = forgotten(FORGOTTEN);
+        assert_eq!(nothing, []);
+        let a: Vec<_> = forgotten(FORGOTTEN + RENEW_PERIOD);
+        assert_eq!(a, [("work-a".to_owned(), Some("1".to_owned()))]);
     }
 
     #[tokio::test(start_paused = true)]
