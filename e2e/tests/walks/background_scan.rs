@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
+use pharos_e2e::scans::{Comparison, scanner, status};
 use pharos_e2e::stage::{PATIENCE, Stage};
-use pharos_testkit::{Builder, Pharos, eventually, prometheus};
+use pharos_testkit::{Pharos, eventually, prometheus};
 use serde_json::Value;
+
+mod collector;
+mod converge;
 
 const POLICIES: &str = "
 apiVersion: policies.kyverno.io/v1
@@ -123,127 +127,8 @@ metadata: {name: empty, namespace: shop}
 ";
 
 /// What all policies are about.
-const KINDS: &str = "pods,configmaps,namespaces,deployments.apps";
-const POLICY_KINDS: &str = "vpol,cpol";
-
-/// One result: policy, rule, resource, outcome.
-type Said = BTreeSet<[String; 4]>;
-
-/// A replica that scans and does nothing else.
-fn scanner(stage: &Stage, name: &str) -> Builder {
-    Pharos::builder(&stage.cluster)
-        .name(name)
-        .arguments(&["--components=background-scan"])
-        .environment("POD_NAME", name)
-}
-
-async fn get(stage: &Stage, kinds: &str) -> anyhow::Result<Vec<Value>> {
-    let list = stage.cluster.kubectl(&["get", kinds, "-A", "-o", "json"]).await?;
-    let list: Value = serde_json::from_str(&list)?;
-    Ok(list["items"].as_array().cloned().unwrap_or_default())
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
-}
-
-fn named(kind: &Value, namespace: &Value, name: &Value) -> String {
-    format!("{} {}/{}", text(kind), text(namespace), text(name))
-}
-
-/// What the command line says about what the API server holds.
-async fn applied(stage: &Stage) -> anyhow::Result<Said> {
-    let dir = tempfile::tempdir()?;
-    let write = |name: &str, objects: Vec<Value>| -> anyhow::Result<_> {
-        let path = dir.path().join(name);
-        let documents: Vec<_> = objects.iter().map(ToString::to_string).collect();
-        std::fs::write(&path, documents.join("\n---\n"))?;
-        Ok(path)
-    };
-    let in_background = |policy: &Value| {
-        policy.pointer("/spec/evaluation/background/enabled") != Some(&Value::Bool(false))
-    };
-    let policies = get(stage, POLICY_KINDS).await?.into_iter().filter(in_background).collect();
-    let (policies, objects) =
-        (write("policies.yaml", policies)?, write("objects.yaml", get(stage, KINDS).await?)?);
-    let exceptions = write("exceptions.yaml", get(stage, "polex").await?)?;
-    let mut command = Command::new(Pharos::binary()?);
-    command.arg("apply").arg(policies).arg("--resource").arg(objects);
-    command.arg("--exception").arg(exceptions).args(["-o", "json"]);
-    let output = command.output()?;
-    let said: Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    ensure!(said["problems"] == serde_json::json!([]), "{}", said["problems"]);
-    let results = said["results"].as_array().context("no results")?;
-    let is_told = |it: &&Value| {
-        it["policy"]["kind"] == "ClusterPolicy" || it["message"] != "a match condition is false"
-    };
-    let said = results.iter().filter(is_told).map(|it| {
-        let rules = it["policy"]["kind"] == "ClusterPolicy";
-        let resource = &it["resource"];
-        [
-            text(&it["policy"]["name"]),
-            if rules { text(&it["rule"]) } else { String::new() },
-            named(&resource["kind"], &resource["namespace"], &resource["name"]),
-            text(&it["result"]),
-        ]
-    });
-    Ok(said.collect())
-}
-
-/// What reports say.
-async fn reported(stage: &Stage) -> anyhow::Result<Said> {
-    let mut said = Said::new();
-    for report in get(stage, "polr,cpolr").await? {
-        let scope = &report["scope"];
-        let owner = &report["metadata"]["ownerReferences"][0];
-        ensure!(report["metadata"]["name"] == scope["uid"], "{report}");
-        ensure!(owner["uid"] == scope["uid"] && owner["name"] == scope["name"], "{report}");
-        let mut counted = std::collections::BTreeMap::<String, u64>::new();
-        for result in report["results"].as_array().context("a report without results")? {
-            *counted.entry(text(&result["result"])).or_default() += 1;
-            said.insert([
-                text(&result["policy"]),
-                text(&result["rule"]).replace("exception", ""),
-                named(&scope["kind"], &scope["namespace"], &scope["name"]),
-                text(&result["result"]),
-            ]);
-        }
-        for (outcome, count) in counted {
-            ensure!(report["summary"][&outcome] == count, "{outcome} in {report}");
-        }
-    }
-    Ok(said)
-}
-
-/// Waits until both say the same.
-async fn converges(stage: &Stage, after: &str) -> anyhow::Result<usize> {
-    eventually(
-        &format!("reports to say what the command line says, {after}"),
-        PATIENCE,
-        async || {
-            let expected = applied(stage).await.map_err(|error| format!("{error:#}"))?;
-            let said = reported(stage).await.map_err(|error| format!("{error:#}"))?;
-            let missing: Vec<_> = expected.difference(&said).collect();
-            let surplus: Vec<_> = said.difference(&expected).collect();
-            match missing.is_empty() && surplus.is_empty() && !said.is_empty() {
-                true => Ok(said.len()),
-                false => Err(format!("not told: {missing:?}; told wrongly: {surplus:?}")),
-            }
-        },
-    )
-    .await
-}
-
-/// Names and versions of all reports: another version was written since.
-async fn versions(stage: &Stage) -> anyhow::Result<BTreeSet<[String; 2]>> {
-    let reports = get(stage, "polr,cpolr").await?;
-    let version = |report: &Value| {
-        let metadata = &report["metadata"];
-        [text(&metadata["name"]), text(&metadata["resourceVersion"])]
-    };
-    Ok(reports.iter().map(version).collect())
-}
+const KINDS: [(&str, &str); 4] =
+    [("v1", "Pod"), ("v1", "ConfigMap"), ("v1", "Namespace"), ("apps/v1", "Deployment")];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_come_to_say_what_the_command_line_says() -> anyhow::Result<()> {
@@ -251,11 +136,13 @@ async fn reports_come_to_say_what_the_command_line_says() -> anyhow::Result<()> 
     let kubectl = async |arguments: &[&str]| stage.cluster.kubectl(arguments).await;
     stage.cluster.apply(POLICIES).await?;
     stage.cluster.apply(OBJECTS).await?;
-    let pharos = scanner(&stage, "one").start().await?;
-    let results = converges(&stage, "at the start").await?;
+    let pharos = scanner(&stage.cluster, "one").start().await?;
+    let mut comparison = Comparison::of(&stage, &KINDS).await?;
+    let results = comparison.converges("at the start").await?;
     println!("{results} results");
 
-    let report = get(&stage, "polr").await?.into_iter().find(|it| it["scope"]["name"] == "bare");
+    let mut reports = comparison.reports().await?.into_iter();
+    let report = reports.find(|it| it["scope"]["name"] == "bare");
     let result = report.context("no report of the bare Pod")?["results"][0].clone();
     for (field, value) in
         [("source", "KyvernoValidatingPolicy"), ("category", "Labels"), ("severity", "high")]
@@ -265,21 +152,21 @@ async fn reports_come_to_say_what_the_command_line_says() -> anyhow::Result<()> 
     ensure!(result["properties"]["process"] == "background scan", "{result}");
 
     stage.cluster.apply(EXCEPTION).await?;
-    converges(&stage, "with an exception").await?;
+    comparison.converges("with an exception").await?;
     kubectl(&["delete", "polex", "legacy", "-n", "shop"]).await?;
     kubectl(&["label", "pod", "bare", "-n", "shop", "app=web"]).await?;
     kubectl(&["delete", "pod", "labelled", "-n", "shop", "--force"]).await?;
     kubectl(&["create", "configmap", "later", "-n", "web", "--from-literal=team=web"]).await?;
-    converges(&stage, "after objects changed").await?;
+    comparison.converges("after objects changed").await?;
     kubectl(&["label", "namespace", "web", "team=other", "--overwrite"]).await?;
     kubectl(&["label", "namespace", "shop", "team=web"]).await?;
-    converges(&stage, "after namespaces changed").await?;
+    comparison.converges("after namespaces changed").await?;
     stage
         .cluster
         .apply(&POLICIES.replace("size(object.data) < 2", "size(object.data) < 1"))
         .await?;
     kubectl(&["delete", "vpol", "labelled"]).await?;
-    converges(&stage, "after policies changed").await?;
+    comparison.converges("after policies changed").await?;
 
     let samples = pharos.metrics().await?;
     for (name, cause) in [
@@ -291,68 +178,53 @@ async fn reports_come_to_say_what_the_command_line_says() -> anyhow::Result<()> 
     }
 
     // A second scanner finds everything as it should be.
-    let before = versions(&stage).await?;
+    let before = comparison.versions().await?;
     ensure!(pharos.terminate(PATIENCE).await?.success());
-    let mut again = scanner(&stage, "again").start().await?;
+    let again = scanner(&stage.cluster, "again").start().await?;
     complete(&again).await?;
-    ensure!(versions(&stage).await? == before, "reports were written although nothing changed");
+    ensure!(comparison.versions().await? == before, "reports were written although nothing changed");
 
-    by_hand(&stage).await?;
+    by_hand(&stage, &comparison).await?;
 
     // Reports go with what they are about, and those that somebody deletes come back.
-    let _controllers = stage.cluster.start_controller_manager().await?;
+    let controllers = stage.cluster.start_controller_manager().await?;
     kubectl(&["delete", "namespace", "web", "--wait=false"]).await?;
     kubectl(&["delete", "polr", "-n", "shop", "--all"]).await?;
-    converges(&stage, "after a namespace went").await?;
+    comparison.converges("after a namespace went").await?;
 
-    // One of two is lost, again and again, wherever it was: the other takes its share over.
-    for (round, namespaces) in [["a", "b"], ["c", "d"], ["e", "f"]].into_iter().enumerate() {
-        let other = scanner(&stage, &format!("other-{round}")).start().await?;
-        if round == 0 {
-            shared(&again, 2).await?;
-        }
-        for namespace in namespaces {
-            kubectl(&["create", "namespace", namespace]).await?;
-            kubectl(&["create", "configmap", "x", "-n", namespace, "--from-literal=a=b"]).await?;
-        }
-        other.kill();
-    }
-    again.wait_ready().await?;
-    converges(&stage, "after one of two was killed").await?;
     kubectl(&["delete", "vpol,cpol", "--all"]).await?;
     eventually("no report to be left without a policy", PATIENCE, async || {
-        let left = versions(&stage).await.map_err(|error| error.to_string())?;
+        let left = comparison.versions().await.map_err(|error| error.to_string())?;
         if left.is_empty() { Ok(()) } else { Err(format!("{} reports", left.len())) }
     })
-    .await
+    .await?;
+
+    converge::whatever_changes(&stage).await?;
+    collector::reports_go_and_stay(&stage, controllers, again).await
 }
 
 /// What the command line says about a scan: how far it is, and what one of a namespace finds now.
-async fn by_hand(stage: &Stage) -> anyhow::Result<()> {
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(Pharos::binary()?);
-        command.arg("scan").args(arguments).args(["-o", "json", "--kubeconfig"]);
-        let output = command.arg(stage.cluster.kubeconfig()).output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let told: Value = serde_json::from_slice(&output.stdout).context(said)?;
-        anyhow::Ok((output.status.code(), told))
-    };
+async fn by_hand(stage: &Stage, comparison: &Comparison) -> anyhow::Result<()> {
     eventually("the replica to tell that it is done", PATIENCE, async || {
-        let (code, told) = run(&["status"]).map_err(|error| format!("{error:#}"))?;
+        let told = status(stage).map_err(|error| format!("{error:#}"))?;
         let told = &told["again"];
         let resources = told["resources"].as_array().map_or(0, Vec::len);
         let judged = told["objects"].as_u64().is_some_and(|objects| objects > 0);
-        if code == Some(0) && judged && resources == 2 { Ok(()) } else { Err(told.to_string()) }
+        if told["left"] == 0 && told["waiting"] == 0 && judged && resources == 2 { Ok(()) } else { Err(told.to_string()) }
     })
     .await?;
-    let (code, found) = run(&["-n", "shop"])?;
+    let mut command = Command::new(Pharos::binary()?);
+    command.args(["scan", "-n", "shop", "-o", "json", "--kubeconfig"]);
+    let output = command.arg(stage.cluster.kubeconfig()).output()?;
+    let code = output.status.code();
     ensure!(code == Some(1), "exit code {code:?} although something is violated");
+    let found: Value = serde_json::from_slice(&output.stdout)?;
     let names = |reports: &[Value]| -> BTreeSet<String> {
         let in_shop = reports.iter().filter(|it| it["metadata"]["namespace"] == "shop");
-        in_shop.map(|report| text(&report["metadata"]["name"])).collect()
+        in_shop.map(|report| report["metadata"]["name"].to_string()).collect()
     };
     let found = names(found.as_array().context("no reports")?);
-    let kept = names(&get(stage, "polr").await?);
+    let kept = names(&comparison.reports().await?);
     ensure!(found == kept && !found.is_empty(), "found {found:?}, kept are {kept:?}");
     Ok(())
 }
@@ -366,14 +238,3 @@ async fn complete(pharos: &Pharos) -> anyhow::Result<()> {
     .await
 }
 
-/// Waits until a scanner knows that so many share the work.
-async fn shared(pharos: &Pharos, replicas: usize) -> anyhow::Result<()> {
-    eventually(&format!("{replicas} replicas to share the work"), PATIENCE, async || {
-        let logs = pharos.logs().map_err(|error| error.to_string())?;
-        let last = logs.lines().rfind(|line| line.contains("these share the work"));
-        let last = last.ok_or("nobody does")?;
-        let living = last.matches(',').count() + 1;
-        if living == replicas { Ok(()) } else { Err(last.to_owned()) }
-    })
-    .await
-}

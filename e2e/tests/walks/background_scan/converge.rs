@@ -1,0 +1,22 @@
+//! Whatever changes, in whichever order: reports come to say what the command line says.
+
+use pharos_e2e::changes::{Changes, OBJECTS};
+use pharos_e2e::scans::Comparison;
+use pharos_e2e::stage::Stage;
+
+const SEED: u64 = 7;
+const ROUNDS: usize = 6;
+/// How many changes a round has.
+const CHANGES: usize = 14;
+
+/// While a replica scans and namespaces that are deleted go.
+pub(super) async fn whatever_changes(stage: &Stage) -> anyhow::Result<()> {
+    let mut changes = Changes::prepare(stage, SEED).await?;
+    let mut comparison = Comparison::of(stage, &OBJECTS).await?;
+    for round in 0..ROUNDS {
+        let results = comparison.converges(&format!("in round {round} of seed {SEED}")).await?;
+        println!("round {round}: {results} results");
+        changes.make(CHANGES).await?;
+    }
+    comparison.converges(&format!("after all rounds of seed {SEED}")).await.map(drop)
+}
