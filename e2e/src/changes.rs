@@ -67,8 +67,7 @@ impl Changes {
         stage.cluster.apply(DEFINITION).await?;
         let established = ["wait", "--for=condition=Established", "crd/widgets.example.com"];
         stage.cluster.kubectl(&established).await?;
-        let mut changes =
-            Self { client: stage.client().await?, random: Rng::with_seed(seed) };
+        let mut changes = Self { client: stage.client().await?, random: Rng::with_seed(seed) };
         for namespace in NAMESPACES {
             let namespace = namespace_of(&mut changes.random, namespace);
             changes.put(&namespace).await?;
@@ -160,22 +159,22 @@ impl Change {
         let namespace = NAMESPACES[random.usize(..NAMESPACES.len())];
         let name = NAMES[random.usize(..NAMES.len())];
         match random.u32(..100) {
-            0..50 => {
+            0..55 => {
                 let kind = NAMESPACED[random.usize(..NAMESPACED.len())];
                 Self::Put(object(random, kind, namespace, name))
             }
-            50..65 => {
+            55..66 => {
                 let (version, kind) = NAMESPACED[random.usize(..NAMESPACED.len())];
                 Self::Delete(resource(version, kind), Some(namespace), name)
             }
-            65..78 => Self::Put(policies::draw(random)),
-            78..84 => policies::delete(random),
-            84..88 => Self::Put(policies::exception(random, namespace, name)),
-            88..90 => {
+            66..84 => Self::Put(policies::draw(random)),
+            84..86 => policies::delete(random),
+            86..89 => Self::Put(policies::exception(random, namespace, name)),
+            89..91 => {
                 let exceptions = resource("policies.kyverno.io/v1", "PolicyException");
                 Self::Delete(exceptions, Some(namespace), name)
             }
-            90..97 => Self::Put(namespace_of(random, namespace)),
+            91..98 => Self::Put(namespace_of(random, namespace)),
             _ => Self::Delete(resource("v1", "Namespace"), None, namespace),
         }
     }

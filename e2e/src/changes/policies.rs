@@ -123,9 +123,7 @@ fn rules(random: &mut Rng, kind: &str, namespace: Option<&str>) -> Value {
     let kinds = [["Pod", "Widget"], ["Deployment", "Widget"]][random.usize(..2)];
     let about = json!({"any": [{"resources": {"kinds": kinds}}]});
     let preconditions = json!([{"name": "x", "expression": "object.metadata.name != 'x'"}]);
-    let validate = |expression: &str, message: &str| {
-        json!({"cel": {"expressions": [{"expression": expression, "message": message}]}})
-    };
+    let validate = |expression: &str, message: &str| json!({"cel": {"expressions": [{"expression": expression, "message": message}]}});
     let (few, named) = (said(random), said(random));
     json!({
         "apiVersion": RULES, "kind": kind, "metadata": {"name": "rules", "namespace": namespace},

@@ -14,6 +14,7 @@ mod policies;
 mod release;
 mod replica;
 mod rights;
+mod scans;
 mod walk;
 
 /// Everything that is off by default, and a spec with references.
@@ -41,6 +42,19 @@ admission:
   topologySpreadConstraints: [{topologyKey: a, maxSkew: 1, whenUnsatisfiable: DoNotSchedule}]
   priorityClassName: ''
   podDisruptionBudget: {maxUnavailable: 50%}
+  networkPolicy: {enabled: true}
+backgroundScan:
+  enabled: true
+  replicas: 2
+  interval: 30m
+  reports: OpenReports
+  extraRules: [{apiGroups: [example.com], resources: [widgets], verbs: [get, list, watch]}]
+  podAnnotations: {a: scan}
+  podLabels: {a: scan}
+  affinity: {podAffinity: {}}
+  topologySpreadConstraints: [{topologyKey: b, maxSkew: 1, whenUnsatisfiable: DoNotSchedule}]
+  priorityClassName: low
+  podDisruptionBudget: {maxUnavailable: 25%}
   networkPolicy: {enabled: true}
 metrics:
   service: {annotations: {a: b}}
@@ -84,9 +98,13 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
     ] {
         ensure!(plain.contains(part), "not rendered by default: {part}");
     }
-    for part in
-        ["kind: NetworkPolicy", "kind: ServiceMonitor", "resourceNames: [\"ca\"]", "watch, get]"]
-    {
+    for part in [
+        "kind: NetworkPolicy",
+        "kind: ServiceMonitor",
+        "resourceNames: [\"ca\"]",
+        "watch, get]",
+        "name: first-pharos-scan",
+    ] {
         ensure!(!plain.contains(part), "rendered by default: {part}");
     }
     let rich = helm.template("first", &chart, "there", RICH_VALUES).await?;
@@ -109,6 +127,32 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         ensure!(rich.contains(part), "not rendered: {part}");
     }
     ensure!(!rich.contains("policies/status"), "status is written that is Kyverno's");
+    for part in [
+        "--components=background-scan",
+        "--background-scan-interval=30m",
+        "--reports=OpenReports",
+        "resources: [reports, clusterreports]",
+        "  resources:\n  - nodes\n  - persistentvolumes\n",
+        "  resources:\n  - widgets\n",
+        "priorityClassName: low",
+        "podAffinity: {}",
+        "topologyKey: b",
+        "maxUnavailable: 25%",
+        "name: pharos-background-scan.there.first.view",
+        "system:serviceaccount:there:engine-scan'",
+    ] {
+        ensure!(rich.contains(part), "not rendered for scans: {part}");
+    }
+    // Of admission, and of scans: the arguments, the budget, the policy of the network.
+    for (part, times) in [
+        ("--exception-namespace=platform\n", 2),
+        ("kind: PodDisruptionBudget", 2),
+        ("kind: NetworkPolicy", 2),
+        ("component: metrics\n", 3),
+    ] {
+        let found = rich.matches(part).count();
+        ensure!(found == times, "{part} is rendered {found} times");
+    }
     let without = "crds: {enabled: false}\ntelemetry: {createDefault: false, admissionPolicies: {enabled: false}}";
     let without = helm.template("first", &chart, "there", without).await?;
     for part in [
@@ -137,6 +181,12 @@ async fn it_renders_what_values_ask_for_and_refuses_values_that_it_does_not_know
         ("image: {digest: latest}", "/image/digest"),
         ("replicas: 3", "replicas"),
         ("crds: {kyvernoPolicies: true}", "/crds/kyvernoPolicies"),
+        ("backgroundScan: {reports: Any}", "/backgroundScan/reports"),
+        ("backgroundScan: {interval: hourly}", "/backgroundScan/interval"),
+        (
+            "backgroundScan: {extraRules: [{apiGroups: [a], resources: [b], verbs: [delete]}]}",
+            "/backgroundScan/extraRules/0/verbs/0",
+        ),
     ] {
         let refused = helm.template("first", &chart, "there", values).await;
         let error = refused.err().with_context(|| format!("{values} is taken"))?.to_string();

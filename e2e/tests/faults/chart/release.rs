@@ -16,6 +16,8 @@ use super::folder;
 pub(super) struct Release<'a> {
     cluster: &'a ControlPlane,
     pub(super) namespace: &'static str,
+    /// What its Pods are named after.
+    name: &'static str,
     deployment: Value,
     balancer: Balancer,
     pub(super) replicas: Vec<Replica>,
@@ -62,10 +64,27 @@ impl<'a> Release<'a> {
         cluster: &'a ControlPlane,
         namespace: &'static str,
     ) -> anyhow::Result<Self> {
-        let deployment = ["get", "deployment", "first-pharos", "-n", namespace, "-o", "json"];
+        Self::of_deployment(cluster, namespace, "first-pharos").await
+    }
+
+    /// What of it scans, as it is installed now.
+    pub(super) async fn scans(
+        cluster: &'a ControlPlane,
+        namespace: &'static str,
+    ) -> anyhow::Result<Self> {
+        Self::of_deployment(cluster, namespace, "first-pharos-scan").await
+    }
+
+    async fn of_deployment(
+        cluster: &'a ControlPlane,
+        namespace: &'static str,
+        name: &'static str,
+    ) -> anyhow::Result<Self> {
+        let deployment = ["get", "deployment", name, "-n", namespace, "-o", "json"];
         let deployment = serde_json::from_str(&cluster.kubectl(&deployment).await?)?;
         let balancer = Balancer::start(Vec::new()).await?;
-        Ok(Self { cluster, namespace, deployment, balancer, replicas: Vec::new(), started: 0 })
+        let replicas = Vec::new();
+        Ok(Self { cluster, namespace, name, deployment, balancer, replicas, started: 0 })
     }
 
     /// The user that its replicas are.
@@ -77,7 +96,7 @@ impl<'a> Release<'a> {
     /// Starts one more replica.
     pub(super) async fn start(&mut self) -> anyhow::Result<()> {
         self.started += 1;
-        let pod = format!("first-pharos-{}", self.started);
+        let pod = format!("{}-{}", self.name, self.started);
         let (uid, kubectl) = self.create_pod(&pod).await?;
         let port = self.balancer.address().port();
         let service = format!("{}/first-pharos", self.namespace);

@@ -25,9 +25,27 @@ pub(super) async fn granted(
     release: &Release<'_>,
 ) -> anyhow::Result<BTreeSet<Right>> {
     let namespace = release.namespace;
-    let role = ["get", "role", "pharos", "-n", namespace, "-o", "json"];
-    let cluster_role = format!("pharos-admission.{namespace}.first");
-    let cluster_role = ["get", "clusterrole", &cluster_role, "-o", "json"];
+    of_roles(cluster, namespace, "pharos", &format!("pharos-admission.{namespace}.first")).await
+}
+
+/// Every right that it grants those of them that scan, but for what policies are about.
+pub(super) async fn granted_to_scans(
+    cluster: &ControlPlane,
+    release: &Release<'_>,
+) -> anyhow::Result<BTreeSet<Right>> {
+    let namespace = release.namespace;
+    let cluster_role = format!("pharos-background-scan.{namespace}.first");
+    of_roles(cluster, namespace, "pharos-scan", &cluster_role).await
+}
+
+async fn of_roles(
+    cluster: &ControlPlane,
+    namespace: &str,
+    role: &str,
+    cluster_role: &str,
+) -> anyhow::Result<BTreeSet<Right>> {
+    let role = ["get", "role", role, "-n", namespace, "-o", "json"];
+    let cluster_role = ["get", "clusterrole", cluster_role, "-o", "json"];
     let mut rights = BTreeSet::new();
     for role in [&role[..], &cluster_role] {
         let role: Value = serde_json::from_str(&cluster.kubectl(role).await?)?;
