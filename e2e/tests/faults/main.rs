@@ -3,6 +3,7 @@
 //! Most of these wait: for Leases that lapse, for watches that end, for silence. They run side by
 //! side, each on its own stage, and assert states, counts and order, never times.
 
+mod background_scan;
 mod bad_object;
 mod chart;
 mod command_line;

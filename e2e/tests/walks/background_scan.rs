@@ -182,7 +182,10 @@ async fn reports_come_to_say_what_the_command_line_says() -> anyhow::Result<()> 
     ensure!(pharos.terminate(PATIENCE).await?.success());
     let again = scanner(&stage.cluster, "again").start().await?;
     complete(&again).await?;
-    ensure!(comparison.versions().await? == before, "reports were written although nothing changed");
+    ensure!(
+        comparison.versions().await? == before,
+        "reports were written although nothing changed"
+    );
 
     by_hand(&stage, &comparison).await?;
 
@@ -210,7 +213,11 @@ async fn by_hand(stage: &Stage, comparison: &Comparison) -> anyhow::Result<()> {
         let told = &told["again"];
         let resources = told["resources"].as_array().map_or(0, Vec::len);
         let judged = told["objects"].as_u64().is_some_and(|objects| objects > 0);
-        if told["left"] == 0 && told["waiting"] == 0 && judged && resources == 2 { Ok(()) } else { Err(told.to_string()) }
+        if told["left"] == 0 && told["waiting"] == 0 && judged && resources == 2 {
+            Ok(())
+        } else {
+            Err(told.to_string())
+        }
     })
     .await?;
     let mut command = Command::new(Pharos::binary()?);
@@ -237,4 +244,3 @@ async fn complete(pharos: &Pharos) -> anyhow::Result<()> {
     })
     .await
 }
-
