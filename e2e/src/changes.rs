@@ -49,6 +49,8 @@ spec:
 pub struct Changes {
     client: Client,
     random: Rng,
+    /// By which they are drawn.
+    pub seed: u64,
 }
 
 /// One change.
@@ -62,12 +64,18 @@ enum Change {
 // === impl Changes ===
 
 impl Changes {
-    /// Defines the custom resource and has one object of every name, and every policy.
+    /// Defines the custom resource and has one object of every name, and every policy. What is drawn
+    /// goes by this seed, unless `PHAROS_E2E_SEED` is another one.
     pub async fn prepare(stage: &Stage, seed: u64) -> anyhow::Result<Self> {
+        let seed = match std::env::var("PHAROS_E2E_SEED") {
+            Ok(other) => other.parse().context("PHAROS_E2E_SEED is no number")?,
+            Err(_) => seed,
+        };
         stage.cluster.apply(DEFINITION).await?;
         let established = ["wait", "--for=condition=Established", "crd/widgets.example.com"];
         stage.cluster.kubectl(&established).await?;
-        let mut changes = Self { client: stage.client().await?, random: Rng::with_seed(seed) };
+        let mut changes =
+            Self { client: stage.client().await?, random: Rng::with_seed(seed), seed };
         for namespace in NAMESPACES {
             let namespace = namespace_of(&mut changes.random, namespace);
             changes.put(&namespace).await?;

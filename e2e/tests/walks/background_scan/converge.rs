@@ -13,10 +13,11 @@ const CHANGES: usize = 14;
 pub(super) async fn whatever_changes(stage: &Stage) -> anyhow::Result<()> {
     let mut changes = Changes::prepare(stage, SEED).await?;
     let mut comparison = Comparison::of(stage, &OBJECTS).await?;
+    let seed = changes.seed;
     for round in 0..ROUNDS {
-        let results = comparison.converges(&format!("in round {round} of seed {SEED}")).await?;
+        let results = comparison.converges(&format!("in round {round} of seed {seed}")).await?;
         println!("round {round}: {results} results");
         changes.make(CHANGES).await?;
     }
-    comparison.converges(&format!("after all rounds of seed {SEED}")).await.map(drop)
+    comparison.converges(&format!("after all rounds of seed {seed}")).await.map(drop)
 }
