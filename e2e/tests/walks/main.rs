@@ -23,5 +23,6 @@ mod printer_columns;
 mod prometheus_scrape;
 mod references;
 mod replicas;
+mod scan_telemetry;
 mod startup;
 mod switches;
