@@ -10,7 +10,8 @@ use std::num::NonZeroU16;
 
 use uuid::Uuid;
 
-use names::{NameId, Names};
+pub(crate) use names::NameId;
+use names::Names;
 
 mod names;
 
@@ -253,6 +254,11 @@ impl Entry {
             report: Version::default(),
             digest: Digest::default(),
         }
+    }
+
+    /// The number of its namespace.
+    pub(crate) fn namespace(&self) -> NameId {
+        self.namespace
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// One of [`Names`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NameId(u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct NameId(u32);
 
 /// Names by their numbers. The number of a name that nobody has any more is given to another one.
 #[derive(Debug, Default)]

@@ -1,9 +1,9 @@
 //! How far a scan is, in numbers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::Scan;
-use crate::known::{Flag, TargetId};
+use crate::known::{Entry, Flag, TargetId};
 use crate::status::{ScanStatus, TargetStatus};
 
 /// What was done, since the process started.
@@ -43,6 +43,15 @@ impl Scan {
         self.counts
     }
 
+    /// The objects of this process's share. Whose a namespace is, is asked once for each.
+    fn ours(&self) -> impl Iterator<Item = &Entry> {
+        let mut owned = HashMap::new();
+        self.known.iter().filter_map(move |(_, entry)| {
+            let share = (entry.target?, entry.namespace());
+            owned.entry(share).or_insert_with(|| self.owns(entry)).then_some(entry)
+        })
+    }
+
     pub(crate) fn progress(&self) -> Progress {
         let mut progress = Progress {
             waiting: self.writes.len() + self.writing,
@@ -50,7 +59,7 @@ impl Scan {
             unlisted: self.targets.values().filter(|slot| !slot.is_listed).count(),
             ..Progress::default()
         };
-        for (_, entry) in self.known.iter().filter(|(_, entry)| self.owns(entry)) {
+        for entry in self.ours() {
             progress.objects += 1;
             progress.stale += usize::from(entry.state.is(Flag::Stale));
         }
@@ -79,7 +88,7 @@ impl Scan {
                 (*id, (status, BTreeSet::new()))
             })
             .collect();
-        for (_, entry) in self.known.iter().filter(|(_, entry)| self.owns(entry)) {
+        for entry in self.ours() {
             if let Some((status, namespaces)) = entry.target.and_then(|id| by_target.get_mut(&id)) {
                 status.objects += 1;
                 status.left += usize::from(entry.state.is(Flag::Stale));
