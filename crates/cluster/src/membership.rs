@@ -214,6 +214,16 @@ impl Membership {
     }
 }
 
+/// Takes Leases away that nobody comes back for. Another replica may do it first; who fails tries it again.
+async fn tidy(api: &Api<Lease>, beats: &Beats, now: Instant) {
+    for (lease, as_seen) in beats.forgotten(now) {
+        let parameters = DeleteParams { preconditions: Some(as_seen), ..DeleteParams::default() };
+        if let Err(error) = in_time(api.delete(lease, &parameters)).await {
+            tracing::debug!(lease, %error, "cannot delete a Lease that lapsed");
+        }
+    }
+}
+
 /// Publishes who lives, when it changes, and takes Leases away that nobody comes back for.
 async fn look(
     work: Work,
@@ -242,14 +252,7 @@ async fn look(
         let now = Instant::now();
         if now.saturating_duration_since(tidied) >= TIDY_PERIOD {
             tidied = now;
-            for (lease, as_seen) in beats.forgotten(now) {
-                let parameters =
-                    DeleteParams { preconditions: Some(as_seen), ..DeleteParams::default() };
-                // Another replica may do it first; who fails tries it again.
-                if let Err(error) = in_time(api.delete(lease, &parameters)).await {
-                    tracing::debug!(lease, %error, "cannot delete a Lease that lapsed");
-                }
-            }
+            Box::pin(tidy(&api, &beats, now)).await;
         }
         tokio::select! {
             changed = view.changed() => if changed.is_err() { return },
