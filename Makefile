@@ -1,6 +1,6 @@
 # The only list of verbs; CI calls `make test` and nothing else. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help build demo down test check crds chart conformance docs bench bench-rotation bench-compare fmt parts deny clean
+.PHONY: help build demo down test check crds chart conformance docs bench bench-rotation bench-compare bench-scan fmt parts deny clean
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench-rotation: ## Measure from a rotated Secret to the first export, and write 
 
 bench-compare: ## Measure reviews beside Kyverno (built from its module on first use), and write docs/benchmarks.md
 	$(MAKE) bench ONLY=compare
+
+bench-scan: ## Measure background scans of 20,000 and 40,000 Pods, and beside Kyverno (PHAROS_BENCH_PODS=200 for a quick try)
+	$(MAKE) bench ONLY=scan
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -7,6 +7,7 @@ pub mod guide;
 pub mod history;
 pub mod manifests;
 pub mod planted;
+pub mod pod_security;
 pub mod replicas;
 pub mod scans;
 pub mod stage;

@@ -71,8 +71,20 @@ pub fn cpu_time_of(pid: u32) -> io::Result<Duration> {
 /// # Errors
 /// If there is no such process.
 pub fn resident_memory_of(pid: u32) -> io::Result<u64> {
+    memory_of(pid, "VmRSS:")
+}
+
+/// The most memory of another process that was resident at any time so far, in bytes.
+///
+/// # Errors
+/// If there is no such process.
+pub fn peak_memory_of(pid: u32) -> io::Result<u64> {
+    memory_of(pid, "VmHWM:")
+}
+
+fn memory_of(pid: u32, field: &str) -> io::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     Ok(kilobytes.ok_or(io::ErrorKind::InvalidData)? * 1024)
 }
@@ -201,7 +213,9 @@ mod tests {
         let used = cpu_time();
         let pid = std::process::id();
         assert!(cpu_time_of(pid).unwrap() >= used);
-        assert!(resident_memory_of(pid).unwrap() > 0);
+        let resident = resident_memory_of(pid).unwrap();
+        assert!(resident > 0);
+        assert!(peak_memory_of(pid).unwrap() >= resident);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Kyverno's admission controller, to measure beside Pharos.
+//! Kyverno's admission controller and its reports controller, to measure beside Pharos.
 //!
-//! Owns building it from its Go module, what it needs to start outside of a cluster (its
-//! definitions, read from that module where it lies, its namespace and ConfigMaps), and ending it.
-//! Enter at [`Kyverno::start`]. Only benches use it.
+//! Owns building them from its Go module, what they need to start outside of a cluster (its
+//! definitions, read from that module where it lies, its namespace and ConfigMaps), and ending them.
+//! Enter at [`Kyverno::start`] and [`KyvernoReports::spawn`]. Only benches use them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,11 +16,17 @@ use crate::parts::{self, Part};
 use crate::ports::{self, loopback};
 use crate::process::{Process, keep_to_this_machine, private_directory};
 
+mod reports;
+
+pub use reports::KyvernoReports;
+
 const START: Duration = Duration::from_secs(120);
 const MODULE: &str = "github.com/kyverno/kyverno";
 /// The folders of its module that hold what it watches.
 const DEFINITIONS: [&str; 4] = ["kyverno", "policies.kyverno.io", "policyreport", "reports"];
 const NAMESPACE: &str = "kyverno";
+/// As its chart has it.
+const OMIT_EVENTS: &str = "--omitEvents=PolicyApplied,PolicySkipped";
 const NEEDS: &str = r#"
 apiVersion: v1
 kind: Namespace
@@ -70,31 +76,19 @@ impl Kyverno {
     ) -> anyhow::Result<Self> {
         let parts = parts::ensure(&[Part::Kyverno]).await?;
         private_directory(dir)?;
-        let definitions = module()?.join("config/crds");
-        for group in DEFINITIONS {
-            cluster.install_crds(&definitions.join(group)).await?;
-        }
-        cluster.apply(NEEDS).await?;
+        prepare(cluster).await?;
         let [webhook] = ports::free()?;
         let mut command = Command::new(parts.path(Part::Kyverno));
-        keep_to_this_machine(&mut command);
+        of_kyverno(&mut command, cluster, "kyverno");
         command
-            .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))
             .arg(format!("--serverIP={}", loopback(webhook)))
             .args(["--webhookServerHost=127.0.0.1", &format!("--webhookServerPort={webhook}")])
             .arg("--controllerRuntimeMetricsAddress=0")
             .args(["--caSecretName=kyverno-ca", "--tlsSecretName=kyverno-pair"])
-            // As its chart has it.
-            .arg("--omitEvents=PolicyApplied,PolicySkipped")
+            .arg(OMIT_EVENTS)
             .args(telemetry.arguments())
             .envs(telemetry.environment())
-            .env("KYVERNO_NAMESPACE", NAMESPACE)
-            .env("KYVERNO_POD_NAME", "kyverno-0")
-            .env("KYVERNO_SVC", "kyverno-svc")
-            .env("KYVERNO_DEPLOYMENT", "kyverno")
-            .env("KYVERNO_SERVICEACCOUNT_NAME", "kyverno")
-            .env("INIT_CONFIG", "kyverno")
-            .env("METRICS_CONFIG", "kyverno-metrics");
+            .env("KYVERNO_SVC", "kyverno-svc");
         let mut process = Process::spawn("kyverno", &mut command, &dir.join("kyverno.log"))?;
         eventually("Kyverno to take its policies' webhook into service", START, async || {
             if let Some(status) = process.exited() {
@@ -149,6 +143,29 @@ impl KyvernoTelemetry {
             ],
         }
     }
+}
+
+/// What both controllers find at the API server.
+async fn prepare(cluster: &ControlPlane) -> anyhow::Result<()> {
+    let definitions = module()?.join("config/crds");
+    for group in DEFINITIONS {
+        cluster.install_crds(&definitions.join(group)).await?;
+    }
+    cluster.apply(NEEDS).await?;
+    Ok(())
+}
+
+/// What the chart tells the Deployment of that name, but flags.
+fn of_kyverno(command: &mut Command, cluster: &ControlPlane, deployment: &str) {
+    keep_to_this_machine(command);
+    command
+        .arg(format!("--kubeconfig={}", cluster.kubeconfig().display()))
+        .env("KYVERNO_NAMESPACE", NAMESPACE)
+        .env("KYVERNO_POD_NAME", format!("{deployment}-0"))
+        .env("KYVERNO_DEPLOYMENT", deployment)
+        .env("KYVERNO_SERVICEACCOUNT_NAME", deployment)
+        .env("INIT_CONFIG", "kyverno")
+        .env("METRICS_CONFIG", "kyverno-metrics");
 }
 
 /// Where its sources lie on this machine, once it was built.

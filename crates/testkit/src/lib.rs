@@ -42,7 +42,7 @@ pub use fault_proxy::{Fault, FaultProxy, Matching};
 pub use helm::Helm;
 pub use jaeger::Jaeger;
 pub use kubectl::{Kubectl, external_name_service};
-pub use kyverno::{Kyverno, KyvernoTelemetry};
+pub use kyverno::{Kyverno, KyvernoReports, KyvernoTelemetry};
 pub use mutual_tls_proxy::{Call, MutualTlsProxy};
 pub use pharos::{Builder, Pharos, Ports, WebhookTarget};
 pub use prometheus_server::PrometheusServer;

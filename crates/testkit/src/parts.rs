@@ -49,6 +49,8 @@ pub enum Part {
     Jaeger,
     /// Kyverno's admission controller, for benches only.
     Kyverno,
+    /// Kyverno's reports controller, for benches only.
+    KyvernoReports,
 }
 
 /// Parts that are ready to run.

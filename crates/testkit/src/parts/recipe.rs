@@ -43,6 +43,9 @@ impl Recipe {
             }
             Part::Jaeger => ("jaeger", "jaeger", "github.com/jaegertracing/jaeger/cmd/jaeger"),
             Part::Kyverno => ("kyverno", "kyverno", "github.com/kyverno/kyverno/cmd/kyverno"),
+            Part::KyvernoReports => {
+                ("kyverno-reports", "kyverno", "github.com/kyverno/kyverno/cmd/reports-controller")
+            }
         };
         let module = Path::new(TOOLS).join(module);
         let mut ldflags = "-s -w".to_owned();

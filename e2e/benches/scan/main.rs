@@ -1,0 +1,108 @@
+//! Background scans at scale, on a real control plane: what the first full set of reports takes, what a
+//! second scan does where nothing changed, the same for twice the Pods, and beside Kyverno's reports
+//! controller at a size that it finishes. `make bench-scan` runs it.
+//!
+//! Nothing runs the Pods; they are there. [`cluster`] makes them and reads the reports, [`engine`] is
+//! what scans, [`figures`] what it comes to. [`Sizes`] are read from the environment.
+
+use std::env;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use pharos_testkit::bench::Section;
+
+use cluster::Cluster;
+use engine::{Engine, Scan};
+use figures::Figures;
+
+mod cluster;
+mod engine;
+mod figures;
+
+/// How many Pods there are, and how long is waited for.
+struct Sizes {
+    /// `PHAROS_BENCH_PODS`: of the first scan, and of the second; then twice as many.
+    pods: usize,
+    /// `PHAROS_BENCH_PODS_BESIDE`: where Kyverno scans, too.
+    beside: usize,
+    /// `PHAROS_BENCH_DEADLINE`, in seconds: what Kyverno has not done by then is told as not done.
+    deadline: Duration,
+}
+
+/// A scan of Pharos that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(1800);
+
+fn main() -> anyhow::Result<()> {
+    let sizes = Sizes::of_environment()?;
+    let mut section = Section::new(
+        "scan",
+        "Background scans",
+        "Pods of two containers, a hundred in a namespace, one in ten in violation, under 14 \
+         ValidatingPolicies of Kyverno's library for the Pod Security Standards and two ClusterPolicies \
+         in CEL, on an API server and an etcd on the same machine. One replica, which does nothing \
+         else, from its start to the report that completes the set; then all reports are read and \
+         their results counted. CPU time is that of the engine's process, and of the kernel for it; \
+         writes are those of reports of any kind, as the API server counts them. Kyverno waits 30 s \
+         before it scans what it finds, and tells no telemetry.",
+    );
+    let figures = tokio::runtime::Runtime::new()?.block_on(measure(&sizes))?;
+    figures.publish(&mut section);
+    Ok(section.publish()?)
+}
+
+async fn measure(sizes: &Sizes) -> anyhow::Result<Figures> {
+    let dir = tempfile::tempdir()?;
+    let (once, again, double, bytes) = scale(sizes.pods).await?;
+    let ours = ours_beside(sizes.beside).await?;
+    let theirs = theirs(sizes, dir.path()).await?;
+    Ok(Figures { once, again, double, ours, theirs, bytes })
+}
+
+/// The first scan of so many Pods, the second one, and the first one of twice as many; and how large
+/// a Pod is.
+async fn scale(pods: usize) -> anyhow::Result<(Scan, Scan, Scan, usize)> {
+    let mut cluster = Cluster::for_pharos(pods).await?;
+    cluster.populate(pods).await?;
+    let bytes = cluster.bytes_of_a_pod().await?;
+    let once = Engine::pharos(&cluster).await?.first_scan(&cluster, PATIENCE).await?;
+    once.ensure_whole()?;
+    let again = Engine::pharos(&cluster).await?.second_scan(&cluster, PATIENCE).await?;
+    cluster.delete_reports().await?;
+    cluster.populate(pods * 2).await?;
+    let double = Engine::pharos(&cluster).await?.first_scan(&cluster, PATIENCE).await?;
+    double.ensure_whole()?;
+    Ok((once, again, double, bytes))
+}
+
+async fn ours_beside(pods: usize) -> anyhow::Result<Scan> {
+    let mut cluster = Cluster::for_pharos(pods).await?;
+    cluster.populate(pods).await?;
+    let scan = Engine::pharos(&cluster).await?.first_scan(&cluster, PATIENCE).await?;
+    scan.ensure_whole()?;
+    Ok(scan)
+}
+
+async fn theirs(sizes: &Sizes, dir: &Path) -> anyhow::Result<Scan> {
+    let mut cluster = Cluster::for_kyverno(sizes.beside).await?;
+    cluster.populate(sizes.beside).await?;
+    Engine::kyverno(&cluster, dir).await?.first_scan(&cluster, sizes.deadline).await
+}
+
+// === impl Sizes ===
+
+impl Sizes {
+    fn of_environment() -> anyhow::Result<Self> {
+        let pods = number("PHAROS_BENCH_PODS", 20_000)?;
+        let beside = number("PHAROS_BENCH_PODS_BESIDE", pods.min(500))?;
+        let seconds = number("PHAROS_BENCH_DEADLINE", 300)?;
+        Ok(Self { pods, beside, deadline: Duration::from_secs(seconds.try_into()?) })
+    }
+}
+
+fn number(name: &str, default: usize) -> anyhow::Result<usize> {
+    match env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name} is no number: {text:?}")),
+        Err(_) => Ok(default),
+    }
+}
