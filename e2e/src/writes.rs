@@ -71,7 +71,8 @@ impl Writes {
     /// All of them.
     #[must_use]
     pub fn total(&self) -> f64 {
-        self.0.values().sum()
+        // A sum of none is -0, which reads oddly.
+        self.0.values().fold(0.0, |total, count| total + count)
     }
 }
 

@@ -14,7 +14,7 @@ use pharos_e2e::writes::Writes;
 use pharos_testkit::KyvernoReports;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How many policies there are, each with one result about a Pod.
 pub(crate) const POLICIES: usize = 16;
@@ -187,7 +187,7 @@ fn pod(index: usize, namespaces: usize) -> Value {
     let mut pod = passing(&namespace(index % namespaces), &format!("web-{index}"), CONTAINERS);
     if index.is_multiple_of(VIOLATES) {
         let context = &mut pod["spec"]["containers"][0]["securityContext"];
-        context["privileged"] = true.into();
+        context["capabilities"] = json!({"add": ["SYS_ADMIN"]});
         context["allowPrivilegeEscalation"] = true.into();
         context["runAsUser"] = 0.into();
     }

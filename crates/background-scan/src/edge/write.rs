@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+use http::header::ACCEPT;
 use kube::api::{DeleteParams, GetParams, PostParams, Preconditions};
 use kube::core::{Request, Status};
 use kube::{Client, Resource};
 use pharos_api::report::{Report, ReportKind};
 use pharos_instruments::carry_trace;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Asked, Edge};
@@ -17,6 +20,25 @@ use crate::scan::{Removal, Write, Written};
 
 /// How long before it is tried again to write into a namespace that is being deleted.
 const TERMINATING: Duration = Duration::from_secs(1);
+
+/// A request, if it can be made.
+type Built = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
+
+/// What comes back of a report that was written: its metadata, from a server that can leave out the rest.
+const METADATA: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
+/// What counts of the answer to a write; the report itself is known.
+#[derive(Debug, Deserialize)]
+struct Stored {
+    metadata: StoredMetadata,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredMetadata {
+    resource_version: String,
+}
 
 /// The reports of a kind, in one namespace if they are in any.
 struct Reports {
@@ -59,7 +81,7 @@ impl Edge {
             // What the report is about goes with the namespace, in a moment.
             tokio::time::sleep(TERMINATING).await;
         }
-        Ok(stored(&created?, desired))
+        Ok(created?.written(desired))
     }
 
     async fn replace(
@@ -74,7 +96,7 @@ impl Edge {
             Change::Replace(report) => report,
         };
         match self.pressure.ask(Asked::Reports, api.replace(name, &report)).await {
-            Ok(report) => stored(&report, desired),
+            Ok(stored) => stored.written(desired),
             Err(error) => unwritten(&error),
         }
     }
@@ -103,12 +125,12 @@ impl Reports {
         self.send(self.request().get(name, &GetParams::default())).await
     }
 
-    async fn create(&self, report: &Report) -> kube::Result<Report> {
-        self.send(self.request().create(&PostParams::default(), encoded(report)?)).await
+    async fn create(&self, report: &Report) -> kube::Result<Stored> {
+        self.store(self.request().create(&PostParams::default(), encoded(report)?)).await
     }
 
-    async fn replace(&self, name: &str, report: &Report) -> kube::Result<Report> {
-        self.send(self.request().replace(name, &PostParams::default(), encoded(report)?)).await
+    async fn replace(&self, name: &str, report: &Report) -> kube::Result<Stored> {
+        self.store(self.request().replace(name, &PostParams::default(), encoded(report)?)).await
     }
 
     async fn delete(&self, name: &str, version: Option<String>) -> kube::Result<()> {
@@ -124,14 +146,27 @@ impl Reports {
         Request::new(&self.path)
     }
 
+    async fn store(&self, request: Built) -> kube::Result<Stored> {
+        self.send(request.map(|mut request| {
+            request.headers_mut().insert(ACCEPT, HeaderValue::from_static(METADATA));
+            request
+        }))
+        .await
+    }
+
     /// As a part of the trace that the report has.
-    async fn send<T: DeserializeOwned>(
-        &self,
-        request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-    ) -> kube::Result<T> {
+    async fn send<T: DeserializeOwned>(&self, request: Built) -> kube::Result<T> {
         let mut request = request.map_err(kube::Error::BuildRequest)?;
         carry_trace(&mut request);
         self.client.request(request).await
+    }
+}
+
+// === impl Stored ===
+
+impl Stored {
+    fn written(&self, desired: &Desired) -> Written {
+        Written::Stored(Version::parse(&self.metadata.resource_version), desired.digest)
     }
 }
 
@@ -156,10 +191,6 @@ fn unwritten(error: &kube::Error) -> Written {
         kube::Error::Api(status) if is_refusal(status) => Written::Refused,
         _ => Written::Failed,
     }
-}
-
-fn stored(report: &Report, desired: &Desired) -> Written {
-    Written::Stored(version(report), desired.digest)
 }
 
 fn version(report: &Report) -> Version {

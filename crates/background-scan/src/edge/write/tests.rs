@@ -16,7 +16,8 @@ use crate::target::Target;
 
 const UID: &str = "2e8b0e9c-0cbd-4f6c-a1a3-5a4d41ba3a37";
 
-/// What an API server was asked, and answers: the nth answer to the nth request.
+/// What an API server was asked, and answers: the nth answer to the nth request, or its metadata where
+/// that is asked for.
 struct Server {
     edge: Edge,
     asked: Arc<Mutex<Vec<(Method, String, Value)>>>,
@@ -38,7 +39,11 @@ impl Server {
                     journal.push((parts.method, parts.uri.path().to_owned(), body));
                     journal.len() - 1
                 };
-                let (code, answer) = answers[nth].clone();
+                let (code, mut answer) = answers[nth].clone();
+                let accepted = parts.headers.get(http::header::ACCEPT);
+                if code < 300 && accepted.is_some_and(|it| it == METADATA) {
+                    answer = json!({"metadata": answer["metadata"]});
+                }
                 let answer = Body::from(serde_json::to_vec(&answer).unwrap());
                 Ok::<_, Infallible>(Response::builder().status(code).body(answer).unwrap())
             }
@@ -107,6 +112,13 @@ async fn a_report_that_is_not_there_is_created() {
     assert_eq!(written, Written::Stored(is("7"), wanted.desired.digest));
     assert_eq!(server.asked(), [format!("POST {}", all())]);
     assert_eq!(server.body(0)["kind"], "PolicyReport");
+}
+
+#[test]
+fn a_server_that_answers_with_the_whole_report_is_understood() {
+    let wanted = write(Outcome::Fail, false);
+    let answer: Stored = serde_json::from_value(stored(&wanted, "7")).unwrap();
+    assert_eq!(answer.written(&wanted.desired), Written::Stored(is("7"), wanted.desired.digest));
 }
 
 #[tokio::test]
