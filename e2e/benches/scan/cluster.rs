@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Client;
-use kube::api::{DeleteParams, DynamicObject, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, PostParams};
 use kube::core::{ListMeta, ObjectList, PartialObjectMeta, Request};
 use pharos_e2e::pod_security::{EXTRAS, Policy, library, passing};
 use pharos_e2e::stage::Stage;
@@ -76,24 +76,24 @@ impl Cluster {
     }
 
     async fn new(stage: Stage, pods: usize) -> anyhow::Result<Self> {
-        let policies = policies()?;
+        let policies: Vec<_> = policies()?.into_iter().map(|policy| policy.yaml).collect();
         ensure!(policies.len() == POLICIES, "there are {} policies", policies.len());
-        for policy in &policies {
-            stage.cluster.apply(&policy.yaml).await?;
-        }
+        stage.cluster.apply(&policies.join("\n---\n")).await?;
         let client = stage.client().await?;
         let namespaces = pods.div_ceil(PODS_IN_A_NAMESPACE);
+        let cluster = Self { stage, pods: 0, client, namespaces };
         for index in 0..namespaces {
-            stage.cluster.kubectl(&["create", "namespace", &namespace(index)]).await?;
+            let object = json!({"metadata": {"name": namespace(index)}});
+            cluster.create("/api/v1/namespaces", &object).await?;
         }
-        Ok(Self { stage, pods: 0, client, namespaces })
+        Ok(cluster)
     }
 
     /// Has so many Pods, in turns in each namespace.
     pub(crate) async fn populate(&mut self, pods: usize) -> anyhow::Result<()> {
         let (started, mut told) = (Instant::now(), Instant::now());
         let mut created = stream::iter(self.pods..pods)
-            .map(|index| self.create(pod(index, self.namespaces)))
+            .map(|index| self.create_pod(index))
             .buffer_unordered(AT_ONCE)
             .boxed();
         let mut count = self.pods;
@@ -110,9 +110,15 @@ impl Cluster {
         Ok(())
     }
 
-    async fn create(&self, pod: Value) -> anyhow::Result<()> {
-        let path = format!("/api/v1/{}/pods", in_namespace(&pod));
-        let request = Request::new(path).create(&Default::default(), pod.to_string().into())?;
+    async fn create_pod(&self, index: usize) -> anyhow::Result<()> {
+        let namespace = namespace(index % self.namespaces);
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
+        self.create(&path, &pod(index, &namespace)).await
+    }
+
+    async fn create(&self, path: &str, object: &Value) -> anyhow::Result<()> {
+        let body = object.to_string().into_bytes();
+        let request = Request::new(path).create(&PostParams::default(), body)?;
         self.client.request::<IgnoredAny>(request).await?;
         Ok(())
     }
@@ -183,8 +189,8 @@ fn policies() -> anyhow::Result<Vec<Policy>> {
     Ok(policies)
 }
 
-fn pod(index: usize, namespaces: usize) -> Value {
-    let mut pod = passing(&namespace(index % namespaces), &format!("web-{index}"), CONTAINERS);
+fn pod(index: usize, namespace: &str) -> Value {
+    let mut pod = passing(namespace, &format!("web-{index}"), CONTAINERS);
     if index.is_multiple_of(VIOLATES) {
         let context = &mut pod["spec"]["containers"][0]["securityContext"];
         context["capabilities"] = json!({"add": ["SYS_ADMIN"]});
@@ -196,8 +202,4 @@ fn pod(index: usize, namespaces: usize) -> Value {
 
 fn namespace(index: usize) -> String {
     format!("team-{index}")
-}
-
-fn in_namespace(pod: &Value) -> String {
-    format!("namespaces/{}", pod["metadata"]["namespace"].as_str().unwrap_or_default())
 }

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use pharos_e2e::writes::Writes;
 use pharos_testkit::bench::{cpu_time_of, peak_memory_of};
 use pharos_testkit::{KyvernoReports, Pharos};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::cluster::Cluster;
@@ -43,6 +43,15 @@ pub(crate) struct Scan {
     pub(crate) memory: u64,
     /// Requests that wrote reports.
     pub(crate) writes: Writes,
+}
+
+/// What Pharos says of a scan, as it says it to people.
+struct Told {
+    is_complete: bool,
+    /// Objects.
+    judged: u64,
+    /// Reports.
+    written: u64,
 }
 
 // === impl Engine ===
@@ -95,22 +104,23 @@ impl Engine {
         }
     }
 
-    /// Until Pharos says that it has judged every Pod and that nothing is left; ends it. There is a
-    /// whole report of every Pod before.
+    /// Until Pharos says that it has judged every Pod and that nothing is left; ends it. Says how many
+    /// reports it wrote as it counts them.
     pub(crate) async fn second_scan(
         mut self,
         cluster: &Cluster,
         deadline: Duration,
-    ) -> anyhow::Result<Scan> {
+    ) -> anyhow::Result<(Scan, u64)> {
         let mut turns = interval(LOOK);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             turns.tick().await;
             self.ensure_lives()?;
-            if is_complete(cluster)? {
+            let told = Told::of(cluster)?;
+            if told.is_complete && told.judged >= cluster.pods.try_into()? {
                 let mut scan = self.so_far(cluster).await?;
                 scan.whole = cluster.whole_reports().await?;
-                return self.ended_with(scan).await;
+                return Ok((self.ended_with(scan).await?, told.written));
             }
             ensure!(self.started.elapsed() < deadline, "the second scan does not end");
         }
@@ -167,16 +177,20 @@ impl Engine {
     }
 }
 
-/// Whether Pharos says so, as it says it to people.
-fn is_complete(cluster: &Cluster) -> anyhow::Result<bool> {
-    let mut command = Command::new(Pharos::binary()?);
-    command.args(["scan", "status", "-o", "json", "--kubeconfig"]);
-    let output = command.arg(cluster.stage.cluster.kubeconfig()).output()?;
-    let said = || String::from_utf8_lossy(&output.stderr).into_owned();
-    let replicas: Value = serde_json::from_slice(&output.stdout).with_context(said)?;
-    let judged = |replica: &Value| replica["judged"].as_u64().unwrap_or_default();
-    let judged: u64 = replicas.as_object().into_iter().flatten().map(|(_, it)| judged(it)).sum();
-    Ok(output.status.success() && judged >= cluster.pods.try_into()?)
+// === impl Told ===
+
+impl Told {
+    fn of(cluster: &Cluster) -> anyhow::Result<Self> {
+        let mut command = Command::new(Pharos::binary()?);
+        command.args(["scan", "status", "-o", "json", "--kubeconfig"]);
+        let output = command.arg(cluster.stage.cluster.kubeconfig()).output()?;
+        let said = || String::from_utf8_lossy(&output.stderr).into_owned();
+        let replicas: Map<String, Value> =
+            serde_json::from_slice(&output.stdout).with_context(said)?;
+        let sum = |count: &str| replicas.values().filter_map(|it| it[count].as_u64()).sum();
+        let (judged, written) = (sum("judged"), sum("written"));
+        Ok(Self { is_complete: output.status.success(), judged, written })
+    }
 }
 
 // === impl Scan ===
