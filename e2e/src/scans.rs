@@ -163,6 +163,7 @@ impl Comparison {
         let in_background = |policy: &Value| {
             policy.pointer("/spec/evaluation/background/enabled") != Some(&json!(false))
                 && policy.pointer("/spec/background") != Some(&json!(false))
+                && policy.pointer("/metadata/labels/reports.kyverno.io~1disabled").is_none()
         };
         let mut policies = self.list(kinds(&POLICIES)).await?;
         policies.retain(in_background);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use pharos_policy::{CompiledException, CompiledPolicy, Origin, PolicyKey, PolicySet};
+use pharos_policy::{CompiledException, CompiledPolicy, PolicyKey, PolicySet};
 use pharos_policy_cache::{Entry, Policies};
 
 use crate::verdict::{About, Abouts};
@@ -32,7 +32,7 @@ impl Snapshot {
         let entries = || policies.entries().values();
         let exceptions: Vec<_> = entries().filter_map(Entry::exception).collect();
         let member = |entry: &Entry| {
-            let policy = entry.sound().filter(|it| it.is_evaluated_for(Origin::BackgroundScan))?;
+            let policy = entry.scanned()?;
             let from_it = exceptions.iter().filter(|it| it.is_from(policy.key()));
             let exceptions = from_it.map(|it| Arc::clone(it)).collect();
             let about = About::of(entry.metadata.annotations.as_ref());
@@ -137,6 +137,19 @@ mod tests {
         let before: Timestamp = "2025-12-31T23:59:59Z".parse().unwrap();
         assert_eq!(names(&snapshot.expired(before, at("10"))), ["a"]);
         assert!(snapshot.expired(at("10"), at("20")).is_empty());
+    }
+
+    #[test]
+    fn a_label_that_says_that_nothing_is_reported_takes_a_policy_away() {
+        let mut labelled = policy("a", json!({}));
+        let first = Policies::default().succeed(&observed([labelled.clone()]));
+        let label = ("reports.kyverno.io/disabled".to_owned(), String::new());
+        labelled.metadata.labels = Some([label].into());
+        let second = first.succeed(&observed([labelled]));
+        let (first, second) = (Snapshot::of(&first), Snapshot::of(&second));
+        assert_eq!(names(&second.changed(&first)), ["a"]);
+        assert_eq!((first.set.iter().count(), second.set.iter().count()), (1, 0));
+        assert!(second.abouts.is_empty());
     }
 
     #[test]

@@ -33,6 +33,9 @@ pub use list::{ListError, list};
 pub use outcome::{Defect, Outcome};
 pub use sources::{Missing, Objects, Sources};
 
+/// The label of policies that are not reported about.
+const UNREPORTED: &str = "reports.kyverno.io/disabled";
+
 /// All policies at one moment.
 #[derive(Default)]
 pub struct Policies {
@@ -96,8 +99,8 @@ impl Policies {
 
     /// Every policy that says something about what is in the cluster already.
     pub fn background_set(&self) -> PolicySet {
-        let sound = self.entries.values().filter_map(Entry::sound);
-        PolicySet::new(Origin::BackgroundScan, sound.cloned(), self.exceptions())
+        let scanned = self.entries.values().filter_map(Entry::scanned);
+        PolicySet::new(Origin::BackgroundScan, scanned.cloned(), self.exceptions())
     }
 
     fn exceptions(&self) -> impl Iterator<Item = Arc<CompiledException>> {
@@ -160,6 +163,19 @@ impl Entry {
             Outcome::InForce(compiled) | Outcome::NotForAdmission(compiled) => Some(compiled),
             _ => None,
         }
+    }
+
+    /// The policy, if it says something about what is in the cluster already.
+    pub fn scanned(&self) -> Option<&Arc<CompiledPolicy>> {
+        let is_scanned = |it: &&Arc<CompiledPolicy>| {
+            self.is_reported() && it.is_evaluated_for(Origin::BackgroundScan)
+        };
+        self.sound().filter(is_scanned)
+    }
+
+    /// Whether what it says is reported: with Kyverno, a label of whatever value says that it is not.
+    pub fn is_reported(&self) -> bool {
+        self.metadata.labels.as_ref().is_none_or(|labels| !labels.contains_key(UNREPORTED))
     }
 
     /// The exception, if it is one.

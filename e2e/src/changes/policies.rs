@@ -53,10 +53,13 @@ pub(super) fn exception(random: &mut Rng, namespace: &str, name: &str) -> Value 
     })
 }
 
-/// Pods have labels, and by what is generated for controllers, so have those of Deployments.
+/// Pods have labels, and by what is generated for controllers, so have those of Deployments. Another
+/// message makes all results others, those that are passed, too.
 pub(super) fn labelled(message: &str) -> Value {
+    let annotations = json!({"policies.kyverno.io/category": message});
     json!({
-        "apiVersion": VALIDATING, "kind": "ValidatingPolicy", "metadata": {"name": "labelled"},
+        "apiVersion": VALIDATING, "kind": "ValidatingPolicy",
+        "metadata": {"name": "labelled", "annotations": annotations},
         "spec": {
             "validationActions": ["Audit"],
             "matchConstraints": {"resourceRules": [created("", "pods")]},
@@ -82,9 +85,12 @@ fn of_a_team(random: &mut Rng) -> Value {
 
 fn namespaces(random: &mut Rng) -> Value {
     let scored = ["true", "false"][random.usize(..2)];
+    let labels = [json!({}), json!({"reports.kyverno.io/disabled": "true"})];
+    let label = &labels[usize::from(random.u32(..4) == 0)];
+    let annotations = json!({"policies.kyverno.io/scored": scored});
     json!({
         "apiVersion": VALIDATING, "kind": "ValidatingPolicy",
-        "metadata": {"name": "namespaces-have-teams", "annotations": {"policies.kyverno.io/scored": scored}},
+        "metadata": {"name": "namespaces-have-teams", "labels": label, "annotations": annotations},
         "spec": {
             "validationActions": ["Audit"],
             "matchConstraints": {"resourceRules": [created("", "namespaces")]},
