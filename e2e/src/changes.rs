@@ -94,7 +94,7 @@ impl Changes {
         Ok(changes)
     }
 
-    /// Makes so many.
+    /// Makes so many. Namespaces that are deleted go only where a controller manager runs.
     pub async fn make(&mut self, count: usize) -> anyhow::Result<()> {
         for _ in 0..count {
             match Change::draw(&mut self.random) {

@@ -75,6 +75,8 @@ fn without(kind: (&str, &str)) -> Vec<(&'static str, &'static str)> {
 async fn what_is_not_defined_or_not_allowed_is_said_and_found_by_itself_later() -> anyhow::Result<()>
 {
     let stage = Stage::set().await?;
+    // Namespaces that are deleted go; until then nothing is written into them.
+    let _controllers = stage.cluster.start_controller_manager().await?;
     let kubectl = async |arguments: &[&str]| stage.cluster.kubectl(arguments).await;
     let reports = ["policyreports.wgpolicyk8s.io", "clusterpolicyreports.wgpolicyk8s.io"];
     kubectl(&[&["delete", "crd"], &reports[..]].concat()).await?;
@@ -117,6 +119,7 @@ async fn what_is_not_defined_or_not_allowed_is_said_and_found_by_itself_later() 
 #[tokio::test(flavor = "multi_thread")]
 async fn reports_come_to_be_right_whatever_of_the_api_was_away() -> anyhow::Result<()> {
     let mut stage = Stage::set().await?;
+    let _controllers = stage.cluster.start_controller_manager().await?;
     stage.cluster.apply(NOWHERE).await?;
     let mut changes = Changes::prepare(&stage, SEED).await?;
     let proxy = FaultProxy::start(&stage.cluster, "proxied").await?;
