@@ -9,7 +9,7 @@
 //! - `plan` says, purely, which webhook serves which policy; `webhook_configuration` registers that,
 //!   `serving` knows what a call is for while registrations change;
 //! - `certificate_secret` keeps a certificate, `tls` chooses the one that callers trust;
-//! - `policy_status`, `events`, `inventory`, `record` and `readiness` tell of it.
+//! - `policy_status`, `events`, `reports`, `inventory`, `record` and `readiness` tell of it.
 //!
 //! What each decides is a pure function beside it. [`inspect()`] and [`registered()`] are for whoever
 //! looks from outside.
@@ -32,6 +32,7 @@ mod policy_status;
 mod readiness;
 mod record;
 mod registered;
+mod reports;
 mod review;
 #[cfg(any(test, feature = "testing"))]
 pub mod reviewer;
@@ -56,6 +57,7 @@ pub use inspect::{InspectError, Inspected, Problem, inspect};
 pub use policies::{ExceptionNamespaces, NoNamespace};
 pub use policy_status::PolicyStatus;
 pub use registered::{Registered, registered, unregister};
+pub use reports::Reporting;
 pub use run::{Admission, Options};
 pub use server::Limits;
 pub use target::{TargetError, WebhookService, WebhookTarget, WebhookUrl};

@@ -39,6 +39,8 @@ pub(crate) trait Facts: Send + Sync {
     fn deprecated(&self, _version: &'static str, _kind: PolicyKind) {}
     /// An Event that was not published; the reason is from a closed set.
     fn event_dropped(&self, _reason: &'static str) {}
+    /// What so many policies said about requests is in no report; the reason is from a closed set.
+    fn admission_results_lost(&self, _reason: &'static str, _count: usize) {}
 }
 
 // === impl Facts ===
@@ -85,6 +87,10 @@ impl Facts for Instruments {
 
     fn event_dropped(&self, _reason: &'static str) {
         self.record_dropped_events(1);
+    }
+
+    fn admission_results_lost(&self, reason: &'static str, count: usize) {
+        self.record_lost_admission_results(reason, u64::try_from(count).unwrap_or(u64::MAX));
     }
 }
 

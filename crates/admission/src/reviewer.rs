@@ -22,6 +22,7 @@ use crate::events::Events;
 use crate::namespaces::{Known, Namespaces};
 use crate::policies::{Kind, Policies};
 use crate::record::Facts;
+use crate::reports::Reports;
 use crate::review::memory::Memory;
 use crate::routes::{self, Knowledge, Webhook};
 use crate::serving::Serving;
@@ -100,7 +101,8 @@ impl Reviewer {
         let events = Events::untold(facts.clone());
         let knowledge = Knowledge::of(serving);
         let namespaces = Namespaces::new(api, known);
-        let webhook = Webhook::new(knowledge, namespaces, facts, events, Memory::new(0));
+        let webhook =
+            Webhook::new(knowledge, namespaces, facts, events, Reports::Untold, Memory::new(0));
         Self { router: routes::router(&webhook, Router::new()) }
     }
 

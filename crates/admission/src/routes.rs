@@ -26,6 +26,7 @@ use crate::enforce::enforce;
 use crate::events::{self, Events};
 use crate::namespaces::Namespaces;
 use crate::record::{Facts, record};
+use crate::reports::Reports;
 use crate::review::memory::{Memory, Share, Shortage};
 use crate::review::{self, Malformed, Unparsed};
 use crate::roles::{self, Roles};
@@ -51,6 +52,7 @@ pub(crate) struct Webhook {
     namespaces: Namespaces,
     facts: Arc<dyn Facts>,
     events: Events,
+    reports: Reports,
     memory: Arc<Memory>,
     /// Requests that got no review's answer, for the log.
     refused: AtomicU64,
@@ -169,9 +171,11 @@ impl Webhook {
         namespaces: Namespaces,
         facts: Arc<dyn Facts>,
         events: Events,
+        reports: Reports,
         memory: Arc<Memory>,
     ) -> Arc<Self> {
-        Arc::new(Self { knowledge, namespaces, facts, events, memory, refused: AtomicU64::new(0) })
+        let refused = AtomicU64::new(0);
+        Arc::new(Self { knowledge, namespaces, facts, events, reports, memory, refused })
     }
 
     /// The memory for one body.
@@ -204,6 +208,7 @@ impl Webhook {
         let answer = axum::Json(review::answer(&request, &verdict)).into_response();
         let (success, known) = (&configuration.success_events, snapshot.policies());
         events::told(&self.events, success, known, &request, &evaluation, &verdict);
+        self.reports.tell(known, &request, &evaluation, &verdict);
         record(&*self.facts, &subject, &evaluation, &verdict, started.elapsed());
         Ok(answer)
     }

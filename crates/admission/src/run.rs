@@ -29,6 +29,7 @@ use crate::namespaces::{Known, Namespaces};
 use crate::policies::{ExceptionNamespaces, Policies};
 use crate::policy_status::{PolicyStatus, StatusWriter};
 use crate::record::Facts;
+use crate::reports::{self, Reporting, Reports};
 use crate::review::memory::Memory;
 use crate::routes::{self, Knowledge, Refusal, Webhook};
 use crate::server::limits::{InFlight, Limits};
@@ -61,6 +62,8 @@ pub struct Options {
     pub exceptions: ExceptionNamespaces,
     /// What is told by Events.
     pub events: EventOptions,
+    /// Where results of admissions are told that no scan asks for.
+    pub reporting: Reporting,
     /// The name of this process in Events: that of its Pod.
     pub reporter: String,
     /// How much is taken on at a time.
@@ -154,11 +157,13 @@ impl Admission {
         let views = self.watch(&mut tasks);
         let means = self.provide(&mut tasks, &views)?;
         let events = self.publish(&mut tasks);
+        let answered = CancellationToken::new();
+        let reports = self.report(&mut tasks, answered.clone());
         self.tell(&mut tasks, views, &means, events.clone(), &leaving);
         let namespaces = Namespaces::new(Api::all(self.client), means.namespaces);
         let Options { limits, exceptions, policy_status: whose, .. } = self.options;
         let (facts, memory) = (self.facts.clone(), Memory::new(limits.parsed_bytes));
-        let webhook = Webhook::new(means.knowledge, namespaces, facts, events, memory);
+        let webhook = Webhook::new(means.knowledge, namespaces, facts, events, reports, memory);
         let policy_webhook = policy_review::router(webhook.clone(), self.facts, whose, exceptions);
         let router = routes::router(&webhook, policy_webhook);
         let router = server::limited(router, InFlight::new(webhook.clone(), limits));
@@ -188,6 +193,7 @@ impl Admission {
         readiness::leave(&readiness);
         let delay = if outcome.is_ok() { shutdown_delay } else { Duration::ZERO };
         let ended = server.end(tokio::time::sleep(delay)).await;
+        answered.cancel();
         let joined = tasks.join().await.map_err(Error::from);
         readiness.send_replace(Readiness::NotReady("the webhook has ended".to_owned()));
         outcome.and(ended).and(joined)
@@ -288,6 +294,15 @@ impl Admission {
         let (events, publisher) = events::events(client, events, reporter, self.facts.clone());
         tasks.spawn("publishes Events", publisher.run());
         events
+    }
+
+    /// Where results of admissions are handed in, until every review is `answered`.
+    fn report(&self, tasks: &mut Tasks, answered: CancellationToken) -> Reports {
+        let Reporting::In(api) = self.options.reporting else { return Reports::Untold };
+        let (reports, writer) = reports::reports(self.client.clone(), api, self.facts.clone());
+        let write = writer.run(answered.clone());
+        tasks.spawn_to_its_end("writes results of admissions", answered, write);
+        reports
     }
 
     /// To the API server and to whoever asks: what is true of us.

@@ -1,27 +1,26 @@
 //! The edges of a scan: what is asked of the API server, and written to it.
 //!
 //! [`Edge::run`] does one job of [`crate::scan`] and says what became of it. Every request waits for
-//! [`pressure`], and none is waited for for ever. Nothing is decided here
+//! [`Pressure`], and none is waited for for ever. Nothing is decided here
 //! but how a failure reads.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use kube::Client;
+use pharos_cluster::pressure::Pressure;
 use pharos_instruments::{Instruments, ObjectsFacts, ObjectsSpan, ReportOutcome, SweepParent};
 
 use crate::judge::Judge;
 use crate::known::Uid;
-use crate::scan::{Job, Page, Place, Read, Rest, Single, Written};
+use crate::scan::{Job, Page, Place, Read, Rest, Single, Tidy, Written};
 use crate::target::Target;
 
 pub(crate) use fetch::Fetched;
 pub(crate) use page_size::PageSize;
-use pressure::{Asked, Pressure};
 
 mod fetch;
 mod page_size;
-mod pressure;
 pub(crate) mod read;
 mod watch;
 mod write;
@@ -55,7 +54,8 @@ impl Edge {
         Self { client, instruments, pressure: Arc::default(), page_sizes: Arc::default() }
     }
 
-    /// Does a job, in a span of its own; that of a page is a part of its sweep's. What is read is judged by what `judge` holds now.
+    /// Does a job, in a span of its own; that of a page is a part of its sweep's. What is read is judged by
+    /// what `judge` holds now.
     pub(crate) async fn run(self, job: Job, judge: Judge, sweep: Option<SweepParent>) -> Done {
         match job {
             Job::Page(page) => {
@@ -80,9 +80,17 @@ impl Edge {
             Job::Write(write) => {
                 let namespace = write.desired.report().metadata.namespace.as_deref();
                 let span = self.instruments.begin_report(write.desired.kind.as_str(), namespace);
-                let written = span.within(self.write(&write)).await;
+                let written = span.within(self.write(&write, &judge.policies.standing)).await;
                 span.end(outcome(written));
                 Done::Report(write.uid, written)
+            }
+            Job::Tidy(Tidy { removal, own }) => {
+                let namespace = Some(&*removal.namespace).filter(|it| !it.is_empty());
+                let span = self.instruments.begin_report(removal.kind.as_str(), namespace);
+                let written = self.tidy(&removal, own, &judge.policies.standing);
+                let written = span.within(written).await;
+                span.end(outcome(written));
+                Done::Report(removal.uid, written)
             }
             Job::Delete(removal) => {
                 let namespace = Some(&*removal.namespace).filter(|it| !it.is_empty());

@@ -7,15 +7,14 @@ use std::time::SystemTime;
 
 use pharos_api::report::Timestamp;
 use pharos_policy::{Json, NotJson, Request, SystemClock, evaluate};
+use pharos_reports::{Desired, Subject, verdict};
 
 use crate::known::{Uid, Version};
 use crate::record::{Facts, record};
-use crate::report::{Desired, Subject};
 use crate::request::{NO_ROLES, creation};
 use crate::scan::{Judged, Keeping};
 use crate::snapshot::Snapshot;
 use crate::target::Target;
-use crate::verdict;
 
 /// Namespaces by name, as expressions see them.
 pub(crate) type Namespaces = Arc<BTreeMap<String, Arc<Json<'static>>>>;
@@ -82,24 +81,26 @@ impl Judge {
         let uid = Uid::parse(text("/metadata/uid"))?;
         let version = Version::parse(text("/metadata/resourceVersion"));
         let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
-        let subject = Subject { uid, namespace: namespace.to_owned(), name: name.to_owned() };
+        let (namespace, name, text) = (namespace.to_owned(), name.to_owned(), uid.to_string());
+        let (api_version, kind) = (&*target.api_version(), &*target.kind);
+        let subject = Subject { api_version, kind, namespace: &namespace, name: &name, uid: &text };
         let desired = self.desired(target, &subject, object);
         Some(Judged { uid, version, desired })
     }
 
-    fn desired(&self, target: &Target, subject: &Subject, object: Json<'_>) -> Option<Desired> {
+    fn desired(&self, target: &Target, subject: &Subject<'_>, object: Json<'_>) -> Option<Desired> {
         let raw = creation(typed(object, target), target);
         // Made of strings here; what is not in it is not there.
         let request = Request::parse(&raw).ok()?;
-        let namespace = self.namespaces.get(&subject.namespace).map(AsRef::as_ref);
+        let namespace = self.namespaces.get(subject.namespace).map(AsRef::as_ref);
         let request =
             Request { user_roles: Some(NO_ROLES), namespace_object: namespace, ..request };
         let evaluation = evaluate(&self.policies.set, &request, &SystemClock);
-        let in_namespace = (!subject.namespace.is_empty()).then_some(&*subject.namespace);
+        let in_namespace = (!subject.namespace.is_empty()).then_some(subject.namespace);
         record(&*self.facts, &target.kind, in_namespace, &evaluation);
         let Keeping::In(api) = self.keeping else { return None };
         let results = verdict::results(&evaluation, &self.policies.abouts, now());
-        Desired::of(subject, target, api, results)
+        Desired::of(subject, api, results)
     }
 }
 
@@ -117,7 +118,7 @@ fn typed<'a>(object: Json<'a>, target: &'a Target) -> Json<'a> {
 }
 
 /// The second, as Kyverno writes it.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Timestamp { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanos: 0 }
 }

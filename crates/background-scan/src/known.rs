@@ -4,10 +4,12 @@
 //! seen, and what its report is like; never the object, and never the report. What any of it means is
 //! decided in [`crate::scan`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::num::NonZeroU16;
 
+use pharos_reports::admitted::ADMISSION;
+use pharos_reports::{DIGEST, Digest, digest};
 use uuid::Uuid;
 
 pub(crate) use names::NameId;
@@ -24,9 +26,18 @@ pub(crate) struct Uid(Uuid);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Version(u64);
 
-/// What a report says, in 64 bits. The default is none.
+/// What a report says of itself in its metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Digest(pub(crate) u64);
+pub(crate) struct Stamp {
+    /// Of what scans say in it.
+    pub(crate) digest: Digest,
+    pub(crate) admitted: Admissions,
+}
+
+/// Which results of admissions a report has, told apart in a byte. The default is none; of those that are
+/// some, two look alike once in 255 times.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Admissions(u8);
 
 /// A resource that is scanned, by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,8 +62,10 @@ pub(crate) struct Entry {
     pub(crate) seen: Version,
     /// The newest version of its report; none if it has no report.
     pub(crate) report: Version,
-    /// What that report says.
+    /// What scans say in that report.
     pub(crate) digest: Digest,
+    /// What admissions say in it.
+    pub(crate) admitted: Admissions,
 }
 
 /// What is going on with an object, in a byte: a set of [`Flag`]s, and in the three highest bits how often
@@ -131,7 +144,7 @@ impl fmt::Display for Uid {
 impl Version {
     pub(crate) fn parse(text: &str) -> Self {
         let number = text.parse::<u64>().ok().filter(|number| number >> 63 == 0);
-        Self(number.unwrap_or_else(|| crate::digest::of(text.as_bytes()) | 1 << 63))
+        Self(number.unwrap_or_else(|| digest::of(text.as_bytes()) | 1 << 63))
     }
 
     pub(crate) fn is_none(self) -> bool {
@@ -168,17 +181,28 @@ impl TargetId {
     }
 }
 
-// === impl Digest ===
+// === impl Stamp ===
 
-impl Digest {
-    pub(crate) fn parse(hex: &str) -> Option<Self> {
-        u64::from_str_radix(hex, 16).ok().map(Self)
+impl Stamp {
+    /// As the annotations of a report have it.
+    pub(crate) fn of(annotations: Option<&BTreeMap<String, String>>) -> Self {
+        let text = |key| annotations?.get(key);
+        let digest = text(DIGEST).and_then(|hex| Digest::parse(hex)).unwrap_or_default();
+        let admitted = text(ADMISSION).map_or(0, |it| digest::of(it.as_bytes()) % 255 + 1);
+        Self { digest, admitted: Admissions(u8::try_from(admitted).unwrap_or(u8::MAX)) }
+    }
+
+    /// Whether a report is by Pharos.
+    pub(crate) fn is_ours(self) -> bool {
+        self != Self::default()
     }
 }
 
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
+// === impl Admissions ===
+
+impl Admissions {
+    pub(crate) fn is_some(self) -> bool {
+        self != Self::default()
     }
 }
 
@@ -253,12 +277,20 @@ impl Entry {
             seen: Version::default(),
             report: Version::default(),
             digest: Digest::default(),
+            admitted: Admissions::default(),
         }
     }
 
     /// The number of its namespace.
     pub(crate) fn namespace(&self) -> NameId {
         self.namespace
+    }
+
+    /// There is no report any more.
+    pub(crate) fn lose_report(&mut self) {
+        (self.report, self.digest) = (Version::default(), Digest::default());
+        self.admitted = Admissions::default();
+        self.state.clear(Flag::Ours);
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -12,6 +12,9 @@
 //! **Reports.** What a report says is known by the digest in its metadata, so that none is written that
 //! is as it should be, whoever wrote it. A report without an object is deleted when it was one at two
 //! looks ([`Scan::look_for_orphans`]): the watch of reports may be ahead of that of objects.
+//!
+//! **Admissions** write into the same reports, from whatever process. What they say stays when the scan
+//! has nothing to say, and goes with its policy: then every report that has such results is tidied.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -23,7 +26,7 @@ use crate::known::{Entry, Flag, Known, TargetId, Uid, Version};
 use crate::share::Share;
 use crate::target::{Concern, Target};
 
-pub(crate) use job::{Job, Judged, Page, Place, Read, Removal, Rest, Single, Write, Written};
+pub(crate) use job::{Job, Judged, Page, Place, Read, Removal, Rest, Single, Tidy, Write, Written};
 pub(crate) use progress::{Counts, Progress};
 pub(crate) use reports::SeenReport;
 use sweep::Sweep;
@@ -34,6 +37,7 @@ mod progress;
 mod reports;
 mod sweep;
 mod targets;
+mod tidy;
 
 /// How many pages and single objects are read at a time.
 const READS: usize = 2;
@@ -56,6 +60,9 @@ pub(crate) struct Scan {
     queue: VecDeque<Uid>,
     /// What is to be written, each about another object.
     writes: VecDeque<Job>,
+    /// Reports with results of admissions that may be of policies which are gone; none before policies
+    /// are known.
+    untidy: Option<VecDeque<Uid>>,
     reading: usize,
     writing: usize,
     keeping: Keeping,
@@ -126,6 +133,7 @@ impl Scan {
             share,
             queue: VecDeque::new(),
             writes: VecDeque::new(),
+            untidy: None,
             reading: 0,
             writing: 0,
             keeping,
@@ -194,6 +202,7 @@ impl Scan {
                 self.concern(id, Concern::Namespaces(gained));
             }
         }
+        self.look_for_untidy();
     }
 
     /// Objects of a target have to be judged again.
@@ -206,6 +215,7 @@ impl Scan {
     /// Everything has to be judged again.
     pub(crate) fn concern_all(&mut self) {
         self.targets.values_mut().for_each(|slot| slot.sweep.concern(Concern::Everything));
+        self.look_for_untidy();
     }
 
     /// What is scanned, by its numbers.
@@ -220,6 +230,12 @@ impl Scan {
         {
             self.writing += 1;
             return Some(write);
+        }
+        if self.writing < WRITES
+            && let Some(tidy) = self.next_tidy()
+        {
+            self.writing += 1;
+            return Some(tidy);
         }
         let may_read = self.reading < READS && self.writes.len() < WAITING;
         if !may_read || !self.unlisted.is_empty() {

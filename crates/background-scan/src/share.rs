@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::digest;
+use pharos_reports::digest;
 
 /// Who lives, and which of them is this process.
 #[derive(Clone, Debug, PartialEq, Eq)]

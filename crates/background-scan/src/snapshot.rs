@@ -6,14 +6,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use pharos_policy::{CompiledException, CompiledPolicy, PolicyKey, PolicySet};
 use pharos_policy_cache::{Entry, Policies};
-
-use crate::verdict::{About, Abouts};
+use pharos_reports::admitted::{Revision, Standing};
+use pharos_reports::verdict::{About, Abouts};
 
 /// Policies to evaluate, and what their results are to be read as. Pages that are judged share it.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     pub(crate) set: PolicySet,
     pub(crate) abouts: Abouts,
+    /// Of all policies, also of those that scans do not ask.
+    pub(crate) standing: Standing,
     members: BTreeMap<PolicyKey, Member>,
 }
 
@@ -38,12 +40,21 @@ impl Snapshot {
             let about = About::of(entry.metadata.annotations.as_ref());
             Some((policy.key().clone(), about, Member { policy: Arc::clone(policy), exceptions }))
         };
-        let mut snapshot = Self { set: policies.background_set(), ..Self::default() };
+        let sound = entries().filter(|entry| entry.sound().is_some());
+        let standing = Standing::of(sound.map(|entry| Revision::of(&entry.metadata)));
+        let set = policies.background_set();
+        let mut snapshot = Self { set, standing, ..Self::default() };
         for (key, about, member) in entries().filter_map(member) {
             snapshot.abouts.insert(key.clone(), about);
             snapshot.members.insert(key, member);
         }
         snapshot
+    }
+
+    /// The same, after those of before.
+    pub(crate) fn after(self, before: &Self) -> Self {
+        let standing = self.standing.after(&before.standing);
+        Self { standing, ..self }
     }
 
     /// The policies that came, went or changed after `before`, or from which there are other exceptions:

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use pharos_cluster::discovery::{Resources, Scope};
 use pharos_policy::{CompiledPolicy, PolicyKey, PolicySet};
+use pharos_reports::scanned::{self, Served};
 
 pub(crate) use patience::Patience;
 
-mod named;
 mod patience;
 
 /// A resource in the version that it is read in.
@@ -52,19 +52,6 @@ pub(crate) enum Concern {
     Everything,
 }
 
-/// Reports are what scans write, and Events come and go faster than anybody could read about them.
-const NEVER: [(&str, &str); 8] = [
-    ("wgpolicyk8s.io", "*"),
-    ("openreports.io", "*"),
-    ("reports.kyverno.io", "*"),
-    ("metrics.k8s.io", "*"),
-    ("", "events"),
-    ("events.k8s.io", "events"),
-    // Renewed every few seconds, one for each node and each leader.
-    ("coordination.k8s.io", "leases"),
-    ("", "componentstatuses"),
-];
-
 // === impl Plan ===
 
 impl Plan {
@@ -73,12 +60,11 @@ impl Plan {
         // By group and resource: the versions, and which policies name each.
         let mut named: BTreeMap<(&str, &str), Versions<'_>> = BTreeMap::new();
         for (group, version, resource, described) in served.iter() {
-            if !described.can_be_watched || is_never_scanned(group, resource) {
+            if !described.can_be_watched || scanned::is_never_reported(group, resource) {
                 continue;
             }
-            let about = |policy: &&CompiledPolicy| {
-                named::names(policy, group, version, resource, &described.kind)
-            };
+            let as_served = Served { group, version, resource, kind: &described.kind };
+            let about = |policy: &&CompiledPolicy| scanned::names(policy, as_served);
             let policies: Vec<_> = policies.iter().filter(about).collect();
             if !policies.is_empty() {
                 let target = Target {
@@ -118,17 +104,12 @@ impl Plan {
 
 type Versions<'p> = Vec<(Target, Vec<&'p CompiledPolicy>)>;
 
-fn is_never_scanned(group: &str, resource: &str) -> bool {
-    NEVER.iter().any(|(of, name)| *of == group && (*name == "*" || *name == resource))
-}
-
 /// Which objects of a target have to be judged again when these policies have come, gone or changed.
 pub(crate) fn concerned<'p>(
     target: &Target,
     changed: impl IntoIterator<Item = &'p CompiledPolicy>,
 ) -> Concern {
-    let Target { group, version, resource, kind, .. } = target;
-    let about = changed.into_iter().filter(|it| named::names(it, group, version, resource, kind));
+    let about = changed.into_iter().filter(|it| scanned::names(it, target.served()));
     about.fold(Concern::Nothing, |concern, policy| match policy.namespace() {
         None => Concern::Everything,
         Some(namespace) => concern.and(Concern::Namespaces([namespace.clone()].into())),
@@ -142,6 +123,11 @@ impl Target {
     pub(crate) fn is_resource_of(&self, other: &Self) -> bool {
         let of = |it: &Self| (it.group.clone(), it.resource.clone(), it.scope);
         of(self) == of(other)
+    }
+
+    pub(crate) fn served(&self) -> Served<'_> {
+        let Self { group, version, resource, kind, .. } = self;
+        Served { group, version, resource, kind }
     }
 
     /// As in `apps/v1`.

@@ -19,6 +19,7 @@ mod in_time;
 mod list_watch;
 pub mod membership;
 pub mod metadata;
+pub mod pressure;
 pub mod readiness;
 pub mod references;
 pub mod revisions;

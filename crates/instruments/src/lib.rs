@@ -31,8 +31,8 @@ use calls::Calls;
 use catalogue::key;
 use catalogue::metrics::{
     ADMISSION_REQUESTS, ADMISSION_REVIEW_DURATION, CLIENT_QUERIES, DROPPED_EVENTS, DROPS,
-    POLICY_DURATION, POLICY_RESULTS, RECONCILES, REFUSED_REQUESTS, REQUEUES,
-    VALIDATING_POLICY_DURATION, VALIDATING_POLICY_RESULTS,
+    LOST_ADMISSION_RESULTS, POLICY_DURATION, POLICY_RESULTS, RECONCILES, REFUSED_REQUESTS,
+    REQUEUES, VALIDATING_POLICY_DURATION, VALIDATING_POLICY_RESULTS,
 };
 pub use facts::{
     AdmissionReviewFacts, Answer, BackgroundMode, Because, ChangeType, ExecutionCause, Operation,
@@ -64,6 +64,7 @@ pub struct Instruments {
     requeues: Counter,
     drops: Counter,
     dropped_events: Counter,
+    lost_admission_results: Counter,
     calls: Calls,
     policies: Policies,
     scans: Scans,
@@ -89,6 +90,7 @@ impl Instruments {
             requeues: catalogue.counter(&REQUEUES),
             drops: catalogue.counter(&DROPS),
             dropped_events: catalogue.counter(&DROPPED_EVENTS),
+            lost_admission_results: catalogue.counter(&LOST_ADMISSION_RESULTS),
             calls: Calls::declare(catalogue),
             policies: Policies::declare(catalogue),
             scans: Scans::declare(catalogue),
@@ -247,6 +249,11 @@ impl Instruments {
     /// Records Events that nobody will see.
     pub fn record_dropped_events(&self, count: u64) {
         self.dropped_events.add(count, &[]);
+    }
+
+    /// Records that what so many policies said about a request is in no report.
+    pub fn record_lost_admission_results(&self, reason: &'static str, count: u64) {
+        self.lost_admission_results.add(count, &[KeyValue::new(key::REASON, reason)]);
     }
 }
 

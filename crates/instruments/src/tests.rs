@@ -226,6 +226,7 @@ async fn what_is_recorded_has_the_attributes_that_are_declared() {
         instruments.record_dropped_events(2);
         instruments.record_report(ReportCircuit::Admission, ReportFate::Dropped);
         instruments.set_scan_progress(ScanProgress::default());
+        instruments.record_lost_admission_results("QueueFull", 2);
     })
     .await;
     let samples = parse(&page).unwrap();

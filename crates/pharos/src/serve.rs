@@ -151,6 +151,7 @@ impl Process {
             policy_status: arguments.policies.policy_status,
             exceptions: arguments.policies.exception_namespace.clone(),
             events: arguments.policies.events(),
+            reporting: arguments.scan.reporting(&replica.components),
             reporter: replica.name.clone(),
             limits: arguments.limits(),
             shutdown_delay: arguments.shutdown_delay(),

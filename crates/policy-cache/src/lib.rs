@@ -120,6 +120,14 @@ impl Policies {
         self.entries.values().find(is_it).map(Entry::reference)
     }
 
+    /// The metadata of the object that a policy in force was compiled from.
+    pub fn metadata_of(&self, policy: &CompiledPolicy) -> Option<&ObjectMeta> {
+        let is_it = |entry: &&Entry| {
+            entry.compiled().is_some_and(|compiled| std::ptr::eq(Arc::as_ptr(compiled), policy))
+        };
+        self.entries.values().find(is_it).map(|entry| &entry.metadata)
+    }
+
     /// The object that an exception in force was compiled from, for an Event.
     pub fn reference_to(&self, exception: &CompiledException) -> Option<ObjectReference> {
         let is_it = |entry: &&Entry| {

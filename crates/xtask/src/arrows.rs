@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pharos-policy", &["pharos-api"]),
     ("pharos-cluster", &["pharos-api"]),
     ("pharos-instruments", &["pharos-telemetry"]),
+    ("pharos-reports", &["pharos-api", "pharos-policy"]),
     ("pharos-operator", &["pharos-api", "pharos-cluster", "pharos-telemetry"]),
     ("pharos-policy-cache", &["pharos-api", "pharos-cluster", "pharos-policy"]),
     (
@@ -22,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pharos-instruments",
             "pharos-policy",
             "pharos-policy-cache",
+            "pharos-reports",
         ],
     ),
     (
@@ -32,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "pharos-instruments",
             "pharos-policy",
             "pharos-policy-cache",
+            "pharos-reports",
         ],
     ),
     (

@@ -237,7 +237,7 @@ async fn by_hand(stage: &Stage, comparison: &Comparison) -> anyhow::Result<()> {
 }
 
 /// Waits until a scanner says that it has looked at everything.
-async fn complete(pharos: &Pharos) -> anyhow::Result<()> {
+pub(super) async fn complete(pharos: &Pharos) -> anyhow::Result<()> {
     eventually("the scan to be complete", PATIENCE, async || {
         let logs = pharos.logs().map_err(|error| error.to_string())?;
         if logs.contains("the scan is complete") { Ok(()) } else { Err("not yet".to_owned()) }

@@ -2,6 +2,7 @@
 //! [`Stage`](pharos_e2e::stage::Stage); they run one at a time, so that what they print was measured
 //! on a quiet machine.
 
+mod admission_reports;
 mod api_server_outage;
 mod background_scan;
 mod certificates;

@@ -14,6 +14,7 @@ use super::*;
 use crate::enforce::Decision;
 use crate::events::Events;
 use crate::namespaces::{Known, Namespaces};
+use crate::reports::Reports;
 use crate::review::memory::Memory;
 use crate::routes::Knowledge;
 use crate::testing::policy;
@@ -150,8 +151,14 @@ async fn it_answers_reviews_and_counts_them() {
     let (_, known) = watch::channel(Known::default());
     let namespaces = Namespaces::new(Api::all(Client::new(Router::new(), "default")), known);
     let events = Events::untold(noted.clone());
-    let webhook =
-        Webhook::new(Knowledge::of(serving), namespaces, noted.clone(), events, Memory::new(0));
+    let webhook = Webhook::new(
+        Knowledge::of(serving),
+        namespaces,
+        noted.clone(),
+        events,
+        Reports::Untold,
+        Memory::new(0),
+    );
     let router = router(webhook, noted.clone(), PolicyStatus::Pharos, ExceptionNamespaces::Every);
     for (object, warnings) in [(policy_with(json!({})), 0), (broken(), 1)] {
         let review = json!({

@@ -81,7 +81,8 @@ impl Scene {
         let namespaces = Namespaces::new(api, known);
         let (events, memory) = (Events::untold(noted.clone()), Memory::new(limits.parsed_bytes));
         let knowledge = Knowledge::of(policies);
-        let webhook = Webhook::new(knowledge, namespaces, noted.clone(), events, memory);
+        let webhook =
+            Webhook::new(knowledge, namespaces, noted.clone(), events, Reports::Untold, memory);
         let material = material();
         let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.local_addr().unwrap();
@@ -127,7 +128,7 @@ fn webhook(
     facts: Arc<Noted>,
 ) -> Arc<Webhook> {
     let events = Events::untold(facts.clone());
-    Webhook::new(Knowledge::of(serving), namespaces, facts, events, Memory::new(0))
+    Webhook::new(Knowledge::of(serving), namespaces, facts, events, Reports::Untold, Memory::new(0))
 }
 
 fn compiled(specs: Vec<Value>) -> Arc<Serving> {

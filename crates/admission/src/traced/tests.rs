@@ -16,6 +16,7 @@ use crate::events::Events;
 use crate::namespaces::{Known, Namespaces};
 use crate::policies::Policies;
 use crate::record::Facts;
+use crate::reports::Reports;
 use crate::review::memory::Memory;
 use crate::routes::{self, Knowledge, Webhook};
 use crate::server::{self, Connections, Patience, Server};
@@ -56,7 +57,14 @@ async fn scene() -> (Server, Connection, Kept) {
     let namespaces = Namespaces::new(api, known);
     let facts: Arc<dyn Facts> = Arc::new(instruments.clone());
     let events = Events::untold(facts.clone());
-    let webhook = Webhook::new(Knowledge::of(settled), namespaces, facts, events, Memory::new(0));
+    let webhook = Webhook::new(
+        Knowledge::of(settled),
+        namespaces,
+        facts,
+        events,
+        Reports::Untold,
+        Memory::new(0),
+    );
 
     let material = material();
     let listener = server::bind(([127, 0, 0, 1], 0).into()).unwrap();

@@ -6,12 +6,13 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use kube::Client;
 use kube::core::{Request, params};
 use pharos_cluster::discovery::Scope;
+use pharos_cluster::pressure::Asked;
 use pharos_cluster::trouble::Trouble;
 use pharos_instruments::carry_trace;
 use pharos_policy::NotJson;
 
 use super::fetch::{Fetched, fetch};
-use super::{Asked, Edge, PageSize};
+use super::{Edge, PageSize};
 use crate::judge::{Judge, JudgedList};
 use crate::scan::{Page, Place, Read, Single};
 use crate::target::Target;
@@ -47,7 +48,7 @@ impl Edge {
         let mut size = self.page_sizes().get(target).copied().unwrap_or_default();
         loop {
             let asked = list(&self.client, target, namespace, page.token.clone(), size);
-            let written = match self.pressure.ask(Asked::Objects(Arc::clone(target)), asked).await {
+            let written = match self.pressure.ask(asked_for(target), asked).await {
                 Ok(Fetched::Whole(written)) => written,
                 Ok(Fetched::TooLarge) => match size.after_too_large() {
                     Some(smaller) => {
@@ -83,7 +84,7 @@ impl Edge {
         };
         carry_trace(&mut request);
         let asked = fetch(&self.client, request);
-        match self.pressure.ask(Asked::Objects(Arc::clone(target)), asked).await {
+        match self.pressure.ask(asked_for(target), asked).await {
             Ok(Fetched::Whole(written)) => {
                 let target = Arc::clone(target);
                 match judged(move || judge.object(&target, &written)).await {
@@ -103,6 +104,10 @@ impl Edge {
     fn page_sizes(&self) -> MutexGuard<'_, HashMap<Arc<Target>, PageSize>> {
         self.page_sizes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn asked_for(target: &Target) -> Asked {
+    Asked::Served(format!("read {target}"))
 }
 
 fn nothing() -> Read {

@@ -6,10 +6,10 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher;
 use pharos_api::report::ReportKind;
 use pharos_cluster::metadata::{Told, tell};
+use pharos_reports::{KYVERNO, MANAGED_BY};
 use tokio::sync::mpsc;
 
-use crate::known::{Digest, TargetId, Uid, Version};
-use crate::report::{DIGEST, KYVERNO, MANAGED_BY};
+use crate::known::{Stamp, TargetId, Uid, Version};
 use crate::scan::{Seen, SeenReport};
 use crate::target::Target;
 
@@ -51,12 +51,11 @@ impl From<PartialObjectMeta<DynamicObject>> for ReportGlimpse {
     fn from(object: PartialObjectMeta<DynamicObject>) -> Self {
         let metadata = object.metadata;
         let seen = || {
-            let digest = metadata.annotations.as_ref().and_then(|it| it.get(DIGEST));
             Some(SeenReport {
                 uid: Uid::parse(metadata.name.as_deref()?)?,
                 namespace: metadata.namespace.clone().unwrap_or_default(),
                 version: Version::parse(metadata.resource_version.as_deref()?),
-                digest: digest.and_then(|it| Digest::parse(it)).unwrap_or_default(),
+                stamp: Stamp::of(metadata.annotations.as_ref()),
             })
         };
         Self(seen())

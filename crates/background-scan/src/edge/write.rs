@@ -1,25 +1,31 @@
 //! Reports, written in the version that was read: whoever writes at the same time wins, and what follows
 //! is decided anew.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::ACCEPT;
 use kube::api::{DeleteParams, GetParams, PostParams, Preconditions};
-use kube::core::{Request, Status};
+use kube::core::Request;
 use kube::{Client, Resource};
 use pharos_api::report::{Report, ReportKind};
+use pharos_cluster::pressure::{Asked, is_refusal, is_terminating};
 use pharos_instruments::carry_trace;
+use pharos_reports::admitted::Standing;
+use pharos_reports::{Change, Desired, Own, tidied};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Asked, Edge};
-use crate::known::Version;
-use crate::report::{Change, Desired};
+use super::Edge;
+use crate::judge::now;
+use crate::known::{Stamp, Version};
 use crate::scan::{Removal, Write, Written};
 
 /// How long before it is tried again to write into a namespace that is being deleted.
 const TERMINATING: Duration = Duration::from_secs(1);
+
+const REPORTS: Asked = Asked::Kept("read or write reports");
 
 /// A request, if it can be made.
 type Built = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
@@ -38,6 +44,8 @@ struct Stored {
 #[serde(rename_all = "camelCase")]
 struct StoredMetadata {
     resource_version: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 /// The reports of a kind, in one namespace if they are in any.
@@ -49,8 +57,8 @@ struct Reports {
 // === impl Edge ===
 
 impl Edge {
-    /// Makes a report what it should be.
-    pub(super) async fn write(&self, write: &Write) -> Written {
+    /// Makes a report what it should be. What admissions say in it stays, of policies that there are.
+    pub(super) async fn write(&self, write: &Write, standing: &Standing) -> Written {
         let desired = &write.desired;
         let metadata = &desired.report().metadata;
         let (Some(name), namespace) = (&metadata.name, metadata.namespace.as_deref()) else {
@@ -64,8 +72,11 @@ impl Edge {
                 created => return created.unwrap_or_else(|error| unwritten(&error)),
             }
         }
-        match self.pressure.ask(Asked::Reports, api.get(name)).await {
-            Ok(there) => self.replace(&api, name, desired, &there).await,
+        match self.pressure.ask(REPORTS, api.get(name)).await {
+            Ok(there) => {
+                let change = desired.over(&there, standing, now());
+                self.change(&api, name, &there, change).await
+            }
             Err(kube::Error::Api(status)) if status.code == 404 => {
                 self.create(&api, desired).await.unwrap_or_else(|error| unwritten(&error))
             }
@@ -74,43 +85,59 @@ impl Edge {
     }
 
     async fn create(&self, api: &Reports, desired: &Desired) -> kube::Result<Written> {
-        let created = self.pressure.ask(Asked::Reports, api.create(desired.report())).await;
+        let created = self.pressure.ask(REPORTS, api.create(desired.report())).await;
         if let Err(kube::Error::Api(status)) = &created
             && is_terminating(status)
         {
             // What the report is about goes with the namespace, in a moment.
             tokio::time::sleep(TERMINATING).await;
         }
-        Ok(created?.written(desired))
+        Ok(created?.written())
     }
 
-    async fn replace(
-        &self,
-        api: &Reports,
-        name: &str,
-        desired: &Desired,
-        there: &Report,
-    ) -> Written {
-        let report = match desired.over(there) {
-            Change::Nothing => return Written::Unchanged(version(there), desired.digest),
-            Change::Replace(report) => report,
-        };
-        match self.pressure.ask(Asked::Reports, api.replace(name, &report)).await {
-            Ok(stored) => stored.written(desired),
+    async fn change(&self, api: &Reports, name: &str, there: &Report, change: Change) -> Written {
+        match change {
+            Change::Nothing => {
+                Written::Unchanged(version(there), Stamp::of(there.metadata.annotations.as_ref()))
+            }
+            Change::Replace(report) => {
+                let replaced = self.pressure.ask(REPORTS, api.replace(name, &report)).await;
+                replaced.map_or_else(|error| unwritten(&error), |stored| stored.written())
+            }
+            Change::Delete => self.delete(api, name, version(there)).await,
+        }
+    }
+
+    /// Takes out of a report what is of no policy any more.
+    pub(super) async fn tidy(&self, removal: &Removal, own: Own, standing: &Standing) -> Written {
+        let name = removal.uid.to_string();
+        let api = self.reports_of(removal);
+        match self.pressure.ask(REPORTS, api.get(&name)).await {
+            Ok(there) => {
+                let change = tidied(&there, own, standing, now());
+                self.change(&api, &name, &there, change).await
+            }
+            Err(kube::Error::Api(status)) if status.code == 404 => Written::Deleted,
             Err(error) => unwritten(&error),
         }
     }
 
     /// Deletes a report, if it is as it was seen.
     pub(super) async fn remove(&self, removal: &Removal) -> Written {
-        let Removal { uid, kind, namespace, version } = removal;
-        let api = self.reports(*kind, Some(namespace).filter(|it| !it.is_empty()).map(|it| &**it));
-        match self.pressure.ask(Asked::Reports, api.delete(&uid.to_string(), version.text())).await
-        {
+        self.delete(&self.reports_of(removal), &removal.uid.to_string(), removal.version).await
+    }
+
+    async fn delete(&self, api: &Reports, name: &str, version: Version) -> Written {
+        match self.pressure.ask(REPORTS, api.delete(name, version.text())).await {
             Ok(()) => Written::Deleted,
             Err(kube::Error::Api(status)) if status.code == 404 => Written::Deleted,
             Err(error) => unwritten(&error),
         }
+    }
+
+    fn reports_of(&self, removal: &Removal) -> Reports {
+        let namespace = Some(&*removal.namespace).filter(|it| !it.is_empty());
+        self.reports(removal.kind, namespace)
     }
 
     fn reports(&self, kind: ReportKind, namespace: Option<&str>) -> Reports {
@@ -165,25 +192,14 @@ impl Reports {
 // === impl Stored ===
 
 impl Stored {
-    fn written(&self, desired: &Desired) -> Written {
-        Written::Stored(Version::parse(&self.metadata.resource_version), desired.digest)
+    fn written(&self) -> Written {
+        let StoredMetadata { resource_version, annotations } = &self.metadata;
+        Written::Stored(Version::parse(resource_version), Stamp::of(Some(annotations)))
     }
 }
 
 fn encoded(report: &Report) -> kube::Result<Vec<u8>> {
     serde_json::to_vec(report).map_err(kube::Error::SerdeError)
-}
-
-/// Whether nothing is created because the namespace is being deleted.
-pub(super) fn is_terminating(status: &Status) -> bool {
-    let causes = status.details.iter().flat_map(|details| &details.causes);
-    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
-}
-
-/// Whether something is not taken for what it is, or because there is no place for it: it would not be taken a
-/// moment later either.
-pub(super) fn is_refusal(status: &Status) -> bool {
-    matches!(status.code, 400 | 403..=405 | 413 | 415 | 422) && !is_terminating(status)
 }
 
 fn unwritten(error: &kube::Error) -> Written {

@@ -4,7 +4,7 @@ const OBJECTS: usize = 30_000;
 
 fn uid(number: usize) -> Uid {
     // Spread like those that an API server makes, and the same in every run.
-    let spread = crate::digest::of(&number.to_be_bytes());
+    let spread = pharos_reports::digest::of(&number.to_be_bytes());
     Uid(Uuid::from_u64_pair(spread, number as u64))
 }
 
@@ -72,10 +72,18 @@ fn versions_are_ordered_as_numbers_and_told_apart_if_they_are_none() {
 }
 
 #[test]
-fn a_digest_is_read_as_it_was_written() {
-    let digest = Digest(0x00ff_0000_0000_0001);
-    assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
-    assert_eq!(Digest::parse("no digest"), None);
+fn a_stamp_tells_a_report_with_results_of_admissions_from_one_without() {
+    let said = |text: &str| {
+        let annotations = [(DIGEST, "1f"), (ADMISSION, text)];
+        let annotations = annotations.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Stamp::of(Some(&annotations.into()))
+    };
+    assert_eq!(said("a").digest, Digest(0x1f));
+    assert!(said("a").admitted.is_some() && said("a") == said("a"));
+    assert_ne!(said("a"), said("b"));
+    assert_eq!(Stamp::of(None), Stamp::default());
+    let each = (0..1000_u32).map(|number| said(&number.to_string()).admitted);
+    assert!(each.into_iter().all(Admissions::is_some), "none is taken for none");
 }
 
 #[test]

@@ -229,8 +229,12 @@ impl Turn {
     }
 
     fn take_policies(&mut self, snapshot: Snapshot) {
-        let before = std::mem::replace(&mut self.snapshot, Arc::new(snapshot));
+        let next = Arc::new(snapshot.after(&self.snapshot));
+        let before = std::mem::replace(&mut self.snapshot, next);
         let now = Arc::clone(&self.snapshot);
+        if now.standing.has_lost_some(&before.standing) || !self.scan.knows_policies() {
+            self.scan.tidy_all();
+        }
         self.concern(&now.changed(&before));
         self.plan();
     }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use pharos_api::report::ReportKind;
 use pharos_cluster::trouble::Trouble;
+use pharos_reports::{Desired, Own};
 
-use crate::known::{Digest, TargetId, Uid, Version};
-use crate::report::Desired;
+use crate::known::{Stamp, TargetId, Uid, Version};
 use crate::target::Target;
 
 /// Something to do.
@@ -18,6 +18,8 @@ pub(crate) enum Job {
     Object(Single),
     /// To make a report what it should be.
     Write(Box<Write>),
+    /// To take out of a report what is of no policy any more.
+    Tidy(Tidy),
     /// To delete a report.
     Delete(Removal),
 }
@@ -90,6 +92,14 @@ pub(crate) struct Write {
     pub(crate) is_there: bool,
 }
 
+/// A report that admissions write, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tidy {
+    /// As it is deleted if nothing is left of it.
+    pub(crate) removal: Removal,
+    pub(crate) own: Own,
+}
+
 /// A report to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Removal {
@@ -105,9 +115,9 @@ pub(crate) struct Removal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Written {
     /// It was written.
-    Stored(Version, Digest),
+    Stored(Version, Stamp),
     /// It was as it should be.
-    Unchanged(Version, Digest),
+    Unchanged(Version, Stamp),
     /// It is not there any more.
     Deleted,
     /// It is to be tried again.

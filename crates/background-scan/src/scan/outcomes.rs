@@ -1,10 +1,11 @@
 //! What follows from jobs that are done.
 
 use pharos_cluster::trouble::Trouble;
+use pharos_reports::{Digest, Own};
 
 use super::sweep::{Again, Progressed};
 use super::{Job, Judged, Keeping, Page, Read, Removal, Rest, Scan, Single, Write, Written};
-use crate::known::{Digest, Entry, Flag, TargetId, Uid, Version};
+use crate::known::{Entry, Flag, TargetId, Uid};
 
 // === impl Scan ===
 
@@ -142,6 +143,12 @@ impl Scan {
             None if !is_there => {}
             // One of another engine.
             None if !entry.state.is(Flag::Ours) => {}
+            // What admissions say stays, and there may be nothing else in it.
+            None if entry.admitted.is_some() => {
+                if !entry.digest.is_none() || entry.state.contests() > 0 {
+                    self.tidy(uid, Own::Drop);
+                }
+            }
             None => self.remove_report(uid),
             Some(desired) if is_there && desired.digest == entry.digest => {}
             Some(desired) => {
@@ -153,14 +160,20 @@ impl Scan {
 
     /// Has a report deleted.
     pub(super) fn remove_report(&mut self, uid: Uid) {
-        let Keeping::In(api) = self.keeping else { return };
-        let Some(entry) = self.known.get_mut(uid) else { return };
+        if let Some(removal) = self.removal(uid) {
+            self.writes.push_back(Job::Delete(removal));
+        }
+    }
+
+    /// The report of an object as it is deleted. From now on it is being written.
+    pub(super) fn removal(&mut self, uid: Uid) -> Option<Removal> {
+        let Keeping::In(api) = self.keeping else { return None };
+        let entry = self.known.get_mut(uid)?;
         entry.state.mark(Flag::Writing);
         let version = entry.report;
-        let Some(entry) = self.known.get(uid) else { return };
-        let namespace = self.known.namespace(entry).to_owned();
+        let namespace = self.known.namespace(self.known.get(uid)?).to_owned();
         let kind = if namespace.is_empty() { api.of_cluster() } else { api.in_namespaces() };
-        self.writes.push_back(Job::Delete(Removal { uid, kind, namespace, version }));
+        Some(Removal { uid, kind, namespace, version })
     }
 
     /// What became of a report.
@@ -182,15 +195,19 @@ impl Scan {
                 entry.digest = Digest::default();
                 entry.state.mark(Flag::Stale);
             }
-            Written::Stored(version, digest) | Written::Unchanged(version, digest) => {
-                (entry.report, entry.digest) = (version, digest);
+            Written::Stored(version, stamp) | Written::Unchanged(version, stamp) => {
+                (entry.report, entry.digest) = (version, stamp.digest);
+                entry.admitted = stamp.admitted;
                 entry.state.mark(Flag::Ours);
             }
-            Written::Deleted => {
-                (entry.report, entry.digest) = (Version::default(), Digest::default());
-                entry.state.clear(Flag::Ours);
+            Written::Deleted => entry.lose_report(),
+            Written::Failed | Written::Refused => {
+                entry.state.mark(Flag::Stale);
+                if entry.admitted.is_some() {
+                    // It may have been about policies that are gone.
+                    self.untidy.iter_mut().for_each(|untidy| untidy.push_back(uid));
+                }
             }
-            Written::Failed | Written::Refused => entry.state.mark(Flag::Stale),
         }
         match (entry.target, written) {
             (Some(_), Written::Refused) => {}
@@ -199,6 +216,8 @@ impl Scan {
             (None, Written::Deleted) => self.known.remove(uid),
             // Looked for among those without an object.
             (None, Written::Failed | Written::Refused) => entry.state.clear(Flag::Stale),
+            // Its kind is not scanned any more, or the object takes it along.
+            (None, _) if entry.admitted.is_some() => {}
             // The object went meanwhile.
             (None, _) => self.remove_report(uid),
         }

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use pharos_api::report::ReportKind;
 use pharos_cluster::trouble::Trouble;
+use pharos_reports::{Digest, Own};
 
 use super::Scan;
-use crate::known::{Digest, Flag, Uid, Version};
+use crate::known::{Flag, Stamp, Uid, Version};
 
 /// How often a report is mended that somebody else changes; after that, the next sweep does it. Two engines
 /// that keep reports of one name would never end.
@@ -20,7 +21,7 @@ pub(crate) struct SeenReport {
     pub(crate) namespace: String,
     pub(crate) version: Version,
     /// What it says; none if it is of another engine.
-    pub(crate) digest: Digest,
+    pub(crate) stamp: Stamp,
 }
 
 // === impl Scan ===
@@ -36,7 +37,9 @@ impl Scan {
         let gone: Vec<Uid> = of_kind.map(|(uid, _)| uid).filter(|it| !there.contains(it)).collect();
         gone.into_iter().for_each(|uid| self.report_deleted(uid));
         reports.iter().for_each(|report| self.report_applied(report));
-        self.unlisted.remove(&kind);
+        if self.unlisted.remove(&kind).is_some() && self.unlisted.is_empty() {
+            self.look_for_untidy();
+        }
     }
 
     /// Nothing can be told of the reports of a kind for now.
@@ -54,16 +57,19 @@ impl Scan {
         }
         let is_new = entry.report.is_none();
         entry.report = report.version;
-        if report.digest != Digest::default() {
+        let is_by_admission =
+            entry.admitted != report.stamp.admitted && entry.digest == report.stamp.digest;
+        entry.admitted = report.stamp.admitted;
+        if report.stamp.is_ours() {
             entry.state.mark(Flag::Ours);
         }
         if entry.state.is(Flag::Writing) {
             // What we are told of may be what we wrote, before we know that we did.
             return;
         }
-        entry.digest = report.digest;
+        entry.digest = report.stamp.digest;
         let Some(entry) = self.known.get(report.uid) else { return };
-        if is_new || !self.owns(entry) {
+        if is_new || is_by_admission || !self.owns(entry) {
             return;
         }
         // Somebody has changed it, and left the digest, or not.
@@ -82,8 +88,7 @@ impl Scan {
         let Some(entry) = self.known.get_mut(uid).filter(|entry| !entry.report.is_none()) else {
             return;
         };
-        (entry.report, entry.digest) = (Version::default(), Digest::default());
-        entry.state.clear(Flag::Ours);
+        entry.lose_report();
         if entry.state.is(Flag::Writing) {
             return;
         }
@@ -117,8 +122,17 @@ impl Scan {
         for uid in orphans {
             let namespace = self.known.get(uid).map(|entry| self.known.namespace(entry));
             // What they were about is not served or not scanned any more: they are one resource.
-            if namespace.is_some_and(|namespace| self.share.owns("", "", namespace)) {
-                self.remove_report(uid);
+            if !namespace.is_some_and(|namespace| self.share.owns("", "", namespace)) {
+                continue;
+            }
+            match self.known.get(uid) {
+                // They may be about what no scan looks at; they go with what owns them.
+                Some(entry) if entry.admitted.is_some() => {
+                    if !entry.digest.is_none() {
+                        self.tidy(uid, Own::Drop);
+                    }
+                }
+                _ => self.remove_report(uid),
             }
         }
     }

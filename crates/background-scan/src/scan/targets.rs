@@ -20,7 +20,7 @@ impl Scan {
         watches.end = gone.map(|(id, _)| *id).collect();
         for id in &watches.end {
             let uids: Vec<Uid> = self.known.of_target(*id).map(|(uid, _)| uid).collect();
-            uids.into_iter().for_each(|uid| self.lose(uid));
+            uids.into_iter().for_each(|uid| self.leave(uid));
             self.targets.remove(id);
         }
         for target in targets {

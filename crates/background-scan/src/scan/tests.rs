@@ -1,9 +1,10 @@
 use pharos_api::report::Outcome;
+use pharos_reports::Digest;
 
 use super::*;
-use crate::known::Digest;
+use crate::known::Stamp;
 
-use world::{API, World, namespace, target, uid, version};
+use world::{API, World, namespace, stamp, target, uid, version};
 
 mod failures;
 mod world;
@@ -130,8 +131,12 @@ fn a_report_that_somebody_changed_is_looked_at_and_one_that_was_deleted_written_
     world.settle();
     let (_, digest) = world.reports[&1];
     world.clock += 1;
-    let edited =
-        SeenReport { uid: uid(1), namespace: namespace(1), version: version(world.clock), digest };
+    let edited = SeenReport {
+        uid: uid(1),
+        namespace: namespace(1),
+        version: version(world.clock),
+        stamp: stamp(digest),
+    };
     world.scan.report_applied(&edited);
     assert_eq!(world.settle(), ["object 1", "write 1"]);
     world.reports.remove(&2);
@@ -148,7 +153,7 @@ fn with_an_engine_that_writes_the_same_report_nobody_fights_for_ever() {
         world.clock += 1;
         let (uid, namespace) = (uid(1), namespace(1));
         let theirs =
-            SeenReport { uid, namespace, version: version(world.clock), digest: Digest(9) };
+            SeenReport { uid, namespace, version: version(world.clock), stamp: stamp(Digest(9)) };
         world.scan.report_applied(&theirs);
         mended += world.writes().len();
     }
@@ -165,7 +170,7 @@ fn being_told_of_what_it_wrote_itself_changes_nothing() {
     for number in [1, 2] {
         let (at, digest) = world.reports[&number];
         let (uid, namespace) = (uid(number), namespace(number));
-        let report = SeenReport { uid, namespace, version: version(at), digest };
+        let report = SeenReport { uid, namespace, version: version(at), stamp: stamp(digest) };
         world.scan.report_applied(&report);
     }
     assert!(world.settle().is_empty());
@@ -177,7 +182,7 @@ fn a_report_without_an_object_goes_at_the_second_look_if_it_is_ours() {
     world.settle();
     for (number, digest) in [(7, Digest(1)), (8, Digest::default())] {
         let (uid, namespace) = (uid(number), namespace(number));
-        let report = SeenReport { uid, namespace, version: version(1), digest };
+        let report = SeenReport { uid, namespace, version: version(1), stamp: stamp(digest) };
         world.reports.insert(number, (1, digest));
         world.scan.report_applied(&report);
     }
@@ -263,4 +268,103 @@ fn without_reports_to_keep_objects_are_judged_and_nothing_is_written() {
     world.list();
     assert_eq!(world.settle(), ["page of 2", "page of 1"]);
     assert_eq!(world.scan.counts().judged, 3);
+}
+
+#[test]
+fn what_admissions_write_into_a_report_is_nobodys_contest() {
+    let mut world = World::with(1);
+    world.settle();
+    world.admit(1, "a");
+    assert!(world.settle().is_empty());
+    world.admit(1, "b");
+    assert!(world.settle().is_empty());
+    assert_eq!(world.scan.counts().contested, 0);
+    world.edit(1);
+    assert_eq!(world.settle(), ["object 1", "write 1"], "this was somebody else");
+}
+
+#[test]
+fn a_report_in_which_admissions_say_something_stays_without_what_scans_say() {
+    let mut world = World::with(2);
+    world.settle();
+    let left = world.admit(1, "a");
+    world.tidied.insert(1, Stamp { digest: Digest::default(), ..left });
+    world.verdict = Outcome::Skip;
+    world.scan.concern_all();
+    let mut writes = world.writes();
+    writes.sort();
+    assert_eq!(writes, ["delete 2", "tidy 1, drop"]);
+    world.scan.concern_all();
+    assert!(world.writes().is_empty(), "there is nothing of scans in it");
+    world.objects.remove(&1);
+    world.scan.deleted(world.id, uid(1));
+    assert_eq!(world.writes(), ["delete 1"], "it goes with its object");
+}
+
+#[test]
+fn reports_with_results_of_admissions_are_tidied_when_policies_are_known_and_when_one_goes() {
+    let mut world = World::with(3);
+    world.settle();
+    let left = world.admit(2, "a");
+    world.tidied.insert(2, left);
+    assert!(world.settle().is_empty(), "no policies are known");
+    world.scan.tidy_all();
+    assert_eq!(world.settle(), ["tidy 2, keep"]);
+    assert!(world.settle().is_empty());
+    world.scan.tidy_all();
+    assert_eq!(world.settle(), ["tidy 2, keep"]);
+    world.reports.remove(&2);
+    world.scan.report_deleted(uid(2));
+    world.settle();
+    world.scan.tidy_all();
+    assert!(world.settle().is_empty(), "nothing of admissions is left");
+}
+
+#[test]
+fn a_report_that_is_being_written_is_tidied_after_that() {
+    let mut world = World::with(1);
+    world.settle();
+    world.admit(1, "a");
+    world.verdict = Outcome::Pass;
+    world.change(1);
+    let Some(Job::Object(single)) = world.scan.next() else { panic!("the object is read") };
+    let objects = vec![world.judged(1)];
+    world.scan.object_read(&single, Read::Judged { objects, more: None });
+    let Some(Job::Write(write)) = world.scan.next() else { panic!("the report is written") };
+    world.scan.tidy_all();
+    assert_eq!(world.scan.next(), None);
+    let stamp = world.admit(1, "b");
+    let written = Stamp { digest: write.desired.digest, ..stamp };
+    world.scan.written(write.uid, Written::Stored(version(world.clock), written));
+    world.tidied.insert(1, written);
+    assert_eq!(world.settle(), ["tidy 1, keep"]);
+}
+
+#[test]
+fn a_tidying_that_failed_is_done_again() {
+    let mut world = World::with(1);
+    world.settle();
+    let left = world.admit(1, "a");
+    world.scan.tidy_all();
+    let Some(Job::Tidy(tidy)) = world.scan.next() else { panic!("the report is looked at") };
+    world.scan.written(tidy.removal.uid, Written::Failed);
+    world.tidied.insert(1, left);
+    assert!(world.settle().contains(&"tidy 1, keep".to_owned()));
+}
+
+#[test]
+fn what_is_scanned_no_more_leaves_what_admissions_say_and_what_never_was_is_left_alone() {
+    let mut world = World::with(1);
+    world.settle();
+    let left = world.admit(1, "a");
+    world.admit(9, "a");
+    world.tidied.insert(1, Stamp { digest: Digest::default(), ..left });
+    world.scan.set_targets(&BTreeSet::new());
+    world.scan.look_for_orphans();
+    assert!(world.settle().is_empty());
+    world.scan.look_for_orphans();
+    assert_eq!(world.settle(), ["tidy 1, drop"]);
+    world.scan.look_for_orphans();
+    world.scan.look_for_orphans();
+    assert!(world.settle().is_empty(), "they go with what owns them");
 }

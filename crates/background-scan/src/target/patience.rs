@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pharos_policy::PolicySet;
+use pharos_reports::scanned;
 use tokio::time::Instant;
 
-use super::{Plan, Target, named};
+use super::{Plan, Target};
 
 /// Longer than an API server takes to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,10 +30,8 @@ impl Patience {
         policies: &PolicySet,
         now: Instant,
     ) {
-        let is_about = |target: &Target| {
-            let Target { group, version, resource, kind, .. } = target;
-            policies.iter().any(|it| named::names(it, group, version, resource, kind))
-        };
+        let is_about =
+            |target: &Target| policies.iter().any(|it| scanned::names(it, target.served()));
         // One that is read in another version now is not missing.
         let is_missing = |target: &&Target| {
             let same = |it: &Target| (&it.group, &it.resource) == (&target.group, &target.resource);

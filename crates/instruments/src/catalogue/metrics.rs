@@ -274,6 +274,14 @@ pub static SCAN_RESOURCES_UNREAD: Declaration = own_gauge(
     "Resources whose objects cannot be listed or read now; the log says why.",
 );
 
+/// Results that no report has.
+pub static LOST_ADMISSION_RESULTS: Declaration = counter(
+    PHAROS,
+    "pharos_admission_results_lost",
+    "What policies said about requests that were admitted, and should be in policy reports and is not; one for each policy and request.",
+    &[key::REASON],
+);
+
 /// Requests to the webhook that got no review's answer.
 pub static REFUSED_REQUESTS: Declaration = counter(
     PHAROS,
@@ -283,7 +291,7 @@ pub static REFUSED_REQUESTS: Declaration = counter(
 );
 
 /// All of the engine's, as the reference lists them.
-pub static ALL: [&Declaration; 27] = [
+pub static ALL: [&Declaration; 28] = [
     &ADMISSION_REQUESTS,
     &ADMISSION_REVIEW_DURATION,
     &VALIDATING_POLICY_RESULTS,
@@ -304,6 +312,7 @@ pub static ALL: [&Declaration; 27] = [
     &REQUEUES,
     &DROPS,
     &DROPPED_EVENTS,
+    &LOST_ADMISSION_RESULTS,
     &REFUSED_REQUESTS,
     &BREAKER_TOTAL,
     &BREAKER_DROPS,

@@ -1,12 +1,15 @@
 //! What the command line says about background scans.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::SignedDuration;
+use pharos_admission::Reporting;
 use pharos_api::report::ReportApi;
+use pharos_api::telemetryconfig::Component;
 use pharos_background_scan::{ExceptionNamespaces, Keeping, Options};
 use pharos_operator::Replica;
 
@@ -23,6 +26,19 @@ pub(crate) struct ScanArguments {
     /// (openreports.io), or nowhere, where another engine keeps them. Then metrics tell the results.
     #[arg(long, value_enum, default_value_t = ReportsArgument::PolicyReports)]
     reports: ReportsArgument,
+
+    /// Whether admission tells in these reports what no scan asks: what policies that are not for
+    /// background scans say about requests that are admitted, and rules of updates. Default: where this
+    /// process scans, too.
+    #[arg(
+        long,
+        alias = "admissionReports",
+        value_name = "BOOLEAN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    admission_reports: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -125,14 +141,28 @@ impl ScanArguments {
     pub(crate) fn options(&self, replica: &Replica) -> Options {
         Options {
             interval: self.background_scan_interval.0,
-            keeping: match self.reports {
-                ReportsArgument::PolicyReports => Keeping::In(ReportApi::PolicyReports),
-                ReportsArgument::OpenReports => Keeping::In(ReportApi::OpenReports),
-                ReportsArgument::None => Keeping::Nowhere,
-            },
+            keeping: self.api().map_or(Keeping::Nowhere, Keeping::In),
             namespace: replica.namespace.clone(),
             replica: replica.name.clone(),
             pod: replica.pod.clone(),
+        }
+    }
+
+    /// Where results of admissions are told by a process that runs these components.
+    pub(crate) fn reporting(&self, components: &BTreeSet<Component>) -> Reporting {
+        let scans = components.contains(&Component::BackgroundScan);
+        match self.api() {
+            Some(api) if self.admission_reports.unwrap_or(scans) => Reporting::In(api),
+            _ => Reporting::Nowhere,
+        }
+    }
+
+    /// Where reports are kept, if they are.
+    fn api(&self) -> Option<ReportApi> {
+        match self.reports {
+            ReportsArgument::PolicyReports => Some(ReportApi::PolicyReports),
+            ReportsArgument::OpenReports => Some(ReportApi::OpenReports),
+            ReportsArgument::None => None,
         }
     }
 }
@@ -161,6 +191,27 @@ mod tests {
         assert_eq!(said.interval, Duration::from_secs(5400));
         assert_eq!(said.keeping, Keeping::In(ReportApi::OpenReports));
         assert_eq!(options(&["--reports=None"]).unwrap().keeping, Keeping::Nowhere);
+    }
+
+    #[test]
+    fn admissions_are_reported_where_the_process_scans_unless_told_otherwise() {
+        let reporting = |flags: &[&str]| {
+            let arguments = [&["pharos", "serve"], flags].concat();
+            let Command::Serve(arguments) = Arguments::parse_from(arguments).command else {
+                panic!("serve was asked for")
+            };
+            arguments.scan.reporting(&arguments.components())
+        };
+        let both = "--components=admission,background-scan";
+        let (on, off) = (Reporting::In(ReportApi::PolicyReports), Reporting::Nowhere);
+        assert_eq!(reporting(&[]), off);
+        assert_eq!(reporting(&[both]), on);
+        assert_eq!(reporting(&[both, "--admission-reports=false"]), off);
+        assert_eq!(reporting(&["--admissionReports=true"]), on);
+        assert_eq!(reporting(&["--admission-reports"]), on);
+        assert_eq!(reporting(&["--admission-reports", "--reports=None"]), off);
+        let open = reporting(&["--admission-reports", "--reports=OpenReports"]);
+        assert_eq!(open, Reporting::In(ReportApi::OpenReports));
     }
 
     #[test]

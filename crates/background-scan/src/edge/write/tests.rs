@@ -4,15 +4,14 @@ use std::sync::{Arc, Mutex};
 use http::{Method, Response};
 use kube::client::Body;
 use pharos_api::report::{Outcome, ReportApi, ReportResult};
-use pharos_cluster::discovery::Scope;
 use pharos_instruments::Instruments;
+use pharos_reports::Subject;
+use pharos_reports::admitted::ADMISSION;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
 use crate::known::Uid;
-use crate::report::Subject;
-use crate::target::Target;
 
 const UID: &str = "2e8b0e9c-0cbd-4f6c-a1a3-5a4d41ba3a37";
 
@@ -64,17 +63,15 @@ impl Server {
 
 fn write(outcome: Outcome, is_there: bool) -> Write {
     let uid = Uid::parse(UID).unwrap();
-    let subject = Subject { uid, namespace: "shop".to_owned(), name: "web".to_owned() };
-    let target = Target {
-        group: "".into(),
-        resource: "pods".into(),
-        version: "v1".into(),
-        kind: "Pod".into(),
-        scope: Scope::Namespaced,
-    };
+    let subject =
+        Subject { api_version: "v1", kind: "Pod", namespace: "shop", name: "web", uid: UID };
     let result = ReportResult { result: Some(outcome), ..ReportResult::default() };
-    let desired = Desired::of(&subject, &target, ReportApi::PolicyReports, vec![result]).unwrap();
+    let desired = Desired::of(&subject, ReportApi::PolicyReports, vec![result]).unwrap();
     Write { uid, desired, is_there }
+}
+
+fn stamp(write: &Write) -> Stamp {
+    Stamp::of(write.desired.report().metadata.annotations.as_ref())
 }
 
 fn stored(write: &Write, version: &str) -> Value {
@@ -108,8 +105,8 @@ fn is(version: &str) -> Version {
 async fn a_report_that_is_not_there_is_created() {
     let wanted = write(Outcome::Fail, false);
     let server = Server::answering(vec![(201, stored(&wanted, "7"))]);
-    let written = server.edge.write(&wanted).await;
-    assert_eq!(written, Written::Stored(is("7"), wanted.desired.digest));
+    let written = server.edge.write(&wanted, &Standing::default()).await;
+    assert_eq!(written, Written::Stored(is("7"), stamp(&wanted)));
     assert_eq!(server.asked(), [format!("POST {}", all())]);
     assert_eq!(server.body(0)["kind"], "PolicyReport");
 }
@@ -118,7 +115,7 @@ async fn a_report_that_is_not_there_is_created() {
 fn a_server_that_answers_with_the_whole_report_is_understood() {
     let wanted = write(Outcome::Fail, false);
     let answer: Stored = serde_json::from_value(stored(&wanted, "7")).unwrap();
-    assert_eq!(answer.written(&wanted.desired), Written::Stored(is("7"), wanted.desired.digest));
+    assert_eq!(answer.written(), Written::Stored(is("7"), stamp(&wanted)));
 }
 
 #[tokio::test]
@@ -126,13 +123,16 @@ async fn one_that_is_there_is_replaced_in_the_version_that_was_read_if_it_differ
     let (wanted, before) = (write(Outcome::Fail, true), write(Outcome::Pass, true));
     let answers = vec![(200, stored(&before, "7")), (200, stored(&wanted, "8"))];
     let server = Server::answering(answers);
-    assert_eq!(server.edge.write(&wanted).await, Written::Stored(is("8"), wanted.desired.digest));
+    assert_eq!(
+        server.edge.write(&wanted, &Standing::default()).await,
+        Written::Stored(is("8"), stamp(&wanted))
+    );
     assert_eq!(server.asked(), [format!("GET {}", one()), format!("PUT {}", one())]);
     assert_eq!(server.body(1)["metadata"]["resourceVersion"], "7");
 
     let same = Server::answering(vec![(200, stored(&wanted, "7"))]);
-    let written = same.edge.write(&wanted).await;
-    assert_eq!(written, Written::Unchanged(is("7"), wanted.desired.digest));
+    let written = same.edge.write(&wanted, &Standing::default()).await;
+    assert_eq!(written, Written::Unchanged(is("7"), stamp(&wanted)));
     assert_eq!(same.asked().len(), 1);
 }
 
@@ -145,9 +145,9 @@ async fn what_was_believed_about_a_report_may_be_wrong_either_way() {
         (200, stored(&unknown, "8")),
     ];
     let server = Server::answering(answers);
-    assert!(matches!(server.edge.write(&unknown).await, Written::Stored(..)));
+    assert!(matches!(server.edge.write(&unknown, &Standing::default()).await, Written::Stored(..)));
     let gone = Server::answering(vec![refused(404, "NotFound"), (201, stored(&known, "9"))]);
-    assert!(matches!(gone.edge.write(&known).await, Written::Stored(..)));
+    assert!(matches!(gone.edge.write(&known, &Standing::default()).await, Written::Stored(..)));
     assert_eq!(gone.asked()[1], format!("POST {}", all()));
 }
 
@@ -157,7 +157,7 @@ async fn who_writes_at_the_same_time_wins() {
     let before = stored(&write(Outcome::Pass, true), "7");
     let server = Server::answering(vec![(200, before), refused(409, "Conflict")]);
     let began = Instant::now();
-    assert_eq!(server.edge.write(&wanted).await, Written::Failed);
+    assert_eq!(server.edge.write(&wanted, &Standing::default()).await, Written::Failed);
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
@@ -165,7 +165,10 @@ async fn who_writes_at_the_same_time_wins() {
 async fn a_namespace_that_is_being_deleted_is_waited_for_a_moment() {
     let server = Server::answering(vec![refused(403, "NamespaceTerminating")]);
     let began = Instant::now();
-    assert_eq!(server.edge.write(&write(Outcome::Fail, false)).await, Written::Failed);
+    assert_eq!(
+        server.edge.write(&write(Outcome::Fail, false), &Standing::default()).await,
+        Written::Failed
+    );
     assert_eq!(began.elapsed(), TERMINATING);
 }
 
@@ -186,5 +189,50 @@ async fn a_report_is_deleted_in_the_version_that_was_seen_or_left() {
         assert_eq!(server.edge.remove(&removal).await, expected);
         assert_eq!(server.asked(), [format!("DELETE {}", one())]);
         assert_eq!(server.body(0)["preconditions"]["resourceVersion"], "7");
+    }
+}
+
+/// The report of `write`, in which an admission says something, too, as of long ago.
+fn admitted(write: &Write, version: &str) -> Value {
+    let mut report = stored(write, version);
+    let said = json!({"policies": {"/a": "1f"}}).to_string();
+    report["metadata"]["annotations"][ADMISSION] = json!(said);
+    let result = json!({"policy": "a", "result": "fail", "timestamp": {"seconds": 1, "nanos": 0},
+        "properties": {"process": "admission review"}});
+    report["results"].as_array_mut().unwrap().push(result);
+    report["summary"]["fail"] = json!(1);
+    report
+}
+
+#[tokio::test]
+async fn what_is_of_no_policy_any_more_is_taken_out_in_the_version_that_was_read() {
+    let of_scan = write(Outcome::Pass, true);
+    let removal = Removal {
+        uid: Uid::parse(UID).unwrap(),
+        kind: ReportKind::PolicyReport,
+        namespace: "shop".to_owned(),
+        version: is("5"),
+    };
+    let nothing = Standing::default();
+    let answers = vec![(200, admitted(&of_scan, "7")), (200, stored(&of_scan, "8"))];
+    let server = Server::answering(answers);
+    let tidied = server.edge.tidy(&removal, Own::Keep, &nothing).await;
+    assert_eq!(tidied, Written::Stored(is("8"), stamp(&of_scan)));
+    assert_eq!(server.asked(), [format!("GET {}", one()), format!("PUT {}", one())]);
+    assert_eq!(server.body(1)["results"].as_array().unwrap().len(), 1);
+
+    let answers = vec![(200, admitted(&of_scan, "7")), (200, json!({"kind": "Status"}))];
+    let server = Server::answering(answers);
+    assert_eq!(server.edge.tidy(&removal, Own::Drop, &nothing).await, Written::Deleted);
+    assert_eq!(server.asked()[1], format!("DELETE {}", one()));
+    assert_eq!(server.body(1)["preconditions"]["resourceVersion"], "7");
+
+    for (answer, expected) in [
+        ((200, stored(&of_scan, "7")), Written::Unchanged(is("7"), stamp(&of_scan))),
+        (refused(404, "NotFound"), Written::Deleted),
+        (refused(500, "InternalError"), Written::Failed),
+    ] {
+        let server = Server::answering(vec![answer]);
+        assert_eq!(server.edge.tidy(&removal, Own::Keep, &nothing).await, expected);
     }
 }

@@ -4,8 +4,9 @@ use pharos_api::report::{Outcome, ReportResult};
 use pharos_cluster::discovery::Scope;
 
 use super::*;
-use crate::known::Digest;
-use crate::report::{Desired, Subject};
+use crate::known::Stamp;
+use pharos_reports::admitted::ADMISSION;
+use pharos_reports::{DIGEST, Desired, Digest, Own, Subject};
 
 pub(super) const API: ReportApi = ReportApi::PolicyReports;
 
@@ -34,6 +35,8 @@ pub(super) struct World {
     pub(super) objects: BTreeMap<u64, u64>,
     /// By the number of the object: the report's version, and its digest.
     pub(super) reports: BTreeMap<u64, (u64, Digest)>,
+    /// What is left of reports that are tidied; of others nothing is.
+    pub(super) tidied: BTreeMap<u64, Stamp>,
     pub(super) verdict: Outcome,
     pub(super) clock: u64,
     pub(super) id: TargetId,
@@ -46,9 +49,9 @@ impl World {
         let watches = scan.set_targets(&[target("pods")].into());
         let [(id, _)] = watches.begin[..] else { panic!("one target") };
         let objects = (1..=objects).map(|number| (number, 1)).collect();
-        let (reports, journal) = (BTreeMap::new(), Vec::new());
+        let (reports, tidied, journal) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let verdict = Outcome::Fail;
-        let mut world = Self { scan, objects, reports, verdict, clock: 1000, id, journal };
+        let mut world = Self { scan, objects, reports, tidied, verdict, clock: 1000, id, journal };
         world.list_reports();
         world.list();
         world
@@ -69,7 +72,7 @@ impl World {
             uid: uid(*number),
             namespace: namespace(*number),
             version: version(*at),
-            digest: *digest,
+            stamp: stamp(*digest),
         };
         let reports: Vec<_> = self.reports.iter().map(report).collect();
         self.scan.reports_listed(API.in_namespaces(), reports);
@@ -82,17 +85,43 @@ impl World {
         self.scan.applied(self.id, &self.seen(number));
     }
 
+    /// An admission writes this into a report, as the watch tells it.
+    pub(super) fn admit(&mut self, number: u64, said: &str) -> Stamp {
+        self.clock += 1;
+        let digest = self.reports.get(&number).map(|(_, digest)| *digest).unwrap_or_default();
+        let annotations = [(DIGEST, &*digest.to_string()), (ADMISSION, said)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let annotations = Some(annotations.into());
+        let stamp = Stamp::of(annotations.as_ref());
+        self.tell(number, stamp);
+        stamp
+    }
+
+    /// Somebody changes a report and leaves its metadata.
+    pub(super) fn edit(&mut self, number: u64) {
+        self.clock += 1;
+        let entry = self.scan.known.get(uid(number)).unwrap();
+        let stamp = Stamp { digest: entry.digest, admitted: entry.admitted };
+        self.tell(number, stamp);
+    }
+
+    fn tell(&mut self, number: u64, stamp: Stamp) {
+        self.reports.insert(number, (self.clock, stamp.digest));
+        let (uid, namespace) = (uid(number), namespace(number));
+        let version = version(self.clock);
+        self.scan.report_applied(&SeenReport { uid, namespace, version, stamp });
+    }
+
     pub(super) fn judged(&self, number: u64) -> Judged {
-        let subject = Subject {
-            uid: uid(number),
-            namespace: namespace(number),
-            name: format!("pod-{number}"),
-        };
+        let (uid, namespace, name) =
+            (uid(number).to_string(), namespace(number), format!("pod-{number}"));
+        let (namespace, name, uid) = (&*namespace, &*name, &*uid);
+        let subject = Subject { api_version: "v1", kind: "Pod", namespace, name, uid };
         let result = ReportResult { result: Some(self.verdict), ..ReportResult::default() };
-        let desired = Desired::of(&subject, &target("pods"), API, vec![result]);
+        let desired = Desired::of(&subject, API, vec![result]);
         // `skip` stands for policies that are not about the object.
         let desired = desired.filter(|_| self.verdict != Outcome::Skip);
-        Judged { uid: uid(number), version: version(self.objects[&number]), desired }
+        Judged { uid: self::uid(number), version: version(self.objects[&number]), desired }
     }
 
     /// Does one job as a cluster would; what it was.
@@ -130,8 +159,19 @@ impl World {
                 self.clock += 1;
                 self.reports.insert(number, (self.clock, write.desired.digest));
                 self.journal.push(format!("write {number}"));
-                let stored = Written::Stored(version(self.clock), write.desired.digest);
+                let stored = Written::Stored(version(self.clock), stamp(write.desired.digest));
                 self.scan.written(write.uid, stored);
+            }
+            Job::Tidy(tidy) => {
+                let number = number(tidy.removal.uid);
+                let own = if tidy.own == Own::Keep { "keep" } else { "drop" };
+                self.journal.push(format!("tidy {number}, {own}"));
+                let stamp = self.tidied.remove(&number);
+                let written = match stamp {
+                    Some(stamp) => Written::Stored(version(self.clock), stamp),
+                    None => Written::Deleted,
+                };
+                self.scan.written(tidy.removal.uid, written);
             }
             Job::Delete(removal) => {
                 let number = number(removal.uid);
@@ -155,8 +195,14 @@ impl World {
 
     pub(super) fn writes(&mut self) -> Vec<String> {
         let all = self.settle();
-        all.into_iter().filter(|it| it.starts_with("write") || it.starts_with("delete")).collect()
+        let writes = ["write", "delete", "tidy"];
+        all.into_iter().filter(|it| writes.iter().any(|write| it.starts_with(write))).collect()
     }
+}
+
+/// Of a report in which scans say this, and admissions nothing.
+pub(super) fn stamp(digest: Digest) -> Stamp {
+    Stamp { digest, ..Stamp::default() }
 }
 
 pub(super) fn number(uid: Uid) -> u64 {

@@ -1,23 +1,23 @@
 //! How fast the API server may be asked: it says so itself.
 //!
 //! While it answers that it has too much to do, or does not answer, nobody asks it anything, for as long
-//! as it says, and for 0.5 to 5 s where it does not. Its priority levels do the rest: a scan's requests
-//! wait behind those that matter more.
+//! as it says, and for 0.5 to 5 s where it does not. Its priority levels do the rest: what can wait waits
+//! behind what matters more.
 //!
 //! Objects of some resources are served by others behind the API server. That one of these fails is its own
 //! trouble: who asked for them is told, and nobody else waits.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use pharos_cluster::RetryDelay;
-use pharos_cluster::trouble::{Episode, Trouble};
+use kube::core::Status;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::write::{is_refusal, is_terminating};
-use crate::target::Target;
+use crate::RetryDelay;
+use crate::trouble::{Episode, Trouble};
 
 /// No server is waited for longer than this, whatever it says.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -25,18 +25,18 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// of a minute; who asks anew waits anew.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// What is asked for.
+/// What is asked for, by what is done with it: words that complete "cannot ..." and "can ... again".
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Asked {
-    /// Objects of a target.
-    Objects(Arc<Target>),
-    /// To read or write a report.
-    Reports,
+pub enum Asked {
+    /// Something that the API server itself keeps.
+    Kept(&'static str),
+    /// Something that others may serve behind it.
+    Served(String),
 }
 
-/// When the next request may begin, for all of a scan.
+/// When the next request may begin, for all who ask by it.
 #[derive(Debug, Default)]
-pub(crate) struct Pressure {
+pub struct Pressure {
     free: watch::Sender<Option<Instant>>,
     failures: Mutex<Failures>,
 }
@@ -64,7 +64,10 @@ enum Meaning {
 
 impl Pressure {
     /// Asks, once that is allowed, and learns from the answer.
-    pub(crate) async fn ask<T>(
+    ///
+    /// # Errors
+    /// Those of the request, and that it was not answered in time.
+    pub async fn ask<T>(
         &self,
         asked: Asked,
         request: impl Future<Output = kube::Result<T>>,
@@ -104,9 +107,9 @@ impl Pressure {
 
     fn failed(&self, asked: Asked, error: &kube::Error) {
         let mut failures = self.failures();
-        let attempt = match &asked {
-            Asked::Objects(target) => format!("read {target}"),
-            Asked::Reports => "write reports".to_owned(),
+        let attempt: Cow<'static, str> = match &asked {
+            Asked::Kept(attempt) => (*attempt).into(),
+            Asked::Served(attempt) => attempt.clone().into(),
         };
         let episode = failures.episodes.entry(asked).or_insert_with(|| Episode::of(attempt));
         episode.failed(Trouble::of(error), error);
@@ -132,15 +135,15 @@ impl Meaning {
             (kube::Error::Api(status), _) if is_terminating(status) => Self::Answer,
             (kube::Error::Api(status), _) if status.code == 429 => Self::Overload,
             (kube::Error::Api(status), _) if is_refusal(status) => Self::Failure,
-            (_, Asked::Reports) => Self::Overload,
-            (_, Asked::Objects(_)) if told(error).is_some() => Self::Overload,
-            (kube::Error::Api(_) | kube::Error::SerdeError(_), Asked::Objects(_)) => Self::Failure,
-            (kube::Error::Service(error), Asked::Objects(_))
+            (_, Asked::Kept(_)) => Self::Overload,
+            (_, Asked::Served(_)) if told(error).is_some() => Self::Overload,
+            (kube::Error::Api(_) | kube::Error::SerdeError(_), Asked::Served(_)) => Self::Failure,
+            (kube::Error::Service(error), Asked::Served(_))
                 if error.is::<tokio::time::error::Elapsed>() =>
             {
                 Self::Failure
             }
-            (_, Asked::Objects(_)) => Self::Overload,
+            (_, Asked::Served(_)) => Self::Overload,
         }
     }
 }
@@ -152,9 +155,20 @@ fn told(error: &kube::Error) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
+/// Whether nothing is created because the namespace is being deleted.
+pub fn is_terminating(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+/// Whether something is not taken for what it is, or because there is no place for it: it would not be taken a
+/// moment later either.
+pub fn is_refusal(status: &Status) -> bool {
+    matches!(status.code, 400 | 403..=405 | 413 | 415 | 422) && !is_terminating(status)
+}
+
 #[cfg(test)]
 mod tests {
-    use pharos_cluster::discovery::Scope;
     use serde_json::json;
 
     use super::*;
@@ -167,14 +181,10 @@ mod tests {
         kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()))
     }
 
+    const REPORTS: Asked = Asked::Kept("write reports");
+
     fn objects() -> Asked {
-        Asked::Objects(Arc::new(Target {
-            group: "metrics.example.com".into(),
-            resource: "loads".into(),
-            version: "v1".into(),
-            kind: "Load".into(),
-            scope: Scope::Namespaced,
-        }))
+        Asked::Served("read loads.v1.metrics.example.com".to_owned())
     }
 
     async fn waited_after(asked: Asked, error: Option<kube::Error>) -> Duration {
@@ -183,13 +193,13 @@ mod tests {
             pressure.ask(asked, async { Err::<(), _>(error) }).await.unwrap_err();
         }
         let began = Instant::now();
-        pressure.ask(Asked::Reports, async { Ok(()) }).await.unwrap();
+        pressure.ask(REPORTS, async { Ok(()) }).await.unwrap();
         began.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_the_server_has_too_much_to_do_nobody_asks_it_for_as_long_as_it_says() {
-        for asked in [Asked::Reports, objects()] {
+        for asked in [REPORTS, objects()] {
             let waited = |error| waited_after(asked.clone(), error);
             assert_eq!(waited(None).await, Duration::ZERO);
             assert_eq!(waited(Some(refused(429, 7))).await, Duration::from_secs(7));
@@ -205,14 +215,14 @@ mod tests {
         for code in [500, 503, 504] {
             let waited = waited_after(objects(), Some(refused(code, 0))).await;
             assert_eq!(waited, Duration::ZERO, "{code}");
-            assert!(waited_after(Asked::Reports, Some(refused(code, 0))).await > Duration::ZERO);
+            assert!(waited_after(REPORTS, Some(refused(code, 0))).await > Duration::ZERO);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_about_an_object_keeps_nobody_waiting() {
         for code in [404, 409, 410] {
-            let waited = waited_after(Asked::Reports, Some(refused(code, 0))).await;
+            let waited = waited_after(REPORTS, Some(refused(code, 0))).await;
             assert_eq!(waited, Duration::ZERO, "{code}");
         }
     }
@@ -224,7 +234,7 @@ mod tests {
             "details": {"causes": [{"reason": "NamespaceTerminating", "message": "", "field": ""}]},
         });
         let error = kube::Error::Api(Box::new(serde_json::from_value(status).unwrap()));
-        assert_eq!(waited_after(Asked::Reports, Some(error)).await, Duration::ZERO);
+        assert_eq!(waited_after(REPORTS, Some(error)).await, Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,7 +243,7 @@ mod tests {
         let silence = || std::future::pending::<kube::Result<()>>();
         assert!(pressure.ask(objects(), silence()).await.is_err());
         assert!(pressure.free.borrow().is_none());
-        assert!(pressure.ask(Asked::Reports, silence()).await.is_err());
+        assert!(pressure.ask(REPORTS, silence()).await.is_err());
         assert!(pressure.free.borrow().is_some());
     }
 }

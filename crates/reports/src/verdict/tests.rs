@@ -2,29 +2,16 @@ use std::sync::Arc;
 
 use pharos_api::policy::PolicyException;
 use pharos_api::policy::cluster_policy::ClusterPolicy;
-use pharos_cluster::discovery::Scope;
 use pharos_policy::{
-    CompiledPolicy, Lookups, Origin, PolicySet, Request, SystemClock, compile_cluster_policy,
-    compile_exception, compile_validating_policy, evaluate,
+    CompiledPolicy, Json, Origin, PolicySet, Request, SystemClock, UserRoles,
+    compile_cluster_policy, compile_exception, evaluate,
 };
-use pharos_policy_cache::testing::policy;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::request::{NO_ROLES, creation};
-use crate::target::Target;
+use crate::testing::{creation, validating};
 
 const NOW: Timestamp = Timestamp { seconds: 7, nanos: 0 };
-
-fn pods() -> Target {
-    Target {
-        group: "".into(),
-        resource: "pods".into(),
-        version: "v1".into(),
-        kind: "Pod".into(),
-        scope: Scope::Namespaced,
-    }
-}
 
 fn judged(
     policies: Vec<CompiledPolicy>,
@@ -40,14 +27,10 @@ fn judged(
     let set = PolicySet::new(Origin::BackgroundScan, policies, exceptions);
     let pod = json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "web", "namespace": "shop", "labels": labels}});
-    let pods = pods();
-    let raw = creation(pod.into(), &pods);
-    let request = Request { user_roles: Some(NO_ROLES), ..Request::parse(&raw).unwrap() };
+    let raw = Json::from(creation(&pod));
+    let nobody = UserRoles { roles: &[], cluster_roles: &[] };
+    let request = Request { user_roles: Some(nobody), ..Request::parse(&raw).unwrap() };
     results(&evaluate(&set, &request, &SystemClock), &abouts, NOW)
-}
-
-fn validating(name: &str, spec: Value) -> CompiledPolicy {
-    compile_validating_policy(&policy(name, spec), &Lookups::Refused).unwrap()
 }
 
 fn rules(preconditions: &str) -> CompiledPolicy {

@@ -1,23 +1,11 @@
-use pharos_api::report::{Outcome, Timestamp};
-use pharos_cluster::discovery::Scope;
+use pharos_api::report::Outcome;
 
 use super::*;
 
 const UID: &str = "2e8b0e9c-0cbd-4f6c-a1a3-5a4d41ba3a37";
 
-fn target() -> Target {
-    Target {
-        group: "apps".into(),
-        resource: "deployments".into(),
-        version: "v1".into(),
-        kind: "Deployment".into(),
-        scope: Scope::Namespaced,
-    }
-}
-
-fn subject(namespace: &str) -> Subject {
-    let uid = Uid::parse(UID).unwrap();
-    Subject { uid, namespace: namespace.to_owned(), name: "web".to_owned() }
+fn subject(namespace: &str) -> Subject<'_> {
+    Subject { api_version: "apps/v1", kind: "Deployment", namespace, name: "web", uid: UID }
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -35,7 +23,7 @@ fn result(policy: &str, outcome: Outcome, timestamp: Timestamp) -> ReportResult 
 
 fn desired(results: &[ReportResult]) -> Desired {
     let api = ReportApi::PolicyReports;
-    Desired::of(&subject("shop"), &target(), api, results.to_vec()).unwrap()
+    Desired::of(&subject("shop"), api, results.to_vec()).unwrap()
 }
 
 #[test]
@@ -60,7 +48,7 @@ fn what_is_in_no_namespace_has_a_report_of_the_cluster_in_either_api() {
     ] {
         let kind = |namespace: &str| {
             let results = vec![result("a", Outcome::Pass, at(1))];
-            Desired::of(&subject(namespace), &target(), api, results).unwrap().kind
+            Desired::of(&subject(namespace), api, results).unwrap().kind
         };
         assert_eq!([kind("shop"), kind("")], kinds);
     }
@@ -69,7 +57,7 @@ fn what_is_in_no_namespace_has_a_report_of_the_cluster_in_either_api() {
 #[test]
 fn an_object_that_no_policy_is_about_has_no_report() {
     let api = ReportApi::PolicyReports;
-    assert_eq!(Desired::of(&subject("shop"), &target(), api, Vec::new()), None);
+    assert_eq!(Desired::of(&subject("shop"), api, Vec::new()), None);
 }
 
 #[test]
@@ -99,7 +87,7 @@ fn stored(desired: &Desired) -> Report {
 fn an_unchanged_verdict_makes_an_unchanged_report() {
     let before = stored(&desired(&[result("a", Outcome::Fail, at(1))]));
     let after = desired(&[result("a", Outcome::Fail, at(2))]);
-    assert_eq!(after.over(&before), Change::Nothing);
+    assert_eq!(after.over(&before, &Standing::default(), at(9)), Change::Nothing);
 }
 
 #[test]
@@ -107,7 +95,9 @@ fn only_results_that_changed_are_of_now() {
     let results = [result("a", Outcome::Fail, at(1)), result("b", Outcome::Pass, at(1))];
     let before = stored(&desired(&results));
     let after = desired(&[result("a", Outcome::Pass, at(2)), result("b", Outcome::Pass, at(2))]);
-    let Change::Replace(report) = after.over(&before) else { panic!("it changed") };
+    let Change::Replace(report) = after.over(&before, &Standing::default(), at(9)) else {
+        panic!("it changed")
+    };
     let times: Vec<_> = report.results.iter().map(|it| it.timestamp.seconds).collect();
     assert_eq!(times, [2, 1]);
     assert_eq!(report.metadata.resource_version.as_deref(), Some("7"));
@@ -119,10 +109,12 @@ fn what_others_have_added_stays_and_what_they_have_changed_does_not() {
     let desired = desired(&[result("a", Outcome::Fail, at(1))]);
     let mut edited = stored(&desired);
     edited.metadata.labels.as_mut().unwrap().insert("team".to_owned(), "x".to_owned());
-    assert_eq!(desired.over(&edited), Change::Nothing);
+    assert_eq!(desired.over(&edited, &Standing::default(), at(9)), Change::Nothing);
     edited.results.clear();
     edited.metadata.owner_references = None;
-    let Change::Replace(mended) = desired.over(&edited) else { panic!("it changed") };
+    let Change::Replace(mended) = desired.over(&edited, &Standing::default(), at(9)) else {
+        panic!("it changed")
+    };
     assert_eq!(mended.metadata.labels.as_ref().unwrap()["team"], "x");
     assert_eq!((mended.results.len(), mended.summary.fail), (1, 1));
     assert!(mended.metadata.owner_references.is_some());

@@ -13,23 +13,36 @@ use pharos_policy::{
 
 /// How results of a policy are to be read, by its annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct About {
-    pub(crate) category: String,
-    pub(crate) severity: Option<Severity>,
-    pub(crate) scoring: Scoring,
+pub struct About {
+    /// What the policy is about; empty where it does not say.
+    pub category: String,
+    /// How bad a violation is.
+    pub severity: Option<Severity>,
+    /// Whether violations count.
+    pub scoring: Scoring,
 }
 
 /// Whether violations of a policy count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Scoring {
+pub enum Scoring {
+    /// They do.
     #[default]
     Counts,
     /// They are warnings.
     Advises,
 }
 
+/// What made a result; Kyverno's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// A scan, of the object as it is.
+    BackgroundScan,
+    /// A request that was admitted.
+    AdmissionReview,
+}
+
 /// How results of policies are to be read; a policy that is not there says nothing about it.
-pub(crate) type Abouts = HashMap<PolicyKey, About>;
+pub type Abouts = HashMap<PolicyKey, About>;
 
 const CATEGORY: &str = "policies.kyverno.io/category";
 const SEVERITY: &str = "policies.kyverno.io/severity";
@@ -38,11 +51,14 @@ const SCORED: &str = "policies.kyverno.io/scored";
 const MAX_MESSAGE: usize = 4 << 10;
 /// The rule that Kyverno names where an exception decides about a policy that is a rule by itself.
 const EXCEPTION: &str = "exception";
+/// The source of results of policies that have named rules.
+pub(crate) const OF_RULES: &str = "kyverno";
 
 // === impl About ===
 
 impl About {
-    pub(crate) fn of(annotations: Option<&BTreeMap<String, String>>) -> Self {
+    /// What these annotations say.
+    pub fn of(annotations: Option<&BTreeMap<String, String>>) -> Self {
         let text = |key: &str| annotations.and_then(|it| it.get(key)).map(String::as_str);
         Self {
             category: text(CATEGORY).unwrap_or_default().to_owned(),
@@ -55,26 +71,62 @@ impl About {
     }
 }
 
-/// What is reported of an evaluation, in the order of reports.
-pub(crate) fn results(
-    evaluation: &Evaluation<'_>,
-    abouts: &Abouts,
-    now: Timestamp,
-) -> Vec<ReportResult> {
+// === impl Process ===
+
+impl Process {
+    /// The property of a result that says it.
+    pub const PROPERTY: &str = "process";
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BackgroundScan => "background scan",
+            Self::AdmissionReview => "admission review",
+        }
+    }
+
+    /// Whether this made a result.
+    pub fn made(self, result: &ReportResult) -> bool {
+        result.properties.get(Self::PROPERTY).is_some_and(|it| it == self.as_str())
+    }
+}
+
+/// What a scan reports of an evaluation, in the order of reports.
+pub fn results(evaluation: &Evaluation<'_>, abouts: &Abouts, now: Timestamp) -> Vec<ReportResult> {
     let unknown = About::default();
     let mut results = Vec::new();
     for outcome in &evaluation.outcomes {
         let key = outcome.policy.key();
         let about = abouts.get(key).unwrap_or(&unknown);
-        let told = outcome.rules.iter().filter(|rule| is_told(key.kind, rule));
-        results.extend(told.map(|rule| result(key, about, rule, now)));
+        let of = |rule| result_of(key, about, rule, Process::BackgroundScan, now);
+        results.extend(outcome.rules.iter().filter_map(of));
     }
     results.sort_by(|one, other| order(one).cmp(&order(other)));
     results
 }
 
+/// What is reported of one rule, if anything is.
+pub fn result_of(
+    key: &PolicyKey,
+    about: &About,
+    rule: &RuleOutcome<'_>,
+    process: Process,
+    now: Timestamp,
+) -> Option<ReportResult> {
+    is_told(key.kind, rule).then(|| result(key, about, rule, process, now))
+}
+
+/// The source of a policy's results and its name in them, which together are no other policy's.
+pub fn named(key: &PolicyKey) -> (&'static str, String) {
+    let name = match &key.namespace {
+        Some(namespace) => format!("{namespace}/{}", key.name),
+        None => key.name.to_string(),
+    };
+    (source(key.kind), name)
+}
+
 /// The order in which Kyverno writes results.
-fn order(result: &ReportResult) -> (&str, &str, &str) {
+pub(crate) fn order(result: &ReportResult) -> (&str, &str, &str) {
     (&result.policy, &result.rule, &result.source)
 }
 
@@ -88,6 +140,7 @@ fn result(
     key: &PolicyKey,
     about: &About,
     rule: &RuleOutcome<'_>,
+    process: Process,
     timestamp: Timestamp,
 ) -> ReportResult {
     let outcome = match (&rule.result, about.scoring) {
@@ -99,12 +152,10 @@ fn result(
     };
     let is_exempt = matches!(rule.result, RuleResult::Pass | RuleResult::Skip { .. })
         && !rule.exceptions.is_empty();
+    let (source, policy) = named(key);
     ReportResult {
-        source: source(key.kind).to_owned(),
-        policy: match &key.namespace {
-            Some(namespace) => format!("{namespace}/{}", key.name),
-            None => key.name.to_string(),
-        },
+        source: source.to_owned(),
+        policy,
         rule: if is_of_rules(key.kind) {
             rule.rule.name().to_string()
         } else if is_exempt {
@@ -118,7 +169,7 @@ fn result(
         result: Some(outcome),
         scored: about.scoring == Scoring::Counts,
         message: clipped(message(key, rule, outcome)),
-        properties: properties(key, rule),
+        properties: properties(key, rule, process),
         ..ReportResult::default()
     }
 }
@@ -145,7 +196,11 @@ fn message(key: &PolicyKey, rule: &RuleOutcome<'_>, outcome: Outcome) -> String 
     }
 }
 
-fn properties(key: &PolicyKey, rule: &RuleOutcome<'_>) -> BTreeMap<String, String> {
+fn properties(
+    key: &PolicyKey,
+    rule: &RuleOutcome<'_>,
+    process: Process,
+) -> BTreeMap<String, String> {
     let annotations = rule.audit_annotations.iter();
     let mut properties: BTreeMap<_, _> =
         annotations.map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
@@ -157,7 +212,7 @@ fn properties(key: &PolicyKey, rule: &RuleOutcome<'_>) -> BTreeMap<String, Strin
     if let Some(validation) = validation.filter(|_| !is_of_rules(key.kind)) {
         properties.entry("validationIndex".to_owned()).or_insert_with(|| validation.to_string());
     }
-    properties.insert("process".to_owned(), "background scan".to_owned());
+    properties.insert(Process::PROPERTY.to_owned(), process.as_str().to_owned());
     if !rule.exceptions.is_empty() {
         let names: Vec<_> = rule.exceptions.iter().map(|it| &**it.name()).collect();
         properties.insert("exceptions".to_owned(), names.join(","));
@@ -170,11 +225,11 @@ fn in_namespace(exception: &CompiledException) -> String {
 }
 
 fn source(kind: PolicyKind) -> &'static str {
-    if is_of_rules(kind) { "kyverno" } else { "KyvernoValidatingPolicy" }
+    if is_of_rules(kind) { OF_RULES } else { "KyvernoValidatingPolicy" }
 }
 
-/// Whether a policy of this kind has any number of named rules.
-fn is_of_rules(kind: PolicyKind) -> bool {
+/// Whether a policy of this kind has any number of named rules. One of another kind is a rule by itself.
+pub fn is_of_rules(kind: PolicyKind) -> bool {
     match kind {
         PolicyKind::ClusterPolicy | PolicyKind::Policy => true,
         PolicyKind::ValidatingPolicy | PolicyKind::NamespacedValidatingPolicy => false,
