@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use pharos_testkit::bench::Section;
+use pharos_testkit::parts::{self, Part};
 
 use cluster::Cluster;
 use engine::{Engine, Scan};
@@ -52,7 +53,18 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure(sizes: &Sizes) -> anyhow::Result<Figures> {
+    // Not while anything is measured.
+    parts::ensure(&[Part::KyvernoReports]).await?;
     let dir = tempfile::tempdir()?;
+    let mut cluster = Cluster::for_pharos(sizes.beside).await?;
+    cluster.populate(sizes.beside).await?;
+    let ours = first_scan(&cluster).await?;
+    drop(cluster);
+    let mut cluster = Cluster::for_kyverno(sizes.beside).await?;
+    cluster.populate(sizes.beside).await?;
+    let theirs = Engine::kyverno(&cluster, dir.path()).await?;
+    let theirs = theirs.first_scan(&cluster, sizes.deadline).await?;
+    drop(cluster);
     let mut cluster = Cluster::for_pharos(sizes.pods).await?;
     cluster.populate(sizes.pods).await?;
     let bytes = cluster.bytes_of_a_pod().await?;
@@ -62,15 +74,6 @@ async fn measure(sizes: &Sizes) -> anyhow::Result<Figures> {
     cluster.delete_reports().await?;
     cluster.populate(sizes.pods * 2).await?;
     let double = first_scan(&cluster).await?;
-    drop(cluster);
-    let mut cluster = Cluster::for_pharos(sizes.beside).await?;
-    cluster.populate(sizes.beside).await?;
-    let ours = first_scan(&cluster).await?;
-    drop(cluster);
-    let mut cluster = Cluster::for_kyverno(sizes.beside).await?;
-    cluster.populate(sizes.beside).await?;
-    let theirs = Engine::kyverno(&cluster, dir.path()).await?;
-    let theirs = theirs.first_scan(&cluster, sizes.deadline).await?;
     Ok(Figures { once, again, rewritten, double, ours, theirs, bytes })
 }
 
