@@ -1,5 +1,6 @@
 //! `kill -9` of any replica at any point of its work, while everything changes: reports come to say what
 //! the command line says, and nothing is written again after that.
+#![expect(clippy::print_stdout, reason = "what was measured is printed")]
 
 use std::time::Duration;
 

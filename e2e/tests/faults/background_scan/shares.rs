@@ -1,4 +1,5 @@
 //! What becomes of a replica's share when it is killed, when it leaves, and when it sleeps and wakes up.
+#![expect(clippy::print_stdout, reason = "what was measured is printed")]
 
 use std::time::Instant;
 
