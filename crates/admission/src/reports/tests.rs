@@ -58,7 +58,7 @@ fn told_of(policies: &Policies, fields: Value) -> Option<Admission> {
     let set = policies.set(|_| true);
     let evaluation = evaluate(&set, &request, &SystemClock);
     let verdict = enforce(&evaluation, &request);
-    told(policies, &request, &evaluation, &verdict, || Timestamp::default())
+    told(policies, &request, &evaluation, &verdict, Timestamp::default)
 }
 
 fn creation() -> Value {
