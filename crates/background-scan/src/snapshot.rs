@@ -40,8 +40,9 @@ impl Snapshot {
             let about = About::of(entry.metadata.annotations.as_ref());
             Some((policy.key().clone(), about, Member { policy: Arc::clone(policy), exceptions }))
         };
-        let sound = entries().filter(|entry| entry.sound().is_some());
-        let standing = Standing::of(sound.map(|entry| Revision::of(&entry.metadata)));
+        let is_reported = |entry: &&Entry| entry.sound().is_some() && entry.is_reported();
+        let reported = entries().filter(is_reported);
+        let standing = Standing::of(reported.map(|entry| Revision::of(&entry.metadata)));
         let set = policies.background_set();
         let mut snapshot = Self { set, standing, ..Self::default() };
         for (key, about, member) in entries().filter_map(member) {
@@ -161,6 +162,24 @@ mod tests {
         assert_eq!(names(&second.changed(&first)), ["a"]);
         assert_eq!((first.set.iter().count(), second.set.iter().count()), (1, 0));
         assert!(second.abouts.is_empty());
+    }
+
+    #[test]
+    fn policies_that_scans_do_not_ask_stand_until_they_change_or_are_not_reported_about() {
+        let unscanned = json!({"evaluation": {"background": {"enabled": false}}});
+        let mut unscanned = policy("a", unscanned);
+        let first = Policies::default().succeed(&observed([unscanned.clone()]));
+        let snapshot = |policies: &Policies| Snapshot::of(policies).standing;
+        let before = snapshot(&first);
+        assert!(!snapshot(&first.succeed(&observed([unscanned.clone()]))).has_lost_some(&before));
+        assert!(Snapshot::default().standing.has_lost_some(&before));
+        let label = ("reports.kyverno.io/disabled".to_owned(), String::new());
+        unscanned.metadata.labels = Some([label].into());
+        let labelled = snapshot(&first.succeed(&observed([unscanned.clone()])));
+        assert!(labelled.has_lost_some(&before));
+        unscanned.metadata.labels = None;
+        unscanned.metadata.generation = Some(2);
+        assert!(snapshot(&first.succeed(&observed([unscanned]))).has_lost_some(&before));
     }
 
     #[test]

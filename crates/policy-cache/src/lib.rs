@@ -114,18 +114,15 @@ impl Policies {
 
     /// The object that a policy in force was compiled from, for an Event.
     pub fn reference(&self, policy: &CompiledPolicy) -> Option<ObjectReference> {
-        let is_it = |entry: &&Entry| {
-            entry.compiled().is_some_and(|compiled| std::ptr::eq(Arc::as_ptr(compiled), policy))
-        };
-        self.entries.values().find(is_it).map(Entry::reference)
+        self.entry_of(policy).map(Entry::reference)
     }
 
-    /// The metadata of the object that a policy in force was compiled from.
-    pub fn metadata_of(&self, policy: &CompiledPolicy) -> Option<&ObjectMeta> {
+    /// The entry of a policy in force.
+    pub fn entry_of(&self, policy: &CompiledPolicy) -> Option<&Entry> {
         let is_it = |entry: &&Entry| {
             entry.compiled().is_some_and(|compiled| std::ptr::eq(Arc::as_ptr(compiled), policy))
         };
-        self.entries.values().find(is_it).map(|entry| &entry.metadata)
+        self.entries.values().find(is_it)
     }
 
     /// The object that an exception in force was compiled from, for an Event.

@@ -143,6 +143,16 @@ fn what_leaves_no_object_behind_is_told_nowhere() {
 }
 
 #[test]
+fn a_policy_that_is_not_to_be_reported_about_is_not() {
+    let (name, spec) = unscanned("a", json!({}));
+    let mut labelled = policy(&name, spec);
+    let label = ("reports.kyverno.io/disabled".to_owned(), "true".to_owned());
+    labelled.metadata.labels = Some([label].into());
+    let policies = Policies::default().succeed(&observed([labelled]));
+    assert_eq!(told_of(&policies, creation()), None);
+}
+
+#[test]
 fn that_a_policy_is_not_about_an_object_is_told_only_where_it_may_have_been_before() {
     let unmatched = json!({"matchConditions": [{"name": "c", "expression": "false"}]});
     let policies = policies(vec![unscanned("a", unmatched)]);

@@ -80,8 +80,8 @@ fn said(
     let rules = rules.filter(|it| !is_scanned || !scanned::rule_names(it.rule, served));
     let mut rules = rules.peekable();
     rules.peek()?;
-    let metadata = policies.metadata_of(policy)?;
-    Some(Said::of(policy.key(), metadata, rules, now()))
+    let entry = policies.entry_of(policy).filter(|entry| entry.is_reported())?;
+    Some(Said::of(policy.key(), &entry.metadata, rules, now()))
 }
 
 fn text<'a>(object: &'a Json<'a>, path: &str) -> Option<&'a str> {
