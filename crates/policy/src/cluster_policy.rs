@@ -223,6 +223,7 @@ fn rule(
         on_error: OnError::Fail,
         registration: Registration::Kinds(filters.kinds()),
         matcher: Matcher::Filters(filters),
+        report_properties: rule.report_properties.clone(),
         body: body?,
     })
 }

@@ -4,6 +4,7 @@
 //! compiles the expressions of one rule, which share variables, and is what every kind of policy
 //! makes its rules with.
 
+use std::collections::BTreeMap;
 use std::mem;
 use std::time::Duration;
 
@@ -189,6 +190,7 @@ impl Compilation {
             on_error: OnError::Error,
             matcher,
             registration: Registration::Resources(constraints.resource_rules),
+            report_properties: BTreeMap::new(),
             body: body?,
         })
     }

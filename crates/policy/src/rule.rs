@@ -1,5 +1,6 @@
 //! One rule of a policy: what it is about, and what must be true.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pharos_api::policy::{FailurePolicy, NamedRuleWithOperations};
@@ -26,6 +27,7 @@ pub struct Rule {
     pub(crate) registration: Registration,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) on_error: OnError,
+    pub(crate) report_properties: BTreeMap<String, String>,
     pub(crate) body: RuleBody,
 }
 
@@ -143,6 +145,11 @@ impl Rule {
             RuleSource::Written => None,
             RuleSource::Generated(autogen) => Some(autogen),
         }
+    }
+
+    /// What the policy adds to what is reported of it.
+    pub fn report_properties(&self) -> &BTreeMap<String, String> {
+        &self.report_properties
     }
 
     /// What a webhook must be registered for.

@@ -153,6 +153,8 @@ fn result(
     let is_exempt = matches!(rule.result, RuleResult::Pass | RuleResult::Skip { .. })
         && !rule.exceptions.is_empty();
     let (source, policy) = named(key);
+    let properties = properties(key, rule, process);
+    let said = substitute(&rule.result, &properties).cloned();
     ReportResult {
         source: source.to_owned(),
         policy,
@@ -168,10 +170,26 @@ fn result(
         timestamp,
         result: Some(outcome),
         scored: about.scoring == Scoring::Counts,
-        message: clipped(message(key, rule, outcome)),
-        properties: properties(key, rule, process),
+        message: clipped(said.unwrap_or_else(|| message(key, rule, outcome))),
+        properties,
         ..ReportResult::default()
     }
+}
+
+/// The message that the properties have for such a result, as Kyverno reads them: one for every result
+/// counts before one for this one.
+fn substitute<'p>(
+    result: &RuleResult,
+    properties: &'p BTreeMap<String, String>,
+) -> Option<&'p String> {
+    let of_result = match result {
+        RuleResult::Pass => "passMessage",
+        RuleResult::Fail { .. } => "failMessage",
+        RuleResult::Error { .. } => "errorMessage",
+        RuleResult::Skip { .. } => "skipMessage",
+    };
+    let said = |key: &str| properties.get(key).filter(|message| !message.is_empty());
+    said("message").or_else(|| said(of_result))
 }
 
 fn message(key: &PolicyKey, rule: &RuleOutcome<'_>, outcome: Outcome) -> String {
@@ -201,9 +219,12 @@ fn properties(
     rule: &RuleOutcome<'_>,
     process: Process,
 ) -> BTreeMap<String, String> {
+    let of_policy = rule.rule.report_properties().iter();
     let annotations = rule.audit_annotations.iter();
-    let mut properties: BTreeMap<_, _> =
-        annotations.map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+    let mut properties: BTreeMap<_, _> = of_policy
+        .map(|(key, value)| (key.clone(), clipped(value.clone())))
+        .chain(annotations.map(|(key, value)| ((*key).to_owned(), value.clone())))
+        .collect();
     let validation = match &rule.result {
         RuleResult::Fail { validation, .. } => Some(*validation),
         RuleResult::Error { validation, .. } => *validation,

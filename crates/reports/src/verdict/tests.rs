@@ -34,11 +34,16 @@ fn judged(
 }
 
 fn rules(preconditions: &str) -> CompiledPolicy {
+    rules_with(preconditions, json!({}))
+}
+
+fn rules_with(preconditions: &str, properties: Value) -> CompiledPolicy {
     let policy: ClusterPolicy = serde_json::from_value(json!({
         "apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": {"name": "rules"},
         "spec": {"rules": [{
             "name": "labelled", "match": {"any": [{"resources": {"kinds": ["Pod"]}}]},
             "celPreconditions": [{"name": "c", "expression": preconditions}],
+            "reportProperties": properties,
             "validate": {"cel": {"expressions": [
                 {"expression": "has(object.metadata.labels.app)", "message": "no label"},
             ]}},
@@ -96,6 +101,25 @@ fn a_rule_of_a_cluster_policy_is_reported_by_its_name() {
         panic!("one")
     };
     assert_eq!(pass.message, "Validation rule 'labelled' passed.");
+}
+
+#[test]
+fn what_a_policy_adds_to_its_results_is_added_and_may_be_their_message() {
+    let said = |properties: Value, labels: Value, annotations: &[(&str, &str)]| {
+        let policies = vec![rules_with("true", properties)];
+        let [result] = &judged(policies, vec![], annotations, labels)[..] else { panic!("one") };
+        (result.message.clone(), result.properties.clone())
+    };
+    let properties = json!({"team": "web", "failMessage": "ask web", "passMessage": ""});
+    let (message, told) = said(properties.clone(), json!({}), &[]);
+    assert_eq!((&*message, &*told["team"]), ("ask web", "web"));
+    assert_eq!(told["process"], "background scan");
+    let (message, _) = said(properties.clone(), json!({}), &[(SCORED, "false")]);
+    assert_eq!(message, "ask web", "what warns has failed");
+    let (message, _) = said(properties, json!({"app": "x"}), &[]);
+    assert_eq!(message, "Validation rule 'labelled' passed.", "an empty one is none");
+    let both = json!({"message": "see the guide", "failMessage": "ask web"});
+    assert_eq!(said(both, json!({}), &[]).0, "see the guide");
 }
 
 #[test]
