@@ -65,7 +65,34 @@ async fn a_scan_is_told_where_the_telemetryconfig_of_its_component_says() -> any
         let expected = (OBJECTS as f64, all as f64);
         if (results, objects) == expected { Ok(()) } else { Err(format!("{results}, {objects}")) }
     })
-    .await
+    .await?;
+
+    // In the other API, when it is told so; what is in this one is left alone.
+    ensure!(scan.terminate(PATIENCE).await?.success());
+    let open = scanner(&stage.cluster, "open").arguments(&["--reports=OpenReports"]);
+    let _open = open.start().await?;
+    eventually("reports of openreports.io", PATIENCE, async || {
+        let told = counted(&stage, "reports.openreports.io").await;
+        match told.map_err(|error| format!("{error:#}"))? {
+            (8, 2) => Ok(()),
+            other => Err(format!("{other:?} pass and fail")),
+        }
+    })
+    .await?;
+    ensure!(counted(&stage, "policyreports.wgpolicyk8s.io").await? == (8, 2));
+    Ok(())
+}
+
+/// How much passes and fails by the summaries of these reports.
+async fn counted(stage: &Stage, reports: &str) -> anyhow::Result<(u64, u64)> {
+    let list = stage.cluster.kubectl(&["get", reports, "-A", "-o", "json"]).await?;
+    let list: serde_json::Value = serde_json::from_str(&list)?;
+    let summaries = list["items"].as_array().into_iter().flatten().map(|it| &it["summary"]);
+    let count =
+        |summary: &serde_json::Value, outcome: &str| summary[outcome].as_u64().unwrap_or_default();
+    Ok(summaries.fold((0, 0), |(pass, fail), summary| {
+        (pass + count(summary, "pass"), fail + count(summary, "fail"))
+    }))
 }
 
 fn of_scans(endpoint: &str) -> String {
