@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use pharos_e2e::manifests::repository;
 use pharos_testkit::Helm;
 
+mod admissions;
 mod definitions;
 mod installing;
 mod policies;

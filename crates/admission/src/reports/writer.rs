@@ -3,6 +3,7 @@
 //! An object is looked for first: it says its uid, by which its report is named, and that what was admitted
 //! was not refused by somebody else. Then its report is read, and written in the version that was read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use kube::{Api, Client};
 use pharos_api::report::{Report, ReportApi};
 use pharos_cluster::pressure::{Asked, Pressure, is_terminating};
 use pharos_cluster::tasks::at;
-use pharos_cluster::trouble::Trouble;
+use pharos_cluster::trouble::{Episode, Trouble};
 use pharos_reports::admitted::{self, Said};
 use pharos_reports::{Change, Subject};
 use tokio::sync::mpsc;
@@ -46,6 +47,8 @@ pub(crate) struct Writer {
     is_open: bool,
     waiting: Waiting,
     facts: Arc<dyn Facts>,
+    /// What cannot be told now, by resource.
+    episodes: BTreeMap<String, Episode>,
 }
 
 /// What is being written.
@@ -65,6 +68,8 @@ struct Done {
     /// What is to be tried again.
     left: Vec<Pending>,
     lost: Vec<(&'static str, usize)>,
+    /// Whether it could be told, or why it never can; nothing where that was not tried to the end.
+    news: Option<Result<(), kube::Error>>,
 }
 
 // === impl Writer ===
@@ -77,7 +82,8 @@ impl Writer {
         facts: Arc<dyn Facts>,
     ) -> Self {
         let edge = Edge { client, api, pressure: Arc::default() };
-        Self { edge, queue, is_open: true, waiting: Waiting::default(), facts }
+        let (waiting, episodes) = (Waiting::default(), BTreeMap::new());
+        Self { edge, queue, is_open: true, waiting, facts, episodes }
     }
 
     /// Writes until `ending`; then what waits, for a moment, and counts the rest as lost.
@@ -122,7 +128,22 @@ impl Writer {
     }
 
     fn settle(&mut self, done: Done) {
-        let Done { place, left, lost } = done;
+        let Done { place, left, lost, news } = done;
+        let resource = place.resource_in_group();
+        match news {
+            Some(Err(error)) => {
+                let attempt = format!("report what is said about admissions of {resource}");
+                let episode = self.episodes.entry(resource);
+                let episode = episode.or_insert_with(|| Episode::of(attempt));
+                episode.failed(Trouble::of(&error), &error);
+            }
+            Some(Ok(())) => {
+                if let Some(mut episode) = self.episodes.remove(&resource) {
+                    episode.succeeded();
+                }
+            }
+            None => {}
+        }
         for (reason, count) in lost {
             self.facts.admission_results_lost(reason, count);
         }
@@ -140,7 +161,7 @@ impl Edge {
         let object = match self.object(&place).await {
             Ok(object) => Some(object),
             Err(kube::Error::Api(status)) if status.code == 404 => None,
-            Err(error) => return failed(place, pending, Vec::new(), &error),
+            Err(error) => return failed(place, pending, Vec::new(), error),
         };
         let (mut stored, mut left, mut given_up) = (Vec::new(), Vec::new(), 0);
         for mut pending in pending {
@@ -157,13 +178,13 @@ impl Edge {
                 }
             }
         }
-        let written = match object.and_then(|object| object.uid) {
-            Some(uid) if !stored.is_empty() => self.tell(&place, &uid, &stored).await,
-            _ => Ok(()),
+        let told = match object.and_then(|object| object.uid) {
+            Some(uid) if !stored.is_empty() => Some(self.tell(&place, &uid, &stored).await),
+            _ => None,
         };
-        let mut done = match written {
-            Err(error) => failed(place, stored, left, &error),
-            Ok(()) => Done { place, left, lost: Vec::new() },
+        let mut done = match told {
+            Some(Err(error)) => failed(place, stored, left, error),
+            news => Done { place, left, lost: Vec::new(), news },
         };
         if given_up > 0 {
             done.lost.push(("NotStored", given_up));
@@ -257,20 +278,14 @@ fn passes(error: &kube::Error) -> bool {
 }
 
 /// What was not written is tried again if that is of any use.
-fn failed(
-    place: Place,
-    pending: Vec<Pending>,
-    mut left: Vec<Pending>,
-    error: &kube::Error,
-) -> Done {
-    let is_contested = matches!(error, kube::Error::Api(status) if status.code == 409);
-    if is_contested || passes(error) {
+fn failed(place: Place, pending: Vec<Pending>, mut left: Vec<Pending>, error: kube::Error) -> Done {
+    let is_contested = matches!(&error, kube::Error::Api(status) if status.code == 409);
+    if is_contested || passes(&error) {
         left.extend(pending);
-        return Done { place, left, lost: Vec::new() };
+        return Done { place, left, lost: Vec::new(), news: None };
     }
-    let reason = Trouble::of(error).reason();
-    tracing::debug!(?place, reason, %error, "results of an admission cannot be reported");
-    Done { place, left, lost: vec![(reason, pending.len())] }
+    let lost = vec![(Trouble::of(&error).reason(), pending.len())];
+    Done { place, left, lost, news: Some(Err(error)) }
 }
 
 // === impl Place ===
@@ -279,6 +294,12 @@ impl Place {
     fn api_version(&self) -> String {
         let Self { group, version, .. } = self;
         if group.is_empty() { version.clone() } else { format!("{group}/{version}") }
+    }
+
+    /// As in `deployments.apps`.
+    fn resource_in_group(&self) -> String {
+        let Self { group, resource, .. } = self;
+        if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") }
     }
 
     fn path(&self) -> String {
