@@ -43,6 +43,10 @@ pub(crate) struct Admissions(u8);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TargetId(NonZeroU16);
 
+/// What an object is, as in `Deployment.apps`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KindInGroup(Box<str>);
+
 /// Everything that is known.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
@@ -53,6 +57,7 @@ pub(crate) struct Known {
 /// One object, or the report of one that is not known.
 #[derive(Debug)]
 pub(crate) struct Entry {
+    /// Of a report without an object: what the object was.
     name: Box<str>,
     namespace: NameId,
     /// Whose object it is; none for a report without an object.
@@ -181,6 +186,15 @@ impl TargetId {
     }
 }
 
+// === impl KindInGroup ===
+
+impl KindInGroup {
+    pub(crate) fn of(kind: &str, group: &str) -> Self {
+        let text = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        Self(text.into())
+    }
+}
+
 // === impl Stamp ===
 
 impl Stamp {
@@ -236,8 +250,16 @@ impl Known {
     }
 
     /// The entry of a report, whether or not its object is known.
-    pub(crate) fn report(&mut self, uid: Uid, namespace: &str) -> &mut Entry {
-        self.entries.entry(uid).or_insert_with(|| Entry::new(self.names.add(namespace)))
+    pub(crate) fn report(
+        &mut self,
+        uid: Uid,
+        namespace: &str,
+        owner: Option<&KindInGroup>,
+    ) -> &mut Entry {
+        self.entries.entry(uid).or_insert_with(|| {
+            let name = owner.map(|KindInGroup(owner)| owner.clone()).unwrap_or_default();
+            Entry { name, ..Entry::new(self.names.add(namespace)) }
+        })
     }
 
     pub(crate) fn remove(&mut self, uid: Uid) {
@@ -291,6 +313,12 @@ impl Entry {
         (self.report, self.digest) = (Version::default(), Digest::default());
         self.admitted = Admissions::default();
         self.state.clear(Flag::Ours);
+    }
+
+    /// What the object of a report was that is not known, if the report says it.
+    pub(crate) fn owner(&self) -> Option<KindInGroup> {
+        let is_owner = self.target.is_none() && !self.name.is_empty();
+        is_owner.then(|| KindInGroup(self.name.clone()))
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -1,5 +1,6 @@
 //! Metadata of objects and of reports, as it is watched, cut down to what is kept of it.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::PartialObjectMeta;
@@ -9,7 +10,7 @@ use pharos_cluster::metadata::{Told, tell};
 use pharos_reports::{KYVERNO, MANAGED_BY};
 use tokio::sync::mpsc;
 
-use crate::known::{Stamp, TargetId, Uid, Version};
+use crate::known::{KindInGroup, Stamp, TargetId, Uid, Version};
 use crate::scan::{Seen, SeenReport};
 use crate::target::Target;
 
@@ -55,11 +56,17 @@ impl From<PartialObjectMeta<DynamicObject>> for ReportGlimpse {
                 uid: Uid::parse(metadata.name.as_deref()?)?,
                 namespace: metadata.namespace.clone().unwrap_or_default(),
                 version: Version::parse(metadata.resource_version.as_deref()?),
+                owner: metadata.owner_references.iter().flatten().next().map(kind_of_owner),
                 stamp: Stamp::of(metadata.annotations.as_ref()),
             })
         };
         Self(seen())
     }
+}
+
+fn kind_of_owner(owner: &OwnerReference) -> KindInGroup {
+    let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+    KindInGroup::of(&owner.kind, group)
 }
 
 /// Tells of the objects of a target, for as long as it is polled.

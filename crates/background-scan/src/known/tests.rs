@@ -89,7 +89,7 @@ fn a_stamp_tells_a_report_with_results_of_admissions_from_one_without() {
 #[test]
 fn a_report_becomes_that_of_an_object_once_the_object_is_known() {
     let mut known = Known::default();
-    known.report(uid(1), "shop").report = Version(7);
+    known.report(uid(1), "shop", None).report = Version(7);
     assert_eq!(objects(&known), 0);
     let entry = known.object(uid(1), TargetId::FIRST, "shop", "web");
     assert_eq!((entry.report, entry.name()), (Version(7), "web"));

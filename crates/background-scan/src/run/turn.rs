@@ -1,6 +1,6 @@
 //! What goes on: everything that happens is taken in, and jobs are given out and done.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::Client;
 use pharos_cluster::Readiness;
-use pharos_cluster::discovery::Resources;
+use pharos_cluster::discovery::{Resource, Resources};
 use pharos_cluster::metadata::Told;
 use pharos_instruments::{ReportFate, ScanProgress};
 use pharos_policy::{CompiledPolicy, GroupVersionResource};
@@ -21,7 +21,7 @@ use super::sweeps::Sweeps;
 use super::{BackgroundScan, Inputs, Options, Outputs};
 use crate::edge::{Done, Edge, Heard, watch_objects};
 use crate::judge::{Judge, Namespaces};
-use crate::known::TargetId;
+use crate::known::{KindInGroup, TargetId};
 use crate::namespaces;
 use crate::pace::Pace;
 use crate::record::Facts;
@@ -50,6 +50,7 @@ pub(super) struct Turn {
     watches: HashMap<TargetId, AbortOnDropHandle<()>>,
     snapshot: Arc<Snapshot>,
     resources: Option<Arc<Resources>>,
+    served: Option<HashSet<KindInGroup>>,
     namespaces: Namespaces,
     plan: Plan,
     patience: Patience,
@@ -79,6 +80,7 @@ impl Turn {
             watches: HashMap::new(),
             snapshot: Arc::default(),
             resources: None,
+            served: None,
             namespaces: Namespaces::default(),
             plan: Plan::default(),
             patience: Patience::default(),
@@ -126,6 +128,7 @@ impl Turn {
                 }
                 Ok(()) = inputs.resources.changed() => {
                     self.resources = inputs.resources.borrow_and_update().clone();
+                    self.served = self.resources.as_deref().map(kinds);
                     self.plan();
                 }
                 Ok(()) = inputs.namespaces.changed() => {
@@ -254,7 +257,9 @@ impl Turn {
         if self.patience.is_tried() {
             self.plan();
         }
-        self.scan.look_for_orphans();
+        if let (Some(served), true) = (&self.served, self.scan.knows_policies()) {
+            self.scan.look_for_orphans(served);
+        }
         self.sweeps.look(&self.scan);
         let counts = self.scan.counts();
         let before = std::mem::replace(&mut self.counted, counts);
@@ -319,4 +324,11 @@ impl Turn {
             self.scan.concern(id, Concern::Namespaces(changed.clone()));
         }
     }
+}
+
+/// What the API server serves, in whichever version.
+fn kinds(resources: &Resources) -> HashSet<KindInGroup> {
+    let kind =
+        |(group, _, _, described): (&str, _, _, &Resource)| KindInGroup::of(&described.kind, group);
+    resources.iter().map(kind).collect()
 }

@@ -7,7 +7,7 @@ use pharos_cluster::trouble::Trouble;
 use pharos_reports::{Digest, Own};
 
 use super::Scan;
-use crate::known::{Flag, Stamp, Uid, Version};
+use crate::known::{Flag, KindInGroup, Stamp, Uid, Version};
 
 /// How often a report is mended that somebody else changes; after that, the next sweep does it. Two engines
 /// that keep reports of one name would never end.
@@ -20,6 +20,8 @@ pub(crate) struct SeenReport {
     pub(crate) uid: Uid,
     pub(crate) namespace: String,
     pub(crate) version: Version,
+    /// What it is about, if it says so.
+    pub(crate) owner: Option<KindInGroup>,
     /// What it says; none if it is of another engine.
     pub(crate) stamp: Stamp,
 }
@@ -51,7 +53,7 @@ impl Scan {
 
     /// A report is there, or is another than before.
     pub(crate) fn report_applied(&mut self, report: &SeenReport) {
-        let entry = self.known.report(report.uid, &report.namespace);
+        let entry = self.known.report(report.uid, &report.namespace, report.owner.as_ref());
         if !report.version.is_after(entry.report) {
             return;
         }
@@ -100,16 +102,23 @@ impl Scan {
         }
     }
 
-    /// Has the reports deleted that were without an object at the last look, too, if they are ours.
-    pub(crate) fn look_for_orphans(&mut self) {
-        if !self.unlisted.is_empty() || self.targets.values().any(|slot| !slot.is_listed) {
+    /// Has the reports deleted that were without an object at the last look, too, if they are ours. What
+    /// they are about has to be among what is `served`, and what of it is scanned has to be known now: an
+    /// API server that is away, or says less than it should, takes no report away.
+    pub(crate) fn look_for_orphans(&mut self, served: &HashSet<KindInGroup>) {
+        if !self.unlisted.is_empty() {
             return;
         }
+        let unknown = self.targets.values().filter(|it| !it.is_listed || it.trouble.is_some());
+        let unknown: HashSet<_> =
+            unknown.map(|it| KindInGroup::of(&it.target.kind, &it.target.group)).collect();
+        let may_go = |owner: &KindInGroup| served.contains(owner) && !unknown.contains(owner);
         let mut orphans = Vec::new();
         for (uid, entry) in self.known.iter_mut() {
             let is_orphan = entry.target.is_none()
                 && entry.state.is(Flag::Ours)
-                && !entry.state.is(Flag::Writing);
+                && !entry.state.is(Flag::Writing)
+                && entry.owner().is_none_or(|owner| may_go(&owner));
             if is_orphan && entry.state.is(Flag::Suspect) {
                 orphans.push(uid);
             }

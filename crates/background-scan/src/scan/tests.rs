@@ -135,6 +135,7 @@ fn a_report_that_somebody_changed_is_looked_at_and_one_that_was_deleted_written_
         uid: uid(1),
         namespace: namespace(1),
         version: version(world.clock),
+        owner: None,
         stamp: stamp(digest),
     };
     world.scan.report_applied(&edited);
@@ -152,8 +153,13 @@ fn with_an_engine_that_writes_the_same_report_nobody_fights_for_ever() {
     for _ in 0..20 {
         world.clock += 1;
         let (uid, namespace) = (uid(1), namespace(1));
-        let theirs =
-            SeenReport { uid, namespace, version: version(world.clock), stamp: stamp(Digest(9)) };
+        let theirs = SeenReport {
+            uid,
+            namespace,
+            version: version(world.clock),
+            owner: None,
+            stamp: stamp(Digest(9)),
+        };
         world.scan.report_applied(&theirs);
         mended += world.writes().len();
     }
@@ -170,7 +176,8 @@ fn being_told_of_what_it_wrote_itself_changes_nothing() {
     for number in [1, 2] {
         let (at, digest) = world.reports[&number];
         let (uid, namespace) = (uid(number), namespace(number));
-        let report = SeenReport { uid, namespace, version: version(at), stamp: stamp(digest) };
+        let report =
+            SeenReport { uid, namespace, version: version(at), owner: None, stamp: stamp(digest) };
         world.scan.report_applied(&report);
     }
     assert!(world.settle().is_empty());
@@ -182,13 +189,14 @@ fn a_report_without_an_object_goes_at_the_second_look_if_it_is_ours() {
     world.settle();
     for (number, digest) in [(7, Digest(1)), (8, Digest::default())] {
         let (uid, namespace) = (uid(number), namespace(number));
-        let report = SeenReport { uid, namespace, version: version(1), stamp: stamp(digest) };
+        let report =
+            SeenReport { uid, namespace, version: version(1), owner: None, stamp: stamp(digest) };
         world.reports.insert(number, (1, digest));
         world.scan.report_applied(&report);
     }
-    world.scan.look_for_orphans();
+    world.scan.look_for_orphans(&HashSet::new());
     assert!(world.writes().is_empty(), "its object may be told of in a moment");
-    world.scan.look_for_orphans();
+    world.scan.look_for_orphans(&HashSet::new());
     assert_eq!(world.writes(), ["delete 7"]);
 }
 
@@ -360,11 +368,11 @@ fn what_is_scanned_no_more_leaves_what_admissions_say_and_what_never_was_is_left
     world.admit(9, "a");
     world.tidied.insert(1, Stamp { digest: Digest::default(), ..left });
     world.scan.set_targets(&BTreeSet::new());
-    world.scan.look_for_orphans();
+    world.scan.look_for_orphans(&HashSet::new());
     assert!(world.settle().is_empty());
-    world.scan.look_for_orphans();
+    world.scan.look_for_orphans(&HashSet::new());
     assert_eq!(world.settle(), ["tidy 1, drop"]);
-    world.scan.look_for_orphans();
-    world.scan.look_for_orphans();
+    world.scan.look_for_orphans(&HashSet::new());
+    world.scan.look_for_orphans(&HashSet::new());
     assert!(world.settle().is_empty(), "they go with what owns them");
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::known::KindInGroup;
 
 const FAILED: Read = Read::Failed(Trouble::Overloaded);
 
@@ -133,4 +134,36 @@ fn what_is_refused_is_tried_again_a_few_at_a_time_and_not_at_once() {
     assert_eq!(world.scan.try_again(10), 3);
     assert_eq!(world.writes().len(), 3);
     assert_eq!((world.scan.try_again(10), world.scan.progress().stale), (0, 0));
+}
+
+#[test]
+fn a_report_without_an_object_stays_where_its_kind_is_not_served_or_cannot_be_looked_at() {
+    let mut world = World::with(1);
+    world.settle();
+    let pods = KindInGroup::of("pods", "");
+    let owners = [(7, pods.clone()), (8, KindInGroup::of("Load", "example.com"))];
+    for (number, owner) in owners {
+        let report = SeenReport {
+            uid: uid(number),
+            namespace: namespace(number),
+            version: version(1),
+            owner: Some(owner),
+            stamp: stamp(Digest(1)),
+        };
+        world.reports.insert(number, (1, Digest(1)));
+        world.scan.report_applied(&report);
+    }
+    let looked_twice = |world: &mut World, served: &[KindInGroup]| {
+        let served = served.iter().cloned().collect();
+        world.scan.look_for_orphans(&served);
+        world.scan.look_for_orphans(&served);
+        world.writes()
+    };
+    assert!(looked_twice(&mut world, &[]).is_empty(), "nothing is served");
+    world.scan.unlisted(world.id, Trouble::Unreachable);
+    let loads = KindInGroup::of("Load", "example.com");
+    assert!(looked_twice(&mut world, std::slice::from_ref(&pods)).is_empty());
+    assert_eq!(looked_twice(&mut world, &[pods.clone(), loads]), ["delete 8"]);
+    world.list();
+    assert_eq!(looked_twice(&mut world, &[pods]), ["delete 7"]);
 }

@@ -72,6 +72,7 @@ impl World {
             uid: uid(*number),
             namespace: namespace(*number),
             version: version(*at),
+            owner: None,
             stamp: stamp(*digest),
         };
         let reports: Vec<_> = self.reports.iter().map(report).collect();
@@ -109,7 +110,7 @@ impl World {
         self.reports.insert(number, (self.clock, stamp.digest));
         let (uid, namespace) = (uid(number), namespace(number));
         let version = version(self.clock);
-        self.scan.report_applied(&SeenReport { uid, namespace, version, stamp });
+        self.scan.report_applied(&SeenReport { uid, namespace, version, owner: None, stamp });
     }
 
     pub(super) fn judged(&self, number: u64) -> Judged {
