@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use pharos_instruments::{
     AdmissionReviewFacts, Answer, BackgroundMode, Because, ChangeType, Instruments, Operation,
-    PolicyFacts, PolicyInfo, PolicyKind, PolicyResult, PolicyRun, RequestDetails, RuleFacts,
-    Subject, Target, ValidationMode, Webhook,
+    PolicyFacts, PolicyInfo, PolicyKind, PolicyResult, PolicyRun, ReportCircuit, ReportFate,
+    RequestDetails, RuleFacts, Subject, Target, ValidationMode, Webhook,
 };
 use pharos_policy::{
     CompiledPolicy, Evaluation, Json, Origin, PolicyOutcome, Request, RuleOutcome, RuleResult,
@@ -41,6 +41,8 @@ pub(crate) trait Facts: Send + Sync {
     fn event_dropped(&self, _reason: &'static str) {}
     /// What so many policies said about requests is in no report; the reason is from a closed set.
     fn admission_results_lost(&self, _reason: &'static str, _count: usize) {}
+    /// What policies said about an object is in its report.
+    fn admission_reported(&self) {}
 }
 
 // === impl Facts ===
@@ -91,6 +93,11 @@ impl Facts for Instruments {
 
     fn admission_results_lost(&self, reason: &'static str, count: usize) {
         self.record_lost_admission_results(reason, u64::try_from(count).unwrap_or(u64::MAX));
+        self.record_report(ReportCircuit::Admission, ReportFate::Dropped);
+    }
+
+    fn admission_reported(&self) {
+        self.record_report(ReportCircuit::Admission, ReportFate::Kept);
     }
 }
 

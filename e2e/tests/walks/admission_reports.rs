@@ -166,6 +166,10 @@ async fn what_no_scan_asks_is_reported_by_admission_beside_what_scans_say() -> a
     let samples = admission.metrics().await?;
     let lost = prometheus::sum(&samples, "pharos_admission_results_lost_total", &[]);
     ensure!(lost == 0.0, "{lost} results were lost");
+    let circuit = [("circuit_name", "admission reports")];
+    let kept = prometheus::sum(&samples, "kyverno_breaker_total", &circuit);
+    let dropped = prometheus::sum(&samples, "kyverno_breaker_drops_total", &circuit);
+    ensure!(kept >= 3.0 && dropped == 0.0, "{kept} reports were to be written, {dropped} were not");
     ensure!(admission.terminate(PATIENCE).await?.success());
     ensure!(scan.terminate(PATIENCE).await?.success());
     Ok(())

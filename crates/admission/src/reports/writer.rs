@@ -138,6 +138,7 @@ impl Writer {
                 episode.failed(Trouble::of(&error), &error);
             }
             Some(Ok(())) => {
+                self.facts.admission_reported();
                 if let Some(mut episode) = self.episodes.remove(&resource) {
                     episode.succeeded();
                 }
